@@ -1,0 +1,1 @@
+//! Vessel segmentation data sets, transforms, synthetic data and batches for Burn.

@@ -1,0 +1,1 @@
+//! Segment Anything (SAM) in Burn: encoder, prompt encoder, mask decoder, checkpoints, predictor.
