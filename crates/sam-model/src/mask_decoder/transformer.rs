@@ -1,0 +1,154 @@
+//! The two-way transformer: tokens attend to the image, and the image to the tokens.
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+use super::DecoderAttention;
+use crate::nn::LayerNorm;
+use crate::{SamConfig, SamVariant};
+
+/// Epsilon of the decoder's layer norms (PyTorch's default, unlike the encoder's).
+const NORM_EPSILON: f64 = 1e-5;
+
+/// Layers of two-way attention and a last attention from the tokens to the image.
+#[derive(Module, Debug)]
+pub struct TwoWayTransformer {
+    /// The layers.
+    pub layers: Vec<TwoWayBlock>,
+    /// The last attention.
+    pub final_attn_token_to_image: DecoderAttention,
+    /// The norm after it.
+    pub norm_final_attn: LayerNorm,
+    #[module(skip)]
+    variant: SamVariant,
+}
+
+/// Self-attention of the tokens, tokens to image, MLP, image to tokens; a norm after each.
+#[derive(Module, Debug)]
+pub struct TwoWayBlock {
+    /// Self-attention of the tokens.
+    pub self_attn: DecoderAttention,
+    /// After the self-attention.
+    pub norm1: LayerNorm,
+    /// Tokens attend to the image.
+    pub cross_attn_token_to_image: DecoderAttention,
+    /// After it.
+    pub norm2: LayerNorm,
+    /// On the tokens.
+    pub mlp: DecoderMlp,
+    /// After it.
+    pub norm3: LayerNorm,
+    /// After the attention of the image to the tokens.
+    pub norm4: LayerNorm,
+    /// The image attends to the tokens.
+    pub cross_attn_image_to_token: DecoderAttention,
+    /// The first layer's self-attention sees no positions and has no residual connection.
+    is_first: bool,
+}
+
+/// Two linear layers with ReLU between them.
+#[derive(Module, Debug)]
+pub struct DecoderMlp {
+    /// `C -> hidden`.
+    pub lin1: Linear,
+    /// `hidden -> C`.
+    pub lin2: Linear,
+}
+
+/// The positional encodings of both sides, or neither (in the paper's variant).
+#[derive(Debug, Clone)]
+struct Positions {
+    tokens: Option<Tensor<3>>,
+    image: Option<Tensor<3>>,
+}
+
+impl TwoWayTransformer {
+    pub(crate) fn new(config: &SamConfig, device: &Device) -> Self {
+        Self {
+            layers: (0..config.decoder_depth).map(|index| TwoWayBlock::new(config, index == 0, device)).collect(),
+            final_attn_token_to_image: DecoderAttention::new(
+                config.output_channels,
+                config.decoder_heads,
+                config.attention_downsample_rate,
+                device,
+            ),
+            norm_final_attn: LayerNorm::new(config.output_channels, NORM_EPSILON, device),
+            variant: config.variant,
+        }
+    }
+
+    /// Image `[N, h * w, C]`, its positions `[1, h * w, C]` and tokens `[N, T, C]` to the updated tokens and image.
+    pub fn forward(&self, image: Tensor<3>, image_positions: Tensor<3>, tokens: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+        let positions = match self.variant {
+            SamVariant::Sam => Positions { tokens: Some(tokens.clone()), image: Some(image_positions) },
+            SamVariant::Paper => Positions { tokens: None, image: None },
+        };
+        let (mut queries, mut keys) = (tokens.clone(), image);
+        for layer in &self.layers {
+            (queries, keys) = layer.forward(queries, keys, &positions);
+        }
+        let query = queries.clone() + tokens;
+        let key = add(&keys, &positions.image);
+        let attended = self.final_attn_token_to_image.forward(query, key, keys.clone());
+        (self.norm_final_attn.forward(queries + attended), keys)
+    }
+}
+
+impl TwoWayBlock {
+    fn new(config: &SamConfig, is_first: bool, device: &Device) -> Self {
+        let (channels, heads) = (config.output_channels, config.decoder_heads);
+        let norm = || LayerNorm::new(channels, NORM_EPSILON, device);
+        let cross = || DecoderAttention::new(channels, heads, config.attention_downsample_rate, device);
+        Self {
+            self_attn: DecoderAttention::new(channels, heads, 1, device),
+            norm1: norm(),
+            cross_attn_token_to_image: cross(),
+            norm2: norm(),
+            mlp: DecoderMlp {
+                lin1: LinearConfig::new(channels, config.decoder_mlp_dim).init(device),
+                lin2: LinearConfig::new(config.decoder_mlp_dim, channels).init(device),
+            },
+            norm3: norm(),
+            norm4: norm(),
+            cross_attn_image_to_token: cross(),
+            is_first,
+        }
+    }
+
+    fn forward(&self, queries: Tensor<3>, keys: Tensor<3>, positions: &Positions) -> (Tensor<3>, Tensor<3>) {
+        let queries = if self.is_first {
+            self.self_attn.forward(queries.clone(), queries.clone(), queries)
+        } else {
+            let query = add(&queries, &positions.tokens);
+            queries.clone() + self.self_attn.forward(query.clone(), query, queries)
+        };
+        let queries = self.norm1.forward(queries);
+
+        let key = add(&keys, &positions.image);
+        let query = add(&queries, &positions.tokens);
+        let attended = self.cross_attn_token_to_image.forward(query, key.clone(), keys.clone());
+        let queries = self.norm2.forward(queries + attended);
+
+        let queries = self.norm3.forward(queries.clone() + self.mlp.forward(queries));
+
+        let query = add(&queries, &positions.tokens);
+        let attended = self.cross_attn_image_to_token.forward(key, query, queries.clone());
+        (queries, self.norm4.forward(keys + attended))
+    }
+}
+
+impl DecoderMlp {
+    /// `[N, T, C]` to the same shape.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.lin2.forward(relu(self.lin1.forward(x)))
+    }
+}
+
+fn add(x: &Tensor<3>, positions: &Option<Tensor<3>>) -> Tensor<3> {
+    match positions {
+        Some(positions) => x.clone() + positions.clone(),
+        None => x.clone(),
+    }
+}

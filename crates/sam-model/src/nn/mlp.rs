@@ -1,0 +1,39 @@
+//! The plain stack of linear layers behind the mask and IoU tokens.
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+/// Linear layers with ReLU between them (none after the last).
+#[derive(Module, Debug)]
+pub struct Mlp {
+    /// The layers in order.
+    pub layers: Vec<Linear>,
+}
+
+impl Mlp {
+    /// `depth` layers: `input -> hidden -> ... -> hidden -> output`.
+    pub fn new(input: usize, hidden: usize, output: usize, depth: usize, device: &Device) -> Self {
+        let layers = (0..depth)
+            .map(|i| {
+                let from = if i == 0 { input } else { hidden };
+                let to = if i + 1 == depth { output } else { hidden };
+                LinearConfig::new(from, to).init(device)
+            })
+            .collect();
+        Self { layers }
+    }
+
+    /// `[..., input]` to `[..., output]`.
+    pub fn forward<const D: usize>(&self, mut x: Tensor<D>) -> Tensor<D> {
+        let last = self.layers.len().saturating_sub(1);
+        for (i, layer) in self.layers.iter().enumerate() {
+            x = layer.forward(x);
+            if i != last {
+                x = relu(x);
+            }
+        }
+        x
+    }
+}
