@@ -1,0 +1,125 @@
+//! ARCADE: COCO json beside PNG images. Two generations of the archive:
+//!
+//! ```text
+//! {syntax,stenosis}/{train,val,test}/{images/<id>.png, annotations/<split>.json}
+//! dataset_phase_1/{segmentation_dataset/seg_,stenosis_dataset/sten_}{train,val}/{images,annotations}
+//! dataset_final_phase/{test_case_segmentation,test_cases_stenosis}/{images,annotations/instances_default.json}
+//! ```
+
+use super::Found;
+use crate::check::{Problem, ProblemKind};
+use crate::coco::Coco;
+use crate::dataset::{ArcadeTask, ImageSource, MaskSource, OpenOptions, Sample};
+use crate::decode::Limits;
+use crate::error::{DataError, Result};
+use crate::split::Split;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const SPLITS: [Split; 3] = [Split::Train, Split::Val, Split::Test];
+
+/// The folders of one task, of either generation.
+fn parts(root: &Path, task: ArcadeTask) -> Vec<(Split, PathBuf)> {
+    let (phase, prefix, last) = match task {
+        ArcadeTask::Syntax => ("segmentation_dataset", "seg", ["test_case_segmentation", "test_cases_segmentation"]),
+        ArcadeTask::Stenosis => ("stenosis_dataset", "sten", ["test_cases_stenosis", "test_case_stenosis"]),
+    };
+    let new = SPLITS.map(|split| (split, root.join(task.folder()).join(split.to_string())));
+    let old = [Split::Train, Split::Val].map(|split| (split, root.join("dataset_phase_1").join(phase).join(format!("{prefix}_{split}"))));
+    let test = last.map(|name| (Split::Test, root.join("dataset_final_phase").join(name)));
+    new.into_iter().chain(old).chain(test).filter(|(_, p)| p.join("annotations").is_dir()).collect()
+}
+
+/// Whether `root` itself is a task's folder, and which.
+fn task_folder(root: &Path) -> Option<ArcadeTask> {
+    [ArcadeTask::Syntax, ArcadeTask::Stenosis].into_iter().find(|t| root.ends_with(t.folder()))
+}
+
+pub(super) fn find(root: &Path) -> Option<PathBuf> {
+    let here = |root: &Path| [ArcadeTask::Syntax, ArcadeTask::Stenosis].iter().any(|&t| !parts(root, t).is_empty());
+    if here(root) {
+        return Some(root.to_owned());
+    }
+    // Pointed at the task itself: stay there, so that the choice of the task is kept.
+    let inside = task_folder(root).is_some() && root.parent().is_some_and(here);
+    inside.then(|| root.to_owned())
+}
+
+pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Found> {
+    let own = task_folder(root).filter(|&task| root.parent().is_some_and(|p| !parts(p, task).is_empty()));
+    let base = if own.is_some() { root.parent().unwrap_or(root) } else { root };
+    let present: Vec<ArcadeTask> =
+        [ArcadeTask::Syntax, ArcadeTask::Stenosis].into_iter().filter(|&t| !parts(base, t).is_empty()).collect();
+    let task = options.arcade_task.or(own).or(present.first().copied()).unwrap_or_default();
+    let folders = parts(base, task);
+    let mut found = Found {
+        description: format!("ARCADE, task {}", task.folder()),
+        expected_size: Some((512, 512)),
+        ..Found::default()
+    };
+    if folders.is_empty() {
+        return Err(DataError::config("arcade_task", "a task that is on disk", task.folder()));
+    }
+    if options.arcade_task.is_none() && own.is_none() && present.len() > 1 {
+        found.notes.push(format!("both tasks are here; took {}", task.folder()));
+    }
+    for (split, folder) in folders {
+        read_part(split, &folder, options, &mut found)?;
+    }
+    Ok(found)
+}
+
+fn read_part(split: Split, folder: &Path, options: &OpenOptions, found: &mut Found) -> Result<()> {
+    let images = folder.join("images");
+    if !images.is_dir() {
+        found.notes.push(format!("{split}: annotations without a folder of images; left out"));
+        return Ok(());
+    }
+    let annotations = annotation_file(split, folder)?;
+    let coco = Coco::read(&annotations, &Limits::default())?;
+    let categories: Option<Arc<[u32]>> = options.arcade_categories.as_deref().map(Into::into);
+    if let Some(unknown) = categories.iter().flat_map(|c| c.iter()).find(|c| !coco.categories.contains_key(c)) {
+        return Err(DataError::config("arcade_categories", "categories of the annotation file", unknown));
+    }
+    for image in coco.images {
+        let path = images.join(&image.file_name);
+        if !path.is_file() {
+            let what = format!("described in {}, not in the folder of images", annotations.display());
+            found.problems.push(Problem::new(ProblemKind::MissingImage, &path, what));
+            continue;
+        }
+        let stem = image.file_name.rsplit_once('.').map_or(image.file_name.as_str(), |(stem, _)| stem);
+        found.samples.push(Sample {
+            id: format!("{split}_{stem}"),
+            patient: None,
+            split: Some(split),
+            image: ImageSource::File(path),
+            mask: MaskSource::Polygons {
+                annotations: annotations.clone(),
+                image: Arc::new(image),
+                categories: categories.clone(),
+            },
+            field_of_view: None,
+        });
+    }
+    Ok(())
+}
+
+/// The only json of `annotations/`, or the one named after its split.
+fn annotation_file(split: Split, folder: &Path) -> Result<PathBuf> {
+    let folder = folder.join("annotations");
+    let named = folder.join(format!("{split}.json"));
+    if named.is_file() {
+        return Ok(named);
+    }
+    let entries = std::fs::read_dir(&folder).map_err(DataError::io(&folder))?;
+    let mut json: Vec<PathBuf> =
+        entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
+    match (json.pop(), json.len()) {
+        (Some(only), 0) => Ok(only),
+        (_, others) => Err(DataError::Annotation {
+            path: folder,
+            reason: format!("expected one json file, or one named {split}.json, found {}", others + usize::from(others > 0)),
+        }),
+    }
+}

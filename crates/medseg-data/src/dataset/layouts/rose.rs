@@ -1,0 +1,75 @@
+//! ROSE-1 (`{SVC,DVC,SVC_DVC}/{train,test}/{img,gt,thick_gt,thin_gt}`) and ROSE-2 (`{train,test}/{original,gt}`).
+
+use super::Found;
+use crate::dataset::tree::{images, pair, sample};
+use crate::dataset::{OpenOptions, Plexus};
+use crate::error::{DataError, Result};
+use crate::split::Split;
+use std::path::{Path, PathBuf};
+
+const SPLITS: [Split; 2] = [Split::Train, Split::Test];
+const PLEXUSES: [Plexus; 3] = [Plexus::Svc, Plexus::Dvc, Plexus::SvcDvc];
+
+fn is_plexus(folder: &Path) -> bool {
+    SPLITS.iter().any(|s| folder.join(s.to_string()).join("img").is_dir())
+}
+
+pub(super) fn find_rose1(root: &Path) -> Option<PathBuf> {
+    let holds = PLEXUSES.iter().any(|p| is_plexus(&root.join(p.folder())));
+    let is_one = PLEXUSES.iter().any(|p| root.ends_with(p.folder())) && is_plexus(root);
+    (holds || is_one).then(|| root.to_owned())
+}
+
+pub(super) fn open_rose1(root: &Path, options: &OpenOptions) -> Result<Found> {
+    let given = PLEXUSES.into_iter().find(|p| root.ends_with(p.folder()) && is_plexus(root));
+    let base = if given.is_some() { root.parent().unwrap_or(root) } else { root };
+    let present: Vec<Plexus> = PLEXUSES.into_iter().filter(|p| is_plexus(&base.join(p.folder()))).collect();
+    let plexus = options.rose_plexus.or(given).or(present.first().copied()).unwrap_or_default();
+    let folder = base.join(plexus.folder());
+    if !is_plexus(&folder) {
+        return Err(DataError::config("rose_plexus", "a plexus that is on disk", plexus.folder()));
+    }
+    let kind = options.rose_ground_truth.folder();
+    let mut found = Found {
+        description: format!("ROSE-1, plexus {}, ground truth {kind}", plexus.folder()),
+        expected_size: Some((304, 304)),
+        ..Found::default()
+    };
+    if options.rose_plexus.is_none() && given.is_none() && present.len() > 1 {
+        found.notes.push(format!("several plexuses are here; took {}", plexus.folder()));
+    }
+    read(&folder, "img", kind, &mut found)?;
+    Ok(found)
+}
+
+pub(super) fn find_rose2(root: &Path) -> Option<PathBuf> {
+    SPLITS.iter().any(|s| root.join(s.to_string()).join("original").is_dir()).then(|| root.to_owned())
+}
+
+pub(super) fn open_rose2(root: &Path, _: &OpenOptions) -> Result<Found> {
+    let mut found =
+        Found { description: "ROSE-2".into(), expected_size: Some((840, 840)), ..Found::default() };
+    read(root, "original", "gt", &mut found)?;
+    Ok(found)
+}
+
+/// Every image is of another subject in ROSE-1; ROSE-2 does not tell.
+fn read(root: &Path, image_folder: &str, mask_folder: &str, found: &mut Found) -> Result<()> {
+    for split in SPLITS {
+        let folder = root.join(split.to_string());
+        if !folder.is_dir() {
+            found.notes.push(format!("no folder {split}"));
+            continue;
+        }
+        let files = images(&folder.join(image_folder), &mut found.problems)?;
+        let masks = images(&folder.join(mask_folder), &mut found.problems)?;
+        let key = |stem: &str| Some(stem.to_owned());
+        for (stem, image, mask) in pair(files, masks, key, key, &mut found.problems) {
+            let id = format!("{split}_{stem}");
+            let mut sample = sample(id.clone(), Some(split), image, mask);
+            sample.patient = (image_folder == "img").then_some(id);
+            found.samples.push(sample);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! The choices that a layout leaves open.
+
+use serde::{Deserialize, Serialize};
+
+/// The layouts that can be recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Layout {
+    /// ARCADE, both generations of the archive: COCO json and PNG.
+    Arcade,
+    /// ROSE-1: three plexuses of OCT angiography.
+    Rose1,
+    /// ROSE-2.
+    Rose2,
+    /// DRIVE: retinal fundus photographs.
+    Drive,
+    /// DIAS: sequences of cerebral angiography.
+    Dias,
+    /// XRay-Angio, also called DCA1: coronary angiograms in PGM.
+    XrayAngio,
+    /// CHASE_DB1: retinal fundus photographs, two observers.
+    ChaseDb1,
+    /// OCTA-500: projection maps of OCT angiography.
+    Octa500,
+    /// ROSSA: OCT angiography.
+    Rossa,
+    /// Images and masks paired by name.
+    Folder,
+}
+
+impl std::fmt::Display for Layout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Arcade => "ARCADE",
+            Self::Rose1 => "ROSE-1",
+            Self::Rose2 => "ROSE-2",
+            Self::Drive => "DRIVE",
+            Self::Dias => "DIAS",
+            Self::XrayAngio => "XRay-Angio (DCA1)",
+            Self::ChaseDb1 => "CHASE_DB1",
+            Self::Octa500 => "OCTA-500",
+            Self::Rossa => "ROSSA",
+            Self::Folder => "folder of images and masks",
+        })
+    }
+}
+
+/// The two tasks of ARCADE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArcadeTask {
+    /// Vessel segments; their union is the vessel mask.
+    #[default]
+    Syntax,
+    /// Stenoses only.
+    Stenosis,
+}
+
+impl ArcadeTask {
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax",
+            Self::Stenosis => "stenosis",
+        }
+    }
+}
+
+/// The plexuses of ROSE-1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Plexus {
+    /// Superficial vascular complex.
+    #[default]
+    Svc,
+    /// Deep vascular complex.
+    Dvc,
+    /// Both together.
+    SvcDvc,
+}
+
+impl Plexus {
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Self::Svc => "SVC",
+            Self::Dvc => "DVC",
+            Self::SvcDvc => "SVC_DVC",
+        }
+    }
+}
+
+/// The kinds of ground truth of ROSE-1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroundTruth {
+    /// `gt`: the whole annotation.
+    #[default]
+    Whole,
+    /// `thick_gt`: vessels at pixel level.
+    Thick,
+    /// `thin_gt`: centre lines of small vessels.
+    Thin,
+}
+
+impl GroundTruth {
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Self::Whole => "gt",
+            Self::Thick => "thick_gt",
+            Self::Thin => "thin_gt",
+        }
+    }
+}
+
+/// The observers of CHASE_DB1 (and of DRIVE's older test set).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Observer {
+    /// The first observer, the customary reference.
+    #[default]
+    First,
+    /// The second observer.
+    Second,
+}
+
+/// The fields of view of OCTA-500.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum OctaField {
+    /// 3 mm x 3 mm, 304 x 304 pixels, ids 10301 to 10500.
+    #[default]
+    #[serde(rename = "3m")]
+    ThreeMillimetres,
+    /// 6 mm x 6 mm, 400 x 400 pixels, ids 10001 to 10300.
+    #[serde(rename = "6m")]
+    SixMillimetres,
+}
+
+impl OctaField {
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Self::ThreeMillimetres => "OCTA_3M",
+            Self::SixMillimetres => "OCTA_6M",
+        }
+    }
+}
+
+/// What to take where a data set offers a choice. A choice that a layout does not have is not consulted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OpenOptions {
+    /// Insist on this layout instead of recognising one.
+    pub layout: Option<Layout>,
+    /// ARCADE's task; `None` takes syntax when it is there, stenosis otherwise.
+    pub arcade_task: Option<ArcadeTask>,
+    /// ARCADE's categories that make up the mask; `None` takes all.
+    pub arcade_categories: Option<Vec<u32>>,
+    /// ROSE-1's plexus; `None` takes SVC, or the plexus whose folder was given.
+    pub rose_plexus: Option<Plexus>,
+    /// ROSE-1's kind of ground truth.
+    pub rose_ground_truth: GroundTruth,
+    /// CHASE_DB1's observer; also DRIVE's, whose second observer saw the test images only.
+    pub observer: Observer,
+    /// OCTA-500's field of view; `None` takes 3 mm when it is there, 6 mm otherwise.
+    pub octa_field: Option<OctaField>,
+}

@@ -1,0 +1,128 @@
+//! The crate's error: every message names the file or field, what was expected and what was found.
+
+use crate::check::Report;
+use std::path::{Path, PathBuf};
+
+/// What can go wrong between a folder of images and a batch of tensors.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The operating system refused a file operation.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The bytes are no image that can be decoded.
+    #[error("{}: not readable as an image: {reason}", path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// The decoder's reason.
+        reason: String,
+    },
+    /// A file asks for more than [`Limits`](crate::decode::Limits) allow.
+    #[error("{}: {what} is {found}, the limit is {limit}", path.display())]
+    Limit {
+        /// The file.
+        path: PathBuf,
+        /// The quantity, with its unit.
+        what: &'static str,
+        /// What the file asks for.
+        found: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// A mask has no pixel of foreground.
+    #[error("{}: the mask is empty: no value reaches the threshold of {threshold} (largest value {largest})", path.display())]
+    EmptyMask {
+        /// The mask or annotation file.
+        path: PathBuf,
+        /// The threshold that a foreground value must reach.
+        threshold: u8,
+        /// The largest value in the mask.
+        largest: u8,
+    },
+    /// A mask holds more than background and one foreground.
+    #[error("{}: expected a mask of two values, found {found}", path.display())]
+    MultiClassMask {
+        /// The mask file.
+        path: PathBuf,
+        /// The values or colours that were found.
+        found: String,
+    },
+    /// An image and its mask, or an image and its description, differ in size.
+    #[error("{}: expected {}x{} pixels as {}, found {}x{}", path.display(), expected.0, expected.1, reference.display(), found.0, found.1)]
+    SizeMismatch {
+        /// The file with the unexpected size.
+        path: PathBuf,
+        /// The file that sets the expectation.
+        reference: PathBuf,
+        /// Expected width and height in pixels.
+        expected: (usize, usize),
+        /// Width and height found, in pixels.
+        found: (usize, usize),
+    },
+    /// A COCO annotation file breaks its own format.
+    #[error("{}: {reason}", path.display())]
+    Annotation {
+        /// The json file.
+        path: PathBuf,
+        /// The field or annotation, what was expected and what was found.
+        reason: String,
+    },
+    /// No known layout fits the folder.
+    #[error("{}: no known data set layout; looked for {}", path.display(), looked_for.join("; "))]
+    Unrecognised {
+        /// The folder.
+        path: PathBuf,
+        /// What every layout would have looked like.
+        looked_for: Vec<String>,
+    },
+    /// A split or fold table is malformed, or does not fit the data set.
+    #[error("{}: {reason}", path.display())]
+    Split {
+        /// The table, or the data set when the split was made in memory.
+        path: PathBuf,
+        /// The row or id, what was expected and what was found.
+        reason: String,
+    },
+    /// A configuration value is out of range or unknown.
+    #[error("{field}: expected {expected}, found {found}")]
+    Config {
+        /// The configuration field.
+        field: &'static str,
+        /// The accepted values.
+        expected: String,
+        /// The value given.
+        found: String,
+    },
+    /// A manifest, or another text file of ours, does not parse.
+    #[error("{}: {reason}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// The parser's reason, with the line.
+        reason: String,
+    },
+    /// Everything that is wrong with a data set, in one report.
+    #[error("{0}")]
+    Problems(Report),
+}
+
+impl DataError {
+    /// An [`Io`](DataError::Io) error on `path`; for `map_err`.
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DataError + '_ {
+        move |source| DataError::Io { path: path.to_owned(), source }
+    }
+
+    /// A [`Config`](DataError::Config) error.
+    pub(crate) fn config(field: &'static str, expected: impl Into<String>, found: impl ToString) -> DataError {
+        DataError::Config { field, expected: expected.into(), found: found.to_string() }
+    }
+}
+
+/// The crate's result.
+pub type Result<T, E = DataError> = std::result::Result<T, E>;

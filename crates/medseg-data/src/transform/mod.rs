@@ -1,0 +1,20 @@
+//! From decoded pixels to normalised tensors, image and mask always in step.
+//!
+//! [`Pipeline`] runs one of two named protocols: [`Protocol::Default`] is Segment Anything's own preprocessing with binary masks
+//! and moderate augmentation; [`Protocol::Paper`] repeats the released code of the SALT paper, quirks included, so that its
+//! numbers can be checked. [`ResizeGeometry`] brings predictions back to the pixels of the original image.
+
+mod augment;
+mod colour;
+mod geometry;
+mod pipeline;
+mod resize;
+mod rotate;
+mod warp;
+
+pub use augment::{Augmentation, Elastic, Jitter};
+pub use colour::{adjust_brightness, adjust_contrast};
+pub use geometry::ResizeGeometry;
+pub use pipeline::{Item, Pipeline, Prepared, Protocol};
+pub use resize::{resize_image, resize_mask, resize_soft};
+pub use rotate::{flip_horizontal, flip_horizontal_mask, flip_vertical, flip_vertical_mask, rotate_image, rotate_mask};

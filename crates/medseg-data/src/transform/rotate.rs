@@ -1,0 +1,84 @@
+//! Flips, and rotation to the nearest pixel.
+
+use crate::raster::{Image, Mask};
+
+fn flip_rows(data: &[u8], row: usize, pixel: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data.len());
+    for line in data.chunks_exact(row) {
+        if pixel == 1 {
+            out.extend(line.iter().rev());
+        } else {
+            out.extend(line.chunks_exact(pixel).rev().flatten());
+        }
+    }
+    out
+}
+
+fn flip_columns(data: &[u8], row: usize) -> Vec<u8> {
+    data.chunks_exact(row).rev().flatten().copied().collect()
+}
+
+/// Mirrors left and right.
+pub fn flip_horizontal(image: &Image) -> Image {
+    let (width, height) = image.size();
+    let data = flip_rows(image.data(), width * image.channels(), image.channels());
+    Image::from_parts(width, height, image.channels(), data)
+}
+
+/// Mirrors left and right.
+pub fn flip_horizontal_mask(mask: &Mask) -> Mask {
+    Mask::from_parts(mask.width(), mask.height(), flip_rows(mask.data(), mask.width(), 1))
+}
+
+/// Mirrors top and bottom.
+pub fn flip_vertical(image: &Image) -> Image {
+    let (width, height) = image.size();
+    Image::from_parts(width, height, image.channels(), flip_columns(image.data(), width * image.channels()))
+}
+
+/// Mirrors top and bottom.
+pub fn flip_vertical_mask(mask: &Mask) -> Mask {
+    Mask::from_parts(mask.width(), mask.height(), flip_columns(mask.data(), mask.width()))
+}
+
+/// The source index of every pixel under a counter-clockwise rotation about the centre, `None` outside. Computed in single
+/// precision in the order in which torchvision's `rotate` computes it, so that the same pixels are chosen.
+fn sources(width: usize, height: usize, degrees: f64) -> Vec<Option<u32>> {
+    let radians = (-degrees).to_radians();
+    let (cos, sin) = (radians.cos() as f32, radians.sin() as f32);
+    let (w, h) = (width as f32, height as f32);
+    let matrix = [[cos / (0.5 * w), sin / (0.5 * w)], [-sin / (0.5 * h), cos / (0.5 * h)]];
+    let mut out = Vec::with_capacity(width * height);
+    for row in 0..height {
+        let y = row as f32 + 0.5 - h * 0.5;
+        for column in 0..width {
+            let x = column as f32 + 0.5 - w * 0.5;
+            let at = |[a, b]: [f32; 2], size: f32| (((x * a + y * b) + 1.0) * size - 1.0) / 2.0;
+            let (u, v) = (at(matrix[0], w).round_ties_even(), at(matrix[1], h).round_ties_even());
+            let inside = u >= 0.0 && u < w && v >= 0.0 && v < h;
+            out.push(inside.then(|| (v as usize * width + u as usize) as u32));
+        }
+    }
+    out
+}
+
+/// Rotates counter-clockwise about the centre to the nearest pixel; what comes from outside is 0. The size stays.
+pub fn rotate_image(image: &Image, degrees: f64) -> Image {
+    let (width, height) = image.size();
+    let channels = image.channels();
+    let mut data = vec![0u8; image.data().len()];
+    for (pixel, source) in data.chunks_exact_mut(channels).zip(sources(width, height, degrees)) {
+        if let Some(source) = source {
+            let start = source as usize * channels;
+            pixel.copy_from_slice(&image.data()[start..start + channels]);
+        }
+    }
+    Image::from_parts(width, height, channels, data)
+}
+
+/// Rotates a mask in step with [`rotate_image`].
+pub fn rotate_mask(mask: &Mask, degrees: f64) -> Mask {
+    let (width, height) = mask.size();
+    let pick = |source: Option<u32>| source.map_or(0, |s| mask.data()[s as usize]);
+    Mask::from_parts(width, height, sources(width, height, degrees).into_iter().map(pick).collect())
+}

@@ -1,0 +1,135 @@
+//! One resampling for rotation, scale, crop and elastic deformation together: each extra resampling would blur thin vessels.
+
+use crate::random::Stream;
+use crate::raster::{Image, Mask};
+
+/// Maps output pixels to input pixels: an affine map about the centre, plus an optional smooth displacement.
+#[derive(Debug, Clone)]
+pub(super) struct Warp {
+    size: (usize, usize),
+    matrix: [[f64; 2]; 2],
+    offset: (f64, f64),
+    field: Option<Field>,
+}
+
+impl Warp {
+    /// Rotation by `degrees` (counter-clockwise), magnification by `scale`; then the view is cut to the share `crop` of both
+    /// sides, placed at `place` (0 to 1 of the free room in x and y).
+    pub(super) fn new(size: (usize, usize), degrees: f64, scale: f64, crop: f64, place: (f64, f64)) -> Self {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        let zoom = crop / scale;
+        let matrix = [[cos * zoom, -sin * zoom], [sin * zoom, cos * zoom]];
+        // The centre of the crop window relative to the centre of the image, taken through the rotation as well.
+        let shift = ((place.0 - 0.5) * (1.0 - crop) * size.0 as f64, (place.1 - 0.5) * (1.0 - crop) * size.1 as f64);
+        let offset = ((cos * shift.0 - sin * shift.1) / scale, (sin * shift.0 + cos * shift.1) / scale);
+        Self { size, matrix, offset, field: None }
+    }
+
+    pub(super) fn with_field(mut self, field: Field) -> Self {
+        self.field = Some(field);
+        self
+    }
+
+    /// The input position of every output pixel, row by row.
+    fn positions(&self, mut visit: impl FnMut(usize, f32, f32)) {
+        let (width, height) = self.size;
+        let (cx, cy) = ((width as f64 - 1.0) / 2.0, (height as f64 - 1.0) / 2.0);
+        let [[a, b], [c, d]] = self.matrix;
+        for row in 0..height {
+            let y = row as f64 - cy;
+            for column in 0..width {
+                let x = column as f64 - cx;
+                let mut at = (a * x + b * y + cx + self.offset.0, c * x + d * y + cy + self.offset.1);
+                if let Some(field) = &self.field {
+                    let (dx, dy) = field.at(column as f64 / width as f64, row as f64 / height as f64);
+                    at = (at.0 + dx, at.1 + dy);
+                }
+                visit(row * width + column, at.0 as f32, at.1 as f32);
+            }
+        }
+    }
+
+    /// Image and mask through the same map: the image bilinearly with black outside, the mask bilinearly and then cut at one
+    /// half.
+    pub(super) fn apply(&self, image: &Image, mask: &Mask) -> (Image, Mask) {
+        let mut pixels = vec![0u8; image.data().len()];
+        let mut labels = vec![0u8; mask.data().len()];
+        match image.channels() {
+            1 => self.run::<1>(image.data(), mask.data(), &mut pixels, &mut labels),
+            _ => self.run::<3>(image.data(), mask.data(), &mut pixels, &mut labels),
+        }
+        let (width, height) = self.size;
+        (Image::from_parts(width, height, image.channels(), pixels), Mask::from_parts(width, height, labels))
+    }
+
+    fn run<const C: usize>(&self, image: &[u8], mask: &[u8], pixels: &mut [u8], labels: &mut [u8]) {
+        let (width, height) = self.size;
+        let (right, bottom) = (width as f32 - 1.0, height as f32 - 1.0);
+        self.positions(|index, x, y| {
+            if x <= -1.0 || y <= -1.0 || x >= right + 1.0 || y >= bottom + 1.0 {
+                return;
+            }
+            let (x0, y0) = (x.floor(), y.floor());
+            let (u, v) = (x - x0, y - y0);
+            let weights = [(1.0 - u) * (1.0 - v), u * (1.0 - v), (1.0 - u) * v, u * v];
+            let mut values = [0f32; C];
+            let mut covered = 0f32;
+            let inside = x0 >= 0.0 && y0 >= 0.0 && x0 < right && y0 < bottom;
+            for (corner, weight) in weights.into_iter().enumerate() {
+                let (cx, cy) = (x0 as isize + (corner & 1) as isize, y0 as isize + (corner >> 1) as isize);
+                if !inside && (cx < 0 || cy < 0 || cx >= width as isize || cy >= height as isize) {
+                    continue;
+                }
+                let at = cy as usize * width + cx as usize;
+                covered += weight * f32::from(mask[at]);
+                for (value, &source) in values.iter_mut().zip(&image[at * C..at * C + C]) {
+                    *value += weight * f32::from(source);
+                }
+            }
+            for (pixel, value) in pixels[index * C..index * C + C].iter_mut().zip(values) {
+                *pixel = (value + 0.5) as u8;
+            }
+            labels[index] = u8::from(covered >= 0.5);
+        });
+    }
+}
+
+/// A smooth displacement: uniform cubic B-splines over a coarse grid of random vectors.
+#[derive(Debug, Clone)]
+pub(super) struct Field {
+    cells: usize,
+    vectors: Vec<(f64, f64)>,
+}
+
+impl Field {
+    /// `cells` grid cells along each side; every vector component has the standard deviation `amplitude` in pixels.
+    pub(super) fn new(cells: usize, amplitude: f64, stream: &mut Stream) -> Self {
+        let vectors = (0..(cells + 3) * (cells + 3))
+            .map(|_| (amplitude * stream.normal(), amplitude * stream.normal()))
+            .collect();
+        Self { cells, vectors }
+    }
+
+    /// The displacement at (x, y), both 0 to 1.
+    fn at(&self, x: f64, y: f64) -> (f64, f64) {
+        let split = |t: f64| {
+            let scaled = t * self.cells as f64;
+            let cell = (scaled as usize).min(self.cells - 1);
+            (cell, spline(scaled - cell as f64))
+        };
+        let ((column, across), (row, down)) = (split(x), split(y));
+        let mut sum = (0.0, 0.0);
+        for (j, wy) in down.into_iter().enumerate() {
+            for (i, wx) in across.into_iter().enumerate() {
+                let (dx, dy) = self.vectors[(row + j) * (self.cells + 3) + column + i];
+                sum = (sum.0 + wx * wy * dx, sum.1 + wx * wy * dy);
+            }
+        }
+        sum
+    }
+}
+
+fn spline(t: f64) -> [f64; 4] {
+    let s = 1.0 - t;
+    [s * s * s, 3.0 * t * t * t - 6.0 * t * t + 4.0, 3.0 * s * s * s - 6.0 * s * s + 4.0, t * t * t].map(|w| w / 6.0)
+}
