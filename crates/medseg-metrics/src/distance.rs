@@ -1,0 +1,293 @@
+//! Exact Euclidean distances to a set of pixels, in linear time and only where they are asked for.
+//!
+//! Two phases (Meijster, Roerdink and Hesselink 2000; Felzenszwalb and Huttenlocher 2012). First, every pixel of the window
+//! gets the number of rows to the nearest point of its own column: two sweeps of additions without branches. Then the
+//! distance of a pixel is the minimum over its row of `(rows * s_r)² + (columns * s_c)²`. Where few pixels of a row are asked
+//! for and points are near, that minimum is searched outwards from the pixel and stops as soon as the columns alone are
+//! farther than the best so far; where the search would cost more than linear time, the row's lower envelope of parabolas
+//! answers all of its pixels at once. Both are exact.
+
+use crate::mask::bits;
+use crate::{Mask, Spacing};
+use std::ops::Range;
+
+/// No point in this column.
+const FAR: u16 = u16::MAX;
+/// A row switches from searching to the envelope when the search may take more steps than this many per column.
+const STEPS_PER_COLUMN: usize = 12;
+
+/// Rows and words of a mask that the transform is restricted to; it must contain every point and every query.
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
+    pub(crate) rows: Range<usize>,
+    pub(crate) words: Range<usize>,
+}
+
+impl Window {
+    /// The whole mask.
+    pub(crate) fn all(mask: &Mask) -> Self {
+        Self { rows: 0..mask.height(), words: 0..mask.row_words() }
+    }
+
+    /// The bounding box of both masks, which have the same size; empty if both masks are.
+    pub(crate) fn joint(a: &Mask, b: &Mask) -> Self {
+        let mut columns = vec![0u64; a.row_words()];
+        let (mut first, mut last) = (None, 0);
+        for r in 0..a.height() {
+            let mut any = 0;
+            for ((seen, &x), &y) in columns.iter_mut().zip(a.row(r)).zip(b.row(r)) {
+                *seen |= x | y;
+                any |= x | y;
+            }
+            if any != 0 {
+                first.get_or_insert(r);
+                last = r + 1;
+            }
+        }
+        let start = columns.iter().position(|&w| w != 0).unwrap_or(0);
+        let end = columns.iter().rposition(|&w| w != 0).map_or(0, |w| w + 1);
+        Self { rows: first.unwrap_or(0)..last, words: start..end }
+    }
+
+    fn columns(&self) -> usize {
+        64 * self.words.len()
+    }
+}
+
+/// A pixel whose distance is reported: row, word and bit of the mask.
+#[derive(Clone, Copy)]
+pub(crate) struct Query {
+    pub(crate) row: usize,
+    pub(crate) word: usize,
+    pub(crate) bit: usize,
+}
+
+/// Calls `found(query, distance)` for every set pixel of `queries` with its distance to the nearest set pixel of `points`,
+/// bottom row first. Without any point nothing is reported.
+pub(crate) fn for_each_distance(
+    points: &Mask,
+    queries: &Mask,
+    spacing: Spacing,
+    window: &Window,
+    mut found: impl FnMut(Query, f64),
+) {
+    let columns = window.columns();
+    let mut rows = downward(points, window);
+    let mut envelope = Envelope::default();
+    let scale = Scale { row: spacing.row(), column: spacing.column(), ratio: spacing.row() / spacing.column() };
+    for at in (0..window.rows.len()).rev() {
+        let (upper, below) = rows.split_at_mut((at + 1) * columns);
+        let here = &mut upper[at * columns..];
+        if let Some(below) = below.get(..columns) {
+            for (value, &next) in here.iter_mut().zip(below) {
+                *value = (*value).min(next.saturating_add(1));
+            }
+        }
+        let row = window.rows.start + at;
+        let asked = &queries.row(row)[window.words.clone()];
+        let steps: usize = asked.iter().enumerate().flat_map(|(w, &word)| bits(word).map(move |b| 64 * w + b)).fold(0, |sum, c| sum + scale.reach(here[c], columns));
+        if steps == 0 && asked.iter().all(|&w| w == 0) {
+            continue;
+        }
+        let by_envelope = steps > STEPS_PER_COLUMN * columns;
+        if by_envelope && !envelope.build(here, scale) {
+            continue;
+        }
+        for (w, &word) in asked.iter().enumerate() {
+            for bit in bits(word) {
+                let column = 64 * w + bit;
+                let squared = if by_envelope { envelope.at(column, scale) } else { scale.search(here, column) };
+                if squared.is_finite() {
+                    found(Query { row, word: window.words.start + w, bit }, squared.sqrt());
+                }
+            }
+        }
+    }
+}
+
+/// Rows down to each pixel from the nearest point at or above it in its column; [`FAR`] where there is none.
+fn downward(points: &Mask, window: &Window) -> Vec<u16> {
+    const LANE: [u16; 16] = {
+        let mut lanes = [0; 16];
+        let mut i = 0;
+        while i < 16 {
+            lanes[i] = 1 << i;
+            i += 1;
+        }
+        lanes
+    };
+    let columns = window.columns();
+    let mut rows = vec![FAR; window.rows.len() * columns];
+    let first = vec![FAR; columns];
+    for at in 0..window.rows.len() {
+        let (done, rest) = rows.split_at_mut(at * columns);
+        let above = if at == 0 { &first[..] } else { &done[(at - 1) * columns..] };
+        let words = &points.row(window.rows.start + at)[window.words.clone()];
+        for ((here, above), &word) in rest.chunks_exact_mut(64).zip(above.chunks_exact(64)).zip(words) {
+            for (part, (here, above)) in here.chunks_exact_mut(16).zip(above.chunks_exact(16)).enumerate() {
+                let set = (word >> (16 * part)) as u16;
+                for ((here, &above), lane) in here.iter_mut().zip(above).zip(LANE) {
+                    let keep = if set & lane == 0 { u16::MAX } else { 0 };
+                    *here = above.saturating_add(1) & keep;
+                }
+            }
+        }
+    }
+    rows
+}
+
+/// Spacing in the form that the second phase needs.
+#[derive(Clone, Copy)]
+struct Scale {
+    row: f64,
+    column: f64,
+    ratio: f64,
+}
+
+impl Scale {
+    fn vertical(self, rows: u16) -> f64 {
+        let distance = f64::from(rows) * self.row;
+        distance * distance
+    }
+
+    fn horizontal(self, columns: usize) -> f64 {
+        let distance = columns as f64 * self.column;
+        distance * distance
+    }
+
+    /// At most this many columns to each side need to be looked at.
+    fn reach(self, rows: u16, columns: usize) -> usize {
+        if rows == FAR { columns } else { ((f64::from(rows) * self.ratio) as usize).min(columns) }
+    }
+
+    /// Squared distance of `column`, searched outwards; infinite when the row sees no point.
+    fn search(self, row: &[u16], column: usize) -> f64 {
+        let squared = |rows: u16| if rows == FAR { f64::INFINITY } else { self.vertical(rows) };
+        let mut best = squared(row[column]);
+        let (left, right) = row.split_at(column);
+        let mut left = left.iter().rev();
+        let mut right = right[1..].iter();
+        for step in 1.. {
+            let sideways = self.horizontal(step);
+            if sideways >= best {
+                break;
+            }
+            match (left.next(), right.next()) {
+                (None, None) => break,
+                (a, b) => {
+                    let nearest = a.copied().unwrap_or(FAR).min(b.copied().unwrap_or(FAR));
+                    best = best.min(squared(nearest) + sideways);
+                }
+            }
+        }
+        best
+    }
+}
+
+/// Lower envelope of the parabolas of one row.
+#[derive(Default)]
+struct Envelope {
+    /// Column and squared vertical distance of each parabola that is lowest somewhere, left to right.
+    sites: Vec<(usize, f64)>,
+    /// Where each of them starts to be the lowest.
+    starts: Vec<f64>,
+    cursor: usize,
+}
+
+impl Envelope {
+    /// False when the row sees no point.
+    fn build(&mut self, row: &[u16], scale: Scale) -> bool {
+        self.sites.clear();
+        self.starts.clear();
+        self.cursor = 0;
+        for (column, &rows) in row.iter().enumerate().filter(|(_, rows)| **rows != FAR) {
+            let height = scale.vertical(rows);
+            let mut start = f64::NEG_INFINITY;
+            while let (Some(&(other, below)), Some(&from)) = (self.sites.last(), self.starts.last()) {
+                start = crossing((other, below), (column, height), scale);
+                if start > from {
+                    break;
+                }
+                self.sites.pop();
+                self.starts.pop();
+                start = f64::NEG_INFINITY;
+            }
+            self.sites.push((column, height));
+            self.starts.push(start);
+        }
+        !self.sites.is_empty()
+    }
+
+    /// Squared distance of `column`; columns must be asked for in increasing order.
+    fn at(&mut self, column: usize, scale: Scale) -> f64 {
+        while self.starts.get(self.cursor + 1).is_some_and(|&start| start <= column as f64) {
+            self.cursor += 1;
+        }
+        let (site, height) = self.sites[self.cursor];
+        height + scale.horizontal(site.abs_diff(column))
+    }
+}
+
+/// Column at which the parabola of `b` (further right) falls below that of `a`.
+fn crossing(a: (usize, f64), b: (usize, f64), scale: Scale) -> f64 {
+    let apart = (b.0 - a.0) as f64 * scale.column;
+    let middle = (a.0 + b.0) as f64 / 2.0;
+    middle + (b.1 - a.1) / (2.0 * apart * scale.column)
+}
+
+/// Distance of every pixel of an image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DistanceMap {
+    height: usize,
+    width: usize,
+    values: Vec<f64>,
+}
+
+impl DistanceMap {
+    /// Distance at (row, column), in the unit of the spacing; `None` outside the image.
+    pub fn get(&self, row: usize, column: usize) -> Option<f64> {
+        (row < self.height && column < self.width).then(|| self.values[row * self.width + column])
+    }
+
+    /// Row-major distances, `height * width` of them.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+}
+
+/// Distance from every pixel to the nearest foreground pixel of `points` (0 on it), infinite everywhere if there is none.
+///
+/// Exact, in the unit of `spacing`, measured between pixel centres. Linear in the number of pixels.
+///
+/// ```
+/// use medseg_metrics::{Mask, Spacing, distance_to};
+/// let points = Mask::from_bytes(1, 4, &[1, 0, 0, 0])?;
+/// assert_eq!(distance_to(&points, Spacing::millimetres(1.0, 0.5)?).values(), [0.0, 0.5, 1.0, 1.5]);
+/// # Ok::<(), medseg_metrics::MetricsError>(())
+/// ```
+pub fn distance_to(points: &Mask, spacing: Spacing) -> DistanceMap {
+    distances_within(points, &Mask::blank(points.height(), points.width()).complement(), spacing, f64::INFINITY)
+}
+
+/// Distance from every foreground pixel to the nearest background pixel *of the image*, 0 in the background; infinite where
+/// the image has no background. (`scipy.ndimage.distance_transform_edt`, except for that last case.)
+pub fn distance_transform(mask: &Mask, spacing: Spacing) -> DistanceMap {
+    let mut map = distances_within(&mask.complement(), mask, spacing, f64::INFINITY);
+    for row in 0..map.height {
+        for column in 0..map.width {
+            if !mask.get(row, column) {
+                map.values[row * map.width + column] = 0.0;
+            }
+        }
+    }
+    map
+}
+
+fn distances_within(points: &Mask, queries: &Mask, spacing: Spacing, otherwise: f64) -> DistanceMap {
+    let (height, width) = (points.height(), points.width());
+    let mut values = vec![otherwise; height * width];
+    for_each_distance(points, queries, spacing, &Window::all(points), |q, distance| {
+        values[q.row * width + 64 * q.word + q.bit] = distance;
+    });
+    DistanceMap { height, width, values }
+}
