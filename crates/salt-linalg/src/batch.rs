@@ -1,0 +1,162 @@
+//! Many matrices at once.
+
+use std::borrow::Borrow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use nalgebra::DMatrix;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::cache::{BasisCache, CacheKey};
+use crate::error::SvdError;
+use crate::exact::{thin_with, truncated_with};
+use crate::product::Schedule;
+use crate::randomized::{RandomizedOptions, randomized_with};
+use crate::real::Real;
+use crate::svd::Svd;
+
+/// Which decomposition to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Method {
+    /// [`thin_svd`](crate::thin_svd).
+    Thin,
+    /// [`truncated_svd`](crate::truncated_svd).
+    Truncated {
+        /// Number of components.
+        rank: usize,
+    },
+    /// [`randomized_svd`](crate::randomized_svd).
+    Randomized(RandomizedOptions),
+}
+
+/// What [`decompose_all`] does and where it looks first.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct BatchOptions<'a> {
+    /// The decomposition.
+    pub method: Method,
+    /// A cache that is consulted first and that receives what had to be computed.
+    pub cache: Option<&'a BasisCache>,
+}
+
+impl<'a> BatchOptions<'a> {
+    /// The given decomposition without a cache.
+    pub fn new(method: Method) -> Self {
+        Self { method, cache: None }
+    }
+
+    /// Uses a cache.
+    pub fn with_cache(mut self, cache: &'a BasisCache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+}
+
+/// One matrix is done.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Position of the matrix in the list.
+    pub index: usize,
+    /// Matrices done so far, this one included.
+    pub completed: usize,
+    /// Matrices in all.
+    pub total: usize,
+    /// Where the factors came from.
+    pub source: Source,
+    /// Time that this matrix took.
+    pub elapsed: Duration,
+}
+
+/// Where factors came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// They were computed.
+    Computed,
+    /// They were read from the cache.
+    Cache,
+}
+
+/// A matrix of a batch could not be decomposed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("matrix {index} of {total}: {source}")]
+#[non_exhaustive]
+pub struct BatchError {
+    /// Position of the matrix in the list, from 0; the first one if several failed.
+    pub index: usize,
+    /// Matrices in all.
+    pub total: usize,
+    /// Why.
+    pub source: SvdError,
+}
+
+/// Decomposes many matrices, in parallel over the matrices and sequentially within each, on the threads of the current rayon pool.
+///
+/// Results come in the order of the input, and their bits do not depend on the number of threads. `progress` is called once per matrix,
+/// from whichever thread finished it.
+///
+/// # Errors
+/// [`BatchError`] with the first matrix that failed. A cache that cannot be read or written is not an error: it is reported
+/// with a `tracing` warning, and the factors are computed.
+pub fn decompose_all<T, M>(
+    matrices: &[M],
+    options: &BatchOptions<'_>,
+    progress: impl Fn(Progress) + Sync,
+) -> Result<Vec<Svd<T>>, BatchError>
+where
+    T: Real,
+    M: Borrow<DMatrix<T>> + Sync,
+{
+    let total = matrices.len();
+    let completed = AtomicUsize::new(0);
+    // The most expensive first, so that no thread is left with a large one at the end.
+    let mut order: Vec<usize> = (0..total).collect();
+    order.sort_by_key(|&index| std::cmp::Reverse(cost(matrices[index].borrow())));
+    let mut results: Vec<(usize, Result<Svd<T>, SvdError>)> = order
+        .into_iter()
+        .par_bridge()
+        .map(|index| {
+            let start = Instant::now();
+            let outcome = one(matrices[index].borrow(), options);
+            let source = if matches!(outcome, Ok((_, Source::Cache))) { Source::Cache } else { Source::Computed };
+            let completed = completed.fetch_add(1, Ordering::Relaxed) + 1;
+            progress(Progress { index, completed, total, source, elapsed: start.elapsed() });
+            (index, outcome.map(|(svd, _)| svd))
+        })
+        .collect();
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(index, result)| result.map_err(|source| BatchError { index, total, source })).collect()
+}
+
+fn one<T: Real>(matrix: &DMatrix<T>, options: &BatchOptions<'_>) -> Result<(Svd<T>, Source), SvdError> {
+    let compute = || match options.method {
+        Method::Thin => thin_with(matrix, Schedule::Sequential),
+        Method::Truncated { rank } => truncated_with(matrix, rank, Schedule::Sequential),
+        Method::Randomized(randomized) => randomized_with(matrix, &randomized, Schedule::Sequential),
+    };
+    let Some(cache) = options.cache else {
+        return Ok((compute()?, Source::Computed));
+    };
+    let key = CacheKey::new(matrix, &options.method);
+    match cache.load(&key) {
+        Ok(Some(svd)) => return Ok((svd, Source::Cache)),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "the basis cache cannot be read; computing"),
+    }
+    let svd = compute()?;
+    if let Err(error) = cache.store(&key, &svd) {
+        tracing::warn!(%error, "the basis cache cannot be written");
+    }
+    Ok((svd, Source::Computed))
+}
+
+/// Proportional to the work of a full decomposition.
+fn cost<T: Real>(matrix: &DMatrix<T>) -> u128 {
+    let (rows, cols) = matrix.shape();
+    let (small, large) = (rows.min(cols) as u128, rows.max(cols) as u128);
+    small * small * (large + 2 * small)
+}

@@ -1,0 +1,123 @@
+//! Matrix products whose bits do not depend on the number of threads, and the conversions around them.
+//!
+//! A product is cut into blocks by a rule that knows only the shape; each block is computed by one thread with faer's sequential kernel.
+//! One thread or many, the same blocks are computed in the same way.
+
+use faer::{MatMut, MatRef};
+use nalgebra::DMatrix;
+use rayon::prelude::*;
+
+use crate::real::sealed::Kernel;
+
+/// Whether the blocks of a product are shared out to the threads of the current rayon pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Schedule {
+    Sequential,
+    Parallel,
+}
+
+/// Products below this many multiplications are not worth cutting up.
+const SMALL_PRODUCT: usize = 1 << 21;
+const BLOCKS: usize = 8;
+/// Blocks are multiples of the widest SIMD register.
+const BLOCK_MULTIPLE: usize = 16;
+
+pub(crate) fn view<T>(matrix: &DMatrix<T>) -> MatRef<'_, T> {
+    MatRef::from_column_major_slice(matrix.as_slice(), matrix.nrows(), matrix.ncols())
+}
+
+pub(crate) fn view_mut<T>(matrix: &mut DMatrix<T>) -> MatMut<'_, T> {
+    let (rows, cols) = matrix.shape();
+    MatMut::from_column_major_slice_mut(matrix.as_mut_slice(), rows, cols)
+}
+
+pub(crate) fn zeros<T: Kernel>(rows: usize, cols: usize) -> DMatrix<T> {
+    DMatrix::from_vec_generic(nalgebra::Dyn(rows), nalgebra::Dyn(cols), vec![T::zeroed(); rows * cols])
+}
+
+/// `lhs * rhs`.
+pub(crate) fn product<T: Kernel>(schedule: Schedule, lhs: MatRef<'_, T>, rhs: MatRef<'_, T>) -> DMatrix<T> {
+    let mut out = zeros(lhs.nrows(), rhs.ncols());
+    product_into(schedule, view_mut(&mut out), false, lhs, rhs, T::narrow(1.0));
+    out
+}
+
+/// `dst = alpha * lhs * rhs`, added to `dst` if `accumulate`.
+pub(crate) fn product_into<T: Kernel>(
+    schedule: Schedule,
+    dst: MatMut<'_, T>,
+    accumulate: bool,
+    lhs: MatRef<'_, T>,
+    rhs: MatRef<'_, T>,
+    alpha: T,
+) {
+    let (rows, cols, depth) = (dst.nrows(), dst.ncols(), lhs.ncols());
+    if rows.saturating_mul(cols).saturating_mul(depth) < SMALL_PRODUCT {
+        return T::gemm(dst, accumulate, lhs, rhs, alpha);
+    }
+    let by_rows = rows >= cols;
+    let block = rows.max(cols).div_ceil(BLOCKS).next_multiple_of(BLOCK_MULTIPLE);
+    let mut blocks = Vec::with_capacity(BLOCKS);
+    let mut rest = dst;
+    let mut start = 0;
+    loop {
+        let left = if by_rows { rest.nrows() } else { rest.ncols() };
+        let size = block.min(left);
+        if size == 0 {
+            break;
+        }
+        let (head, tail) = if by_rows { rest.split_at_row_mut(size) } else { rest.split_at_col_mut(size) };
+        let (lhs, rhs) = if by_rows { (lhs.subrows(start, size), rhs) } else { (lhs, rhs.subcols(start, size)) };
+        blocks.push((head, lhs, rhs));
+        rest = tail;
+        start += size;
+    }
+    let run =
+        |(dst, lhs, rhs): (MatMut<'_, T>, MatRef<'_, T>, MatRef<'_, T>)| T::gemm(dst, accumulate, lhs, rhs, alpha);
+    match schedule {
+        Schedule::Sequential => blocks.into_iter().for_each(run),
+        Schedule::Parallel => blocks.into_par_iter().with_max_len(1).for_each(run),
+    }
+}
+
+/// The matrix in another number type.
+pub(crate) fn convert<S: Kernel, T: Kernel>(matrix: &DMatrix<S>) -> DMatrix<T> {
+    let data = matrix.as_slice().iter().map(|value| T::narrow(value.widen())).collect();
+    DMatrix::from_vec_generic(nalgebra::Dyn(matrix.nrows()), nalgebra::Dyn(matrix.ncols()), data)
+}
+
+/// The transpose in another number type, tile by tile so that both sides stay in the cache.
+pub(crate) fn convert_transposed<S: Kernel, T: Kernel>(matrix: &DMatrix<S>) -> DMatrix<T> {
+    const TILE: usize = 16;
+    let (rows, cols) = matrix.shape();
+    let source = matrix.as_slice();
+    let mut out: DMatrix<T> = zeros(cols, rows);
+    let target = out.as_mut_slice();
+    for col in (0..cols).step_by(TILE) {
+        let col_end = (col + TILE).min(cols);
+        for row in (0..rows).step_by(TILE) {
+            let row_end = (row + TILE).min(rows);
+            for i in row..row_end {
+                let line = &mut target[i * cols + col..i * cols + col_end];
+                for (value, j) in line.iter_mut().zip(col..) {
+                    *value = T::narrow(source[j * rows + i].widen());
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Sum of squares in double precision, with four accumulators so that it vectorises and rounds little.
+pub(crate) fn sum_of_squares<T: Kernel>(values: &[T]) -> f64 {
+    let mut lanes = [0.0f64; 8];
+    let (chunks, rest) = values.as_chunks::<8>();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            let value = value.widen();
+            *lane += value * value;
+        }
+    }
+    let rest: f64 = rest.iter().map(|value| value.widen() * value.widen()).sum();
+    lanes.iter().sum::<f64>() + rest
+}
