@@ -1,0 +1,7 @@
+//! Reading and rebuilding the adapters of a whole module by traversal, without knowing its type.
+
+mod install;
+mod snapshot;
+
+pub(crate) use install::install;
+pub(crate) use snapshot::{AnyParam, Site, Snapshot};
