@@ -1,18 +1,143 @@
-//! Checkpoints.
+//! Checkpoints: Meta's `.pth`, Hugging Face and our own safetensors, and the files of trainers that wrap them.
+
+mod infer;
+mod keys;
+mod load;
+mod save;
+mod source;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use crate::{Sam, SamConfig, SamError};
+use keys::{KeyMap, map_keys};
+use source::Source;
+
+/// The metadata key of our own files that holds the configuration as JSON.
+const CONFIG_KEY: &str = "sam_config";
+
+/// An opened checkpoint: names and shapes are known, values are read when a model is [loaded](Self::load).
+///
+/// Reading never executes anything: PyTorch files are parsed by a reader that only understands tensors and plain values,
+/// with limits on every size it is told.
+#[derive(Debug)]
+pub struct Checkpoint {
+    source: Source,
+    keys: KeyMap,
+}
+
+/// What a successful load did beside copying every tensor to its place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Number of tensors loaded.
+    pub loaded: usize,
+    /// Tensors of the file that are no part of the model and known to be so: optimizer states, image statistics.
+    pub ignored: Vec<String>,
+    /// Relative positions, which [`SamVariant::Paper`](crate::SamVariant::Paper) does not have.
+    pub dropped: Vec<String>,
+    /// Tensors that were resampled: the absolute positions of [`SamVariant::Paper`](crate::SamVariant::Paper), average
+    /// pooled to its grid.
+    pub resampled: Vec<String>,
+}
 
 /// The three ways in which a checkpoint can fail to fit a model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mismatch {
-    /// Tensors that the model has and the file has not.
+    /// Tensors that the model has and the file has not, by the model's names.
     pub missing: Vec<String>,
-    /// Tensors that the file has and the model has not.
+    /// Tensors that the file has and the model has not, by the file's names.
     pub unexpected: Vec<String>,
-    /// Tensors whose shapes differ: name, the model's shape, the file's.
+    /// Tensors whose shapes differ, by the model's names, in the file's layout: (name, expected, found).
     pub misshaped: Vec<(String, Vec<usize>, Vec<usize>)>,
 }
 
-impl std::fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "missing: {:?}, unexpected: {:?}, mis-shaped: {:?}", self.missing, self.unexpected, self.misshaped)
+impl Mismatch {
+    /// Whether all three lists are empty.
+    pub fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty() && self.misshaped.is_empty()
     }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "missing ({}):", self.missing.len())?;
+        self.missing.iter().try_for_each(|name| write!(f, "\n  {name}"))?;
+        write!(f, "\nunexpected ({}):", self.unexpected.len())?;
+        self.unexpected.iter().try_for_each(|name| write!(f, "\n  {name}"))?;
+        write!(f, "\nmis-shaped ({}):", self.misshaped.len())?;
+        self.misshaped
+            .iter()
+            .try_for_each(|(name, expected, found)| write!(f, "\n  {name}: expected {expected:?}, found {found:?}"))
+    }
+}
+
+impl Checkpoint {
+    /// Opens a file, whatever its kind, and reads its table of contents.
+    ///
+    /// # Errors
+    /// [`SamError::Io`] and [`SamError::Format`] (truncated, corrupt, hostile, or no checkpoint at all).
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, SamError> {
+        let source = Source::open(path.as_ref())?;
+        let keys = map_keys(source.names());
+        Ok(Self { source, keys })
+    }
+
+    /// The configuration that the file carries, or else the one that its shapes tell.
+    ///
+    /// Two things are not visible in the shapes of a file that carries none: the decoder's number of heads, taken to be 8 as
+    /// in every published SAM, and how positions follow other input sizes, which is the default.
+    ///
+    /// # Errors
+    /// [`SamError::Format`] if the carried configuration cannot be read, [`SamError::Config`] if it, or the inferred one,
+    /// is that of no model.
+    pub fn config(&self) -> Result<SamConfig, SamError> {
+        match self.source.metadata.get(CONFIG_KEY) {
+            Some(json) => {
+                let config: SamConfig = serde_json::from_str(json).map_err(|e| {
+                    SamError::format(self.source.path(), format!("metadata `{CONFIG_KEY}`: {e}"))
+                })?;
+                config.validate()?;
+                Ok(config)
+            }
+            None => infer::infer_config(|name| self.shape(name)),
+        }
+    }
+
+    /// Makes a model of `config` with the file's weights.
+    ///
+    /// # Errors
+    /// [`SamError::Mismatch`] with all missing, unexpected and mis-shaped tensors, before anything is read;
+    /// [`SamError::Format`] and [`SamError::Io`] for tensors that cannot be read.
+    pub fn load(&self, config: &SamConfig, device: &Device) -> Result<(Sam, LoadReport), SamError> {
+        load::load(&self.source, &self.keys, config, device)
+    }
+
+    fn shape(&self, model_name: &str) -> Option<&[usize]> {
+        self.source.shape(self.keys.by_model_name.get(model_name)?)
+    }
+}
+
+impl Sam {
+    /// Reads a checkpoint in the configuration that it [carries or shows](Checkpoint::config).
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`], [`Checkpoint::config`] and [`Checkpoint::load`].
+    pub fn from_checkpoint(path: impl AsRef<Path>, device: &Device) -> Result<(Self, LoadReport), SamError> {
+        let checkpoint = Checkpoint::open(path)?;
+        let config = checkpoint.config()?;
+        checkpoint.load(&config, device)
+    }
+}
+
+/// Every tensor of a file by name: shape and values.
+pub(crate) fn read_tensors(path: &Path) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>, SamError> {
+    let source = Source::open(path)?;
+    let read = |name: &str| {
+        let shape = source.shape(name).unwrap_or_default().to_vec();
+        Ok((name.to_owned(), (shape, source.read(name)?)))
+    };
+    source.names().map(read).collect()
 }

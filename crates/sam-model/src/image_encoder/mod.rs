@@ -17,7 +17,7 @@ use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
 use crate::{PositionResize, SamConfig};
-use positions::resized_positions;
+pub(crate) use positions::resized_positions;
 
 /// Image to embedding: `[N, 3, H, W]` to `[N, output_channels, H / patch, W / patch]`.
 ///

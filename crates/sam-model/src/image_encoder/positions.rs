@@ -6,7 +6,7 @@ use crate::PositionResize;
 use crate::nn::{Resample, resize_positions, resize_rows_linear};
 
 /// Absolute positions `[1, g, g, C]` for a `[height, width]` grid.
-pub(super) fn resized_positions(positions: Tensor<4>, grid: [usize; 2], resize: PositionResize) -> Tensor<4> {
+pub(crate) fn resized_positions(positions: Tensor<4>, grid: [usize; 2], resize: PositionResize) -> Tensor<4> {
     let [_, height, width, _] = positions.dims();
     if [height, width] == grid {
         return positions;

@@ -1,0 +1,104 @@
+//! Our own files: safetensors with the original's key names and the configuration in the metadata.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+use safetensors::tensor::{Dtype, View};
+
+use super::CONFIG_KEY;
+use super::load::{Place, Slot, slots, transpose};
+use crate::{Sam, SamError};
+
+impl Sam {
+    /// Writes the model to a safetensors file that every SAM tool understands: the original's key names and layouts, f32.
+    /// The configuration is in the metadata (`sam_config`, JSON), so [`Sam::from_checkpoint`] needs nothing else.
+    ///
+    /// The file appears under its name only when it is complete. The same weights give the same bytes.
+    ///
+    /// # Errors
+    /// [`SamError::Io`]; [`SamError::Value`] if the model carries parameters that a SAM does not have (adapters: merge
+    /// them into the weights first).
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SamError> {
+        let path = path.as_ref();
+        let expected = slots(&self.config().init(&self.image_encoder.pos_embed.lazy_device())?);
+        let found = slots(self);
+        if let Some(name) = found.keys().find(|name| !expected.contains_key(*name)) {
+            let found = format!("also `{name}`");
+            return Err(SamError::value("model to save", "the parameters of a SAM (merge adapters first)", found));
+        }
+        let mut collector = Collector::default();
+        self.visit(&mut collector);
+        let config = serde_json::to_string(self.config())
+            .map_err(|e| SamError::format(path, format!("the configuration cannot be written: {e}")))?;
+        write(path, collector.tensors, HashMap::from([(CONFIG_KEY.to_owned(), config)]))
+    }
+}
+
+/// A parameter in the file's layout.
+struct Stored {
+    shape: Vec<usize>,
+    values: Vec<f32>,
+}
+
+impl View for &Stored {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        self.values.len() * 4
+    }
+}
+
+#[derive(Default)]
+struct Collector {
+    place: Place,
+    tensors: Vec<(String, Stored)>,
+}
+
+impl ModuleVisitor for Collector {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.place.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.place.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val();
+        let shape = tensor.dims();
+        let Slot { file_shape, transposed } = self.place.slot(&shape);
+        let values: Vec<f32> = tensor.into_data().convert::<f32>().iter::<f32>().collect();
+        let values = if transposed { transpose(&values, shape[0], shape[1]) } else { values };
+        self.tensors.push((self.place.name(), Stored { shape: file_shape, values }));
+    }
+}
+
+fn write(path: &Path, tensors: Vec<(String, Stored)>, metadata: HashMap<String, String>) -> Result<(), SamError> {
+    let views = tensors.iter().map(|(name, stored)| (name.as_str(), stored));
+    let bytes = safetensors::serialize(views, Some(metadata))
+        .map_err(|e| SamError::format(path, format!("cannot be written: {e}")))?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let io = |e| SamError::io(path, e);
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+    file.write_all(&bytes).map_err(io)?;
+    file.as_file().sync_all().map_err(io)?;
+    file.persist(path).map_err(|e| SamError::io(path, e.error))?;
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! Integration tests of sam-model, one binary.
+
+mod parity;
+mod support;
