@@ -149,7 +149,7 @@ fn outside(skeleton: &Mask, mask: &Mask, other: &Mask, spacing: Spacing) -> Vec<
             let length = points
                 .windows(2)
                 .map(|p| spacing.step(p[0].0.abs_diff(p[1].0) as f64, p[0].1.abs_diff(p[1].1) as f64))
-                .sum();
+                .fold(0.0, |sum, step| sum + step);
             let widths = points.iter().filter_map(|point| width_at.get(point));
             let mean_width = widths.sum::<f64>() / points.len() as f64;
             Segment { points, length, mean_width }

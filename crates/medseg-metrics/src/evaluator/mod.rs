@@ -109,7 +109,7 @@ impl Evaluator {
         let topology = TopologyErrors::new(prediction, reference)?;
         let missed = centrelines.missed_segments(spacing);
         let spurious = centrelines.spurious_segments(spacing);
-        let length = |segments: &[Segment]| Score::Defined(segments.iter().map(|s| s.length).sum());
+        let length = |segments: &[Segment]| Score::Defined(segments.iter().fold(0.0, |sum, s| sum + s.length));
         let number = |segments: &[Segment]| Score::Defined(segments.len() as f64);
         let measure = |metric: Metric| match metric {
             Metric::Dice => overlap.dice(empty),

@@ -87,7 +87,8 @@ impl Report {
         Ok(())
     }
 
-    /// Reads what [`Report::write_json`] wrote; the aggregates are not read, they follow from the cases.
+    /// Reads what [`Report::write_json`] wrote; the aggregates are not read, they follow from the cases. A number may come
+    /// back with its last bit changed, because the JSON reader does not round exactly.
     ///
     /// # Errors
     /// When the text is not such a report, its lock was edited, or a metric is missing or unknown.

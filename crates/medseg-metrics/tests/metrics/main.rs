@@ -1,0 +1,11 @@
+//! Integration tests, in one binary.
+
+mod errors;
+mod evaluator;
+mod fixtures;
+mod golden;
+mod laws;
+mod segments;
+mod skeleton;
+mod statistics;
+mod tables;
