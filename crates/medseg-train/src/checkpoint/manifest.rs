@@ -1,0 +1,252 @@
+//! Sets of files that are whole or absent.
+
+use crate::error::{Result, TrainError};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+const MANIFEST: &str = "manifest.json";
+/// How many sets are kept: the newest and one to fall back on.
+const KEPT: usize = 2;
+
+/// What the manifest says of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFile {
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the content, in hexadecimal.
+    pub sha256: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    version: u32,
+    step: u64,
+    files: BTreeMap<String, StoredFile>,
+}
+
+/// The checkpoints of one run.
+#[derive(Debug)]
+pub struct CheckpointStore {
+    folder: PathBuf,
+}
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn sha256(content: &[u8]) -> String {
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn write_synced(path: &Path, content: &[u8]) -> Result<()> {
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(content)?;
+        file.sync_all()
+    };
+    write().map_err(TrainError::io("cannot write", path))
+}
+
+/// Makes a rename durable. Not every file system can sync a folder; one that cannot offers nothing better.
+fn sync_folder(path: &Path) {
+    if let Ok(folder) = File::open(path) {
+        let _ = folder.sync_all();
+    }
+}
+
+/// Writes a file under a temporary name and renames it into place, so that readers see the old content or the new.
+///
+/// # Errors
+/// The folder cannot be written.
+pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let fail = || TrainError::io("cannot write", path);
+    let mut scratch = tempfile::NamedTempFile::new_in(folder).map_err(fail())?;
+    scratch.write_all(content).and_then(|()| scratch.as_file().sync_all()).map_err(fail())?;
+    scratch.persist(path).map_err(|error| fail()(error.error))?;
+    sync_folder(folder);
+    Ok(())
+}
+
+impl CheckpointStore {
+    /// The store under `run/checkpoints`; nothing is created before the first save.
+    pub fn new(run: &Path) -> Self {
+        Self { folder: run.join("checkpoints") }
+    }
+
+    fn set(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("step-{step:09}"))
+    }
+
+    /// Saves one set and drops those no longer needed.
+    ///
+    /// # Errors
+    /// The folder cannot be written; earlier sets stay as they were.
+    pub fn save(&self, step: u64, files: &[(&str, Vec<u8>)]) -> Result<()> {
+        fs::create_dir_all(&self.folder).map_err(TrainError::io("cannot create", &self.folder))?;
+        let scratch = self.folder.join(format!("step-{step:09}.partial"));
+        if scratch.exists() {
+            fs::remove_dir_all(&scratch).map_err(TrainError::io("cannot remove", &scratch))?;
+        }
+        fs::create_dir(&scratch).map_err(TrainError::io("cannot create", &scratch))?;
+        let mut manifest = Manifest { version: 1, step, files: BTreeMap::new() };
+        for (name, content) in files {
+            write_synced(&scratch.join(name), content)?;
+            let stored = StoredFile { bytes: content.len() as u64, sha256: sha256(content) };
+            manifest.files.insert((*name).to_string(), stored);
+        }
+        let text = serde_json::to_vec_pretty(&manifest)
+            .map_err(|e| TrainError::format(&scratch.join(MANIFEST), e.to_string()))?;
+        write_synced(&scratch.join(MANIFEST), &text)?;
+        let place = self.set(step);
+        if place.exists() {
+            // A set for this step that could not be used: resuming would have taken it otherwise.
+            fs::remove_dir_all(&place).map_err(TrainError::io("cannot remove", &place))?;
+        }
+        fs::rename(&scratch, &place).map_err(TrainError::io("cannot rename into", &place))?;
+        sync_folder(&self.folder);
+        self.prune();
+        Ok(())
+    }
+
+    /// Steps of the sets on disk, newest first, whole or not.
+    fn steps(&self) -> Vec<u64> {
+        let mut steps: Vec<u64> = fs::read_dir(&self.folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok())
+            .collect();
+        steps.sort_unstable_by(|a, b| b.cmp(a));
+        steps
+    }
+
+    fn prune(&self) {
+        let old = self.steps().into_iter().skip(KEPT).map(|step| self.set(step));
+        let torn = fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let torn = torn.filter(|path| path.extension().is_some_and(|extension| extension == "partial"));
+        for path in old.chain(torn) {
+            if let Err(error) = fs::remove_dir_all(&path) {
+                tracing::warn!("{}: cannot remove the old checkpoint: {error}", path.display());
+            }
+        }
+    }
+
+    /// The newest whole set: its step and its files. Damaged sets are passed over with a warning.
+    ///
+    /// # Errors
+    /// None today; damaged sets are not errors, since an older one may serve.
+    pub fn newest(&self) -> Result<Option<(u64, BTreeMap<String, Vec<u8>>)>> {
+        for step in self.steps() {
+            match self.load(step) {
+                Ok(files) => return Ok(Some((step, files))),
+                Err(error) => tracing::warn!("checkpoint passed over: {error}"),
+            }
+        }
+        Ok(None)
+    }
+
+    fn load(&self, step: u64) -> Result<BTreeMap<String, Vec<u8>>> {
+        let folder = self.set(step);
+        let path = folder.join(MANIFEST);
+        let text = fs::read(&path).map_err(TrainError::io("cannot read", &path))?;
+        let manifest: Manifest =
+            serde_json::from_slice(&text).map_err(|error| TrainError::format(&path, error.to_string()))?;
+        if manifest.version != 1 || manifest.step != step {
+            let found = format!("version {}, step {}", manifest.version, manifest.step);
+            return Err(TrainError::format(&path, format!("expected version 1, step {step}, found {found}")));
+        }
+        let mut files = BTreeMap::new();
+        for (name, expected) in manifest.files {
+            if name.contains(['/', '\\']) || name.starts_with('.') {
+                return Err(TrainError::format(&path, format!("{name:?} is not a plain file name")));
+            }
+            let path = folder.join(&name);
+            let content = fs::read(&path).map_err(TrainError::io("cannot read", &path))?;
+            let found = StoredFile { bytes: content.len() as u64, sha256: sha256(&content) };
+            if found != expected {
+                let problem = format!("expected {expected:?} as in the manifest, found {found:?}");
+                return Err(TrainError::format(&path, problem));
+            }
+            files.insert(name, content);
+        }
+        Ok(files)
+    }
+
+    /// Removes all sets, once a run has ended and its results stand.
+    ///
+    /// # Errors
+    /// The folder cannot be removed.
+    pub fn clear(&self) -> Result<()> {
+        if self.folder.exists() {
+            fs::remove_dir_all(&self.folder).map_err(TrainError::io("cannot remove", &self.folder))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, CheckpointStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = CheckpointStore::new(folder.path());
+        (folder, store)
+    }
+
+    fn save(store: &CheckpointStore, step: u64) {
+        store.save(step, &[("weights", vec![step as u8; 100]), ("progress", b"{}".to_vec())]).unwrap();
+    }
+
+    #[test]
+    fn the_newest_whole_set_is_taken_and_two_are_kept() {
+        let (_folder, store) = store();
+        assert!(store.newest().unwrap().is_none());
+        for step in [1, 2, 10] {
+            save(&store, step);
+        }
+        let (step, files) = store.newest().unwrap().unwrap();
+        assert_eq!((step, files["weights"].len()), (10, 100));
+        assert_eq!(store.steps(), [10, 2]);
+    }
+
+    #[test]
+    fn a_flipped_bit_a_short_file_and_a_missing_manifest_fall_back_to_the_older_set() {
+        type Damage = fn(&Path);
+        let damages: [Damage; 4] = [
+            |set| {
+                let mut content = fs::read(set.join("weights")).unwrap();
+                content[50] ^= 1;
+                fs::write(set.join("weights"), content).unwrap();
+            },
+            |set| fs::write(set.join("weights"), [2; 99]).unwrap(),
+            |set| fs::remove_file(set.join("progress")).unwrap(),
+            |set| fs::remove_file(set.join(MANIFEST)).unwrap(),
+        ];
+        for damage in damages {
+            let (_folder, store) = store();
+            save(&store, 1);
+            save(&store, 2);
+            damage(&store.set(2));
+            assert_eq!(store.newest().unwrap().unwrap().0, 1);
+            // Training on from there passes the damaged step again.
+            save(&store, 2);
+            assert_eq!(store.newest().unwrap().unwrap().0, 2);
+        }
+    }
+
+    #[test]
+    fn a_torn_set_is_ignored_and_cleaned_up() {
+        let (folder, store) = store();
+        save(&store, 1);
+        let torn = folder.path().join("checkpoints/step-000000002.partial");
+        fs::create_dir(&torn).unwrap();
+        fs::write(torn.join("weights"), b"half").unwrap();
+        assert_eq!(store.newest().unwrap().unwrap().0, 1);
+        save(&store, 3);
+        assert!(!torn.exists());
+    }
+}

@@ -1,0 +1,390 @@
+//! A run as a TOML file.
+//!
+//! Every key has a default but `data.path`; an unknown key is an error. The file with all defaults filled in (the *resolved*
+//! configuration) is stored beside the results, and its SHA-256 identifies the run.
+//!
+//! ```
+//! use medseg_train::config::RunConfig;
+//!
+//! let config = RunConfig::parse(
+//!     r#"
+//!     seed = 1
+//!     [data]
+//!     path = "CHASE_DB1"
+//!     image-size = 256
+//!     [adapter]                # leave out to evaluate the base model without training
+//!     method = "salt"
+//!     svd_rank = { fraction = 0.9 }
+//!     lora_rank = 4
+//!     train = ["norm", "pos_embed", "prompt"]
+//!     [[loss]]
+//!     kind = "dice"
+//!     [[loss]]
+//!     kind = "cl-dice"
+//!     weight = 0.5
+//!     iterations = 10
+//!     [training]
+//!     epochs = 40
+//!     learning-rate = 0.005
+//!     "#,
+//!     "run.toml".as_ref(),
+//! )?;
+//! assert_eq!(config.training.batch_size, 2);
+//! assert!(RunConfig::parse("[data]\npath = \"x\"\nimage-sise = 256", "run.toml".as_ref()).is_err());
+//! # Ok::<(), medseg_train::TrainError>(())
+//! ```
+
+use crate::checkpoint::sha256;
+use crate::data::DataConfig;
+use crate::error::{Result, TrainError};
+use crate::losses::WeightedLoss;
+use crate::optimizer::OptimizerConfig;
+use crate::schedule::Schedule;
+use salt_peft::AdapterConfig;
+use sam_model::{SamConfig, SamVariant};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Everything that determines a run's result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RunConfig {
+    /// Seed of initial values, order and augmentation.
+    #[serde(default)]
+    pub seed: u64,
+    /// Devices: `cpu`, `wgpu`, `cuda`, `cuda:1`; several split every batch between them.
+    #[serde(default = "default_devices")]
+    pub devices: Vec<String>,
+    /// Images and masks.
+    pub data: DataConfig,
+    /// The base model.
+    #[serde(default)]
+    pub model: ModelConfig,
+    /// What is trained and how; nothing when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<AdapterConfig>,
+    /// Loss terms.
+    #[serde(default)]
+    pub loss: WeightedLoss,
+    /// Optimiser.
+    #[serde(default)]
+    pub optimizer: OptimizerConfig,
+    /// Learning rate over time.
+    #[serde(default = "default_schedule")]
+    pub schedule: Schedule,
+    /// Loop.
+    #[serde(default)]
+    pub training: TrainingConfig,
+    /// Metrics.
+    #[serde(default)]
+    pub evaluation: EvaluationConfig,
+}
+
+fn default_devices() -> Vec<String> {
+    vec!["cpu".into()]
+}
+
+fn default_schedule() -> Schedule {
+    Schedule::WarmupCosine { warmup: 0.1, floor: 0.0 }
+}
+
+/// Where the base model's weights come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ModelConfig {
+    /// `sam-mini` (shipped with the program), `random`, or a checkpoint file (`.pth`, `.safetensors`).
+    pub base: String,
+    /// The architecture: needed for `random` (sam-mini's when absent) and for files that do not tell it (`vit-b` when absent).
+    pub architecture: Architecture,
+    /// The faithful SAM, or the model as the paper's released code runs it.
+    pub variant: SamVariant,
+    /// Seed of random weights, for `random` alone.
+    pub seed: u64,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self { base: "sam-mini".into(), architecture: Architecture::Auto, variant: SamVariant::Sam, seed: 0 }
+    }
+}
+
+/// An architecture by name or in full.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Architecture {
+    /// As the checkpoint says; sam-mini's for random weights.
+    #[default]
+    Auto,
+    /// SAM ViT-B.
+    VitB,
+    /// SAM ViT-L.
+    VitL,
+    /// SAM ViT-H.
+    VitH,
+    /// The small SAM of the demonstration.
+    Mini,
+    /// Every size given.
+    Custom(Box<SamConfig>),
+}
+
+impl Architecture {
+    /// The configuration; `None` for [`Auto`](Self::Auto).
+    pub fn config(&self) -> Option<SamConfig> {
+        match self {
+            Self::Auto => None,
+            Self::VitB => Some(SamConfig::vit_b()),
+            Self::VitL => Some(SamConfig::vit_l()),
+            Self::VitH => Some(SamConfig::vit_h()),
+            Self::Mini => Some(SamConfig::mini()),
+            Self::Custom(config) => Some((**config).clone()),
+        }
+    }
+}
+
+/// The loop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct TrainingConfig {
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images per backward pass.
+    pub batch_size: usize,
+    /// Backward passes per optimiser step.
+    pub accumulate: usize,
+    /// Base learning rate.
+    pub learning_rate: f64,
+    /// Largest Euclidean norm of all gradients together; no clipping when absent.
+    pub clip_norm: Option<f32>,
+    /// Stop after this many validations without a better one; never when absent.
+    pub patience: Option<usize>,
+    /// Epochs from one validation to the next; the last epoch is always validated.
+    pub validate_every: usize,
+    /// At least this many seconds between two checkpoints; an epoch's end is the earliest moment.
+    pub checkpoint_seconds: u64,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 50,
+            batch_size: 2,
+            accumulate: 1,
+            learning_rate: 1e-3,
+            clip_norm: Some(1.0),
+            patience: None,
+            validate_every: 1,
+            checkpoint_seconds: 30,
+        }
+    }
+}
+
+/// What is measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct EvaluationConfig {
+    /// Images per forward pass.
+    pub batch_size: usize,
+    /// Definition of the boundary distances.
+    pub definition: medseg_metrics::Definition,
+    /// Tolerance of the normalised surface Dice, in px.
+    pub tolerance: f64,
+    /// Grid on which masks are compared: the image's own pixels, or the network's square input (the paper).
+    pub grid: EvaluationGrid,
+    /// Keep Dice and HD95 of the best epoch each, as the paper's code reports them, beside the honest figures.
+    pub best_of_each: bool,
+}
+
+impl Default for EvaluationConfig {
+    fn default() -> Self {
+        Self {
+            batch_size: 4,
+            definition: medseg_metrics::Definition::MaxDirected,
+            tolerance: 2.0,
+            grid: EvaluationGrid::Original,
+            best_of_each: false,
+        }
+    }
+}
+
+/// Where masks are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvaluationGrid {
+    /// In the pixels of the original image: predictions are mapped back.
+    #[default]
+    Original,
+    /// In the network's input, padding included, as the paper's released code does.
+    Network,
+}
+
+impl RunConfig {
+    /// A run on the data set at `path` with every default.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            seed: 0,
+            devices: default_devices(),
+            data: DataConfig::new(path),
+            model: ModelConfig::default(),
+            adapter: None,
+            loss: WeightedLoss::default(),
+            optimizer: OptimizerConfig::default(),
+            schedule: default_schedule(),
+            training: TrainingConfig::default(),
+            evaluation: EvaluationConfig::default(),
+        }
+    }
+
+    /// Parses and checks a run file's text; `path` is named in messages.
+    ///
+    /// # Errors
+    /// Syntax errors and unknown keys with their line, values that no run can have.
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        let config: Self = toml::from_str(text)
+            .map_err(|error| TrainError::Toml { path: path.to_path_buf(), message: error.to_string() })?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Reads a run file; relative paths in it are relative to the file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or as [`parse`](Self::parse).
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(TrainError::io("cannot read", path))?;
+        let mut config = Self::parse(&text, path)?;
+        if let Some(folder) = path.parent() {
+            let resolve = |file: &Path| if file.is_relative() { folder.join(file) } else { file.to_path_buf() };
+            config.data.resolve(&resolve);
+            if !matches!(config.model.base.as_str(), "sam-mini" | "random") {
+                config.model.base = resolve(Path::new(&config.model.base)).display().to_string();
+            }
+        }
+        Ok(config)
+    }
+
+    /// Checks every value that can be checked without data and model.
+    ///
+    /// # Errors
+    /// The first value that no run can have.
+    pub fn validate(&self) -> Result<()> {
+        let training = &self.training;
+        for (name, value) in [
+            ("training.epochs", training.epochs),
+            ("training.batch-size", training.batch_size),
+            ("training.accumulate", training.accumulate),
+            ("training.validate-every", training.validate_every),
+            ("evaluation.batch-size", self.evaluation.batch_size),
+        ] {
+            if value == 0 {
+                return Err(TrainError::config(name, "must be at least 1, found 0"));
+            }
+        }
+        if !(training.learning_rate.is_finite() && training.learning_rate > 0.0) {
+            let problem = format!("must be positive, found {}", training.learning_rate);
+            return Err(TrainError::config("training.learning-rate", problem));
+        }
+        if let Some(limit) = training.clip_norm
+            && !(limit.is_finite() && limit > 0.0)
+        {
+            return Err(TrainError::config("training.clip-norm", format!("must be positive, found {limit}")));
+        }
+        if training.patience == Some(0) {
+            return Err(TrainError::config("training.patience", "must be at least 1, found 0"));
+        }
+        let tolerance = self.evaluation.tolerance;
+        if !(tolerance.is_finite() && tolerance >= 0.0) {
+            return Err(TrainError::config("evaluation.tolerance", format!("must be 0 or more, found {tolerance}")));
+        }
+        if self.devices.is_empty() {
+            return Err(TrainError::config("devices", "at least one is needed"));
+        }
+        for name in &self.devices {
+            crate::device::parse(name)?;
+        }
+        if let Architecture::Custom(config) = &self.model.architecture {
+            config.validate().map_err(|error| TrainError::config("model.architecture", error.to_string()))?;
+        }
+        if let Some(adapter) = &self.adapter {
+            adapter.validate().map_err(|error| TrainError::config("adapter", error.to_string()))?;
+        }
+        self.data.validate()?;
+        self.loss.validate()?;
+        self.optimizer.validate()?;
+        self.schedule.validate()
+    }
+
+    /// The resolved configuration as TOML.
+    ///
+    /// # Errors
+    /// None in practice: every value has a TOML form.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|error| TrainError::config("run", error.to_string()))
+    }
+
+    /// SHA-256 of the resolved configuration, in hexadecimal.
+    ///
+    /// # Errors
+    /// As [`to_toml`](Self::to_toml).
+    pub fn hash(&self) -> Result<String> {
+        Ok(sha256(self.to_toml()?.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<RunConfig> {
+        RunConfig::parse(text, Path::new("run.toml"))
+    }
+
+    #[test]
+    fn the_resolved_file_parses_to_itself() {
+        let mut config = RunConfig::new("somewhere");
+        config.adapter = Some(AdapterConfig::salt(8, 4));
+        config.model.architecture = Architecture::Custom(Box::new(SamConfig::mini()));
+        let text = config.to_toml().unwrap();
+        assert_eq!(parse(&text).unwrap(), config);
+        assert_eq!(parse(&text).unwrap().hash().unwrap(), config.hash().unwrap());
+        config.seed = 1;
+        assert_ne!(parse(&text).unwrap().hash().unwrap(), config.hash().unwrap());
+    }
+
+    #[test]
+    fn every_level_refuses_unknown_keys_and_names_them() {
+        let head = "[data]\npath = \"x\"\n";
+        for bad in [
+            format!("sead = 1\n{head}"),
+            format!("{head}imagesize = 3\n"),
+            format!("{head}[model]\nbasse = \"random\"\n"),
+            format!("{head}[adapter]\nmethod = \"lora\"\nrank = 4\n"),
+            format!("{head}[[loss]]\nkind = \"dice\"\nsmoothing = 1\n"),
+            format!("{head}[optimizer]\nkind = \"adam-w\"\neps = 1e-8\n"),
+            format!("{head}[schedule]\nkind = \"constant\"\nwarmup = 0.1\n"),
+            format!("{head}[training]\nlr = 0.1\n"),
+            format!("{head}[evaluation]\nspacing = 1\n"),
+        ] {
+            let message = parse(&bad).unwrap_err().to_string();
+            assert!(message.contains("run.toml") && message.contains("unknown"), "{bad}\n{message}");
+        }
+        assert!(parse("seed = 1").unwrap_err().to_string().contains("data"));
+    }
+
+    #[test]
+    fn values_that_no_run_can_have_are_named() {
+        let head = "[data]\npath = \"x\"\n";
+        for (text, field) in [
+            ("[training]\nepochs = 0", "training.epochs"),
+            ("[training]\nlearning-rate = -1.0", "training.learning-rate"),
+            ("[training]\nclip-norm = 0.0", "training.clip-norm"),
+            ("[training]\npatience = 0", "training.patience"),
+            ("[evaluation]\ntolerance = -1.0", "evaluation.tolerance"),
+            ("[adapter]\nmethod = \"lora\"\nlora_rank = 0", "lora_rank"),
+        ] {
+            let message = parse(&format!("{head}{text}")).unwrap_err().to_string();
+            assert!(message.contains(field), "{text}: {message}");
+        }
+        assert!(parse(&format!("devices = [\"tpu\"]\n{head}")).unwrap_err().to_string().contains("tpu"));
+    }
+}

@@ -1,0 +1,140 @@
+//! What can go wrong, each message naming the file or field, what was expected and what was found.
+
+use std::path::{Path, PathBuf};
+
+/// Any failure of the engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A file or folder could not be read or written.
+    #[error("{action} {}: {source}", path.display())]
+    Io {
+        /// What was being done, as a verb phrase ("cannot read").
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A configuration is not acceptable.
+    #[error("configuration, {field}: {problem}")]
+    Config {
+        /// The key, dotted.
+        field: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A TOML file does not parse or holds an unknown key.
+    #[error("{}: {message}", path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// The parser's message, with line and column.
+        message: String,
+    },
+    /// A results or state file does not hold what it should.
+    #[error("{}: {problem}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// Another process works in the same run directory.
+    #[error("{}: another run is using this directory{owner}; wait for it to end or choose another directory", path.display())]
+    Busy {
+        /// The run directory.
+        path: PathBuf,
+        /// The owner, as far as the lock file tells, as " (process N)".
+        owner: String,
+    },
+    /// The run directory belongs to a run with another configuration.
+    #[error(
+        "{}: this directory holds a run with another configuration (hash {found}, now {expected}); choose another directory or start over with --fresh",
+        path.display()
+    )]
+    OtherRun {
+        /// The run directory.
+        path: PathBuf,
+        /// Hash of the configuration at hand.
+        expected: String,
+        /// Hash of the stored one.
+        found: String,
+    },
+    /// The stop flag was raised; the state is saved and the same command continues.
+    #[error("stopped at step {step}; the state is saved, run the same command again to continue")]
+    Stopped {
+        /// The last finished optimiser step.
+        step: u64,
+    },
+    /// Training produced a number that is not finite.
+    #[error("the loss became {value} at step {step} (epoch {epoch}); lower the learning rate or clip gradients")]
+    Diverged {
+        /// The loss.
+        value: f32,
+        /// The optimiser step.
+        step: u64,
+        /// The epoch, from 0.
+        epoch: usize,
+    },
+    /// The model and the configuration or a file do not fit together.
+    #[error("model: {0}")]
+    Model(String),
+    /// The data do not allow the run.
+    #[error("data {}: {problem}", path.display())]
+    Data {
+        /// The data set's folder.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A failure in the SAM crate.
+    #[error(transparent)]
+    Sam(Box<dyn std::error::Error + Send + Sync>),
+    /// A failure in the adapter crate.
+    #[error(transparent)]
+    Peft(Box<dyn std::error::Error + Send + Sync>),
+    /// A failure in the data crate.
+    #[error(transparent)]
+    Dataset(Box<dyn std::error::Error + Send + Sync>),
+    /// A failure in the metrics crate.
+    #[error(transparent)]
+    Metrics(Box<dyn std::error::Error + Send + Sync>),
+    /// A picture could not be drawn or written.
+    #[error("picture {}: {problem}", path.display())]
+    Picture {
+        /// The picture, or what it shows.
+        path: PathBuf,
+        /// The reason.
+        problem: String,
+    },
+    /// Several problems found by a check, all at once.
+    #[error("{} problem(s) found:\n{}", .0.len(), .0.iter().map(|p| format!("  - {p}")).collect::<Vec<_>>().join("\n"))]
+    Check(Vec<String>),
+}
+
+/// The engine's results.
+pub type Result<T> = std::result::Result<T, TrainError>;
+
+impl TrainError {
+    /// Wraps an input/output error with what was being done and where.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// An unacceptable configuration value.
+    pub fn config(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Config { field: field.into(), problem: problem.into() }
+    }
+
+    /// A file that does not hold what it should.
+    pub fn format(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Format { path: path.to_path_buf(), problem: problem.into() }
+    }
+
+    /// A data set that does not allow the run.
+    pub fn data(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Data { path: path.to_path_buf(), problem: problem.into() }
+    }
+}

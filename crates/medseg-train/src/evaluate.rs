@@ -1,0 +1,233 @@
+//! Scores of a model on images: every metric in the pixels of the original image, from one checkpoint.
+
+use crate::config::{EvaluationConfig, EvaluationGrid};
+use crate::data::{Case, PreparedData};
+use crate::error::{Result, TrainError};
+use crate::losses::WeightedLoss;
+use crate::model::Segmenter;
+use crate::results::CaseScore;
+use crate::stop::StopFlag;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use medseg_metrics::{
+    Boundary, Definition, EmptyPolicy, EmptyValue, Evaluator, Mask, MaskPair, Metric, Overlap, Protocol, Report, Spacing,
+    Tolerance,
+};
+use rayon::prelude::*;
+
+/// What is done where a mask is empty: a missed image costs a distance of the image's diagonal and a score of 0, an image
+/// without vessels in both masks is perfect. Stated with every result.
+pub fn empty_policy() -> EmptyPolicy {
+    EmptyPolicy::new(EmptyValue::ImageDiagonal, EmptyValue::Perfect)
+}
+
+fn metrics(error: medseg_metrics::MetricsError) -> TrainError {
+    TrainError::Metrics(Box::new(error))
+}
+
+/// The metrics of a run.
+///
+/// # Errors
+/// A tolerance that is no length.
+pub fn evaluator(config: &EvaluationConfig) -> Result<Evaluator> {
+    let protocol = Protocol::new(Spacing::pixels(), Tolerance::Pixels(config.tolerance), empty_policy())
+        .and_then(|protocol| protocol.with_definitions([config.definition]))
+        .map_err(metrics)?;
+    Ok(Evaluator::new(protocol))
+}
+
+/// The masks that a model draws, in the order of the cases.
+///
+/// `model` must be merged ([`merged`]): an adapted one would rebuild its weights in every pass.
+///
+/// # Errors
+/// An image size that the model does not take, or the stop flag.
+pub fn predict(
+    model: &Segmenter,
+    data: &PreparedData,
+    cases: &[Case],
+    config: &EvaluationConfig,
+    device: &Device,
+    stop: &StopFlag,
+) -> Result<Vec<MaskPair>> {
+    let mut pairs = Vec::with_capacity(cases.len());
+    for chunk in cases.chunks(config.batch_size.max(1)) {
+        if stop.is_raised() {
+            return Err(TrainError::Stopped { step: 0 });
+        }
+        let batch = data.evaluation_batch(chunk, device);
+        let logits = values(model.forward(batch.images)?)?;
+        let plane = data.image_size() * data.image_size();
+        let drawn: Vec<Result<MaskPair>> = chunk
+            .par_iter()
+            .zip(logits.par_chunks_exact(plane))
+            .zip(&batch.items)
+            .map(|((case, logits), item)| {
+                let (prediction, reference) = match config.grid {
+                    EvaluationGrid::Original => {
+                        let fail = || TrainError::Model(format!("{}: logits do not fill the input", case.id));
+                        let mask = item.geometry.restore_mask(logits, 0.0).ok_or_else(fail)?;
+                        let mask = Mask::from_bytes(mask.height(), mask.width(), mask.data()).map_err(metrics)?;
+                        (mask, case.reference.clone())
+                    }
+                    EvaluationGrid::Network => {
+                        let side = data.image_size();
+                        let found: Vec<bool> = logits.iter().map(|&x| x >= 0.0).collect();
+                        let wanted: Vec<bool> = item.mask.iter().map(|&y| y > 0.5).collect();
+                        let mask = |bits: &[bool]| Mask::from_bools(side, side, bits).map_err(metrics);
+                        (mask(&found)?, mask(&wanted)?)
+                    }
+                };
+                Ok(MaskPair { id: case.id.clone(), patient: Some(case.patient.clone()), prediction, reference })
+            })
+            .collect();
+        for pair in drawn {
+            pairs.push(pair?);
+        }
+    }
+    Ok(pairs)
+}
+
+fn values(logits: Tensor<4>) -> Result<Vec<f32>> {
+    let values = logits.into_data().convert::<f32>().try_into_vec::<f32>();
+    values.map_err(|error| TrainError::Model(format!("the logits cannot be read: {error:?}")))
+}
+
+/// A model for inference with its adapters folded into the weights, once.
+pub fn merged(model: &Segmenter) -> Segmenter {
+    model.valid().materialize()
+}
+
+/// A model's scores on one part of a data set.
+#[derive(Debug)]
+pub struct Evaluation {
+    /// Every metric of every image, with its lock.
+    pub report: Report,
+    /// The masks, in the order of the cases.
+    pub pairs: Vec<MaskPair>,
+}
+
+/// Draws and scores every case with a merged model.
+///
+/// # Errors
+/// As [`predict`].
+pub fn evaluate(
+    model: &Segmenter,
+    data: &PreparedData,
+    cases: &[Case],
+    config: &EvaluationConfig,
+    device: &Device,
+    stop: &StopFlag,
+) -> Result<Evaluation> {
+    let pairs = predict(model, data, cases, config, device, stop)?;
+    let report = evaluator(config)?.evaluate_all(&pairs).map_err(metrics)?;
+    Ok(Evaluation { report, pairs })
+}
+
+/// Short metric names in `results.json`: the definition stands in the lock beside them.
+pub fn short_name(metric: Metric) -> String {
+    match metric {
+        Metric::HausdorffPercentile(_) => "hd95".into(),
+        Metric::Hausdorff(_) => "hd".into(),
+        Metric::AverageSurfaceDistance(_) => "assd".into(),
+        Metric::SurfaceDice(_) => "nsd".into(),
+        other => format!("{other:?}")
+            .chars()
+            .enumerate()
+            .flat_map(|(index, letter)| {
+                let gap = (letter.is_ascii_uppercase() && index > 0).then_some('_');
+                gap.into_iter().chain(letter.to_lowercase())
+            })
+            .collect(),
+    }
+}
+
+impl Evaluation {
+    /// The scores in the form of `results.json`.
+    pub fn cases(&self) -> Vec<CaseScore> {
+        let row = |case: &medseg_metrics::Case| CaseScore {
+            id: case.id.clone(),
+            patient: case.patient.clone(),
+            values: case
+                .scores
+                .iter()
+                .filter_map(|(metric, score)| Some((short_name(*metric), score.value().filter(|v| v.is_finite())?)))
+                .collect(),
+        };
+        self.report.cases().iter().map(row).collect()
+    }
+}
+
+/// What selects a checkpoint: mean Dice per image, and where asked for, the figures of the paper's way of reporting.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Validation {
+    pub(crate) dice: f64,
+    pub(crate) loss: Option<f64>,
+    pub(crate) hd95: Option<f64>,
+}
+
+pub(crate) fn validate(
+    model: &Segmenter,
+    data: &PreparedData,
+    config: &EvaluationConfig,
+    loss: &WeightedLoss,
+    device: &Device,
+    stop: &StopFlag,
+) -> Result<Validation> {
+    let cases = data.selection();
+    let pairs = predict(model, data, cases, config, device, stop)?;
+    let policy = empty_policy();
+    let dice = pairs
+        .iter()
+        .map(|pair| Ok(Overlap::new(&pair.prediction, &pair.reference)?.dice(policy)?.value().unwrap_or(0.0)))
+        .collect::<medseg_metrics::Result<Vec<f64>>>()
+        .map_err(metrics)?;
+    let mut validation = Validation { dice: mean(&dice), loss: None, hd95: None };
+    if config.best_of_each {
+        let definition = config.definition;
+        validation.loss = Some(mean_loss(model, data, cases, config, loss, device)?);
+        let distances = pairs.par_iter().map(|pair| hd95(pair, definition)).collect::<Result<Vec<f64>>>()?;
+        validation.hd95 = Some(mean(&distances));
+    }
+    Ok(validation)
+}
+
+fn hd95(pair: &MaskPair, definition: Definition) -> Result<f64> {
+    let boundary = Boundary::new(&pair.prediction, &pair.reference, Spacing::pixels()).map_err(metrics)?;
+    let score = boundary.hausdorff_percentile(definition, 95.0, empty_policy()).map_err(metrics)?;
+    Ok(score.value().unwrap_or(f64::NAN))
+}
+
+fn mean_loss(
+    model: &Segmenter,
+    data: &PreparedData,
+    cases: &[Case],
+    config: &EvaluationConfig,
+    loss: &WeightedLoss,
+    device: &Device,
+) -> Result<f64> {
+    let mut sum = 0.0;
+    for chunk in cases.chunks(config.batch_size.max(1)) {
+        let batch = data.evaluation_batch(chunk, device);
+        let value = loss.forward(model.forward(batch.images)?, batch.masks)?.into_scalar::<f32>();
+        sum += f64::from(value) * chunk.len() as f64;
+    }
+    Ok(sum / cases.len().max(1) as f64)
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metric_names_are_short_and_stable() {
+        assert_eq!(short_name(Metric::Dice), "dice");
+        assert_eq!(short_name(Metric::HausdorffPercentile(Definition::Pooled)), "hd95");
+        assert_eq!(short_name(Metric::ClDice), "cl_dice");
+        assert_eq!(short_name(Metric::Betti0Error), "betti0_error");
+    }
+}

@@ -1,0 +1,213 @@
+//! The model of a run: SAM with an automatic prompt, its base weights, its adapters.
+
+use crate::checkpoint::{sha256, stable_ids};
+use crate::config::ModelConfig;
+use crate::error::{Result, TrainError};
+use crate::results::BaseModelCard;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
+use salt_peft::{AdapterConfig, AttachOptions, attach, trainable_report};
+use sam_model::{AutomaticPrompt, Checkpoint, Sam, SamConfig, SamVariant, upsample_logits};
+use std::path::Path;
+
+/// SAM that segments without a user's prompt.
+#[derive(Module, Debug)]
+pub struct Segmenter {
+    /// The model.
+    pub sam: Sam,
+    /// One token per label.
+    pub prompt: AutomaticPrompt,
+}
+
+impl Segmenter {
+    /// Normalised images `[n, 3, size, size]` to logits `[n, labels, size, size]`.
+    ///
+    /// # Errors
+    /// A size that is no multiple of the model's patch.
+    pub fn forward(&self, images: Tensor<4>) -> Result<Tensor<4>> {
+        let [_, _, height, width] = images.dims();
+        let logits = self.sam.forward_automatic(images, &self.prompt).map_err(sam)?;
+        Ok(upsample_logits(logits, [height, width]))
+    }
+}
+
+pub(crate) fn sam(error: sam_model::SamError) -> TrainError {
+    TrainError::Sam(Box::new(error))
+}
+
+pub(crate) fn peft(error: salt_peft::PeftError) -> TrainError {
+    TrainError::Peft(Box::new(error))
+}
+
+/// Base weights in memory, shared by the runs that start from them.
+#[derive(Debug, Clone)]
+pub struct BaseModel {
+    /// Name, checksum, size.
+    pub card: BaseModelCard,
+    /// What the user should know of the file: tensors ignored, dropped or resampled.
+    pub notes: Vec<String>,
+    segmenter: Segmenter,
+}
+
+/// Draws every parameter that is not drawn yet, in the module's order.
+struct Materialise;
+
+impl ModuleVisitor for Materialise {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let _drawn = param.base();
+    }
+}
+
+struct Hash {
+    text: String,
+    path: Vec<String>,
+}
+
+impl ModuleVisitor for Hash {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let data = param.base().into_data();
+        let digest = sha256(data.as_bytes());
+        self.text.push_str(&format!("{} {:?} {digest}\n", self.path.join("."), data.shape()));
+    }
+}
+
+/// A small SAM with random weights and its prompt, from the device's generator. Not to be called while another thread draws.
+fn random(config: &SamConfig, seed: u64, device: &Device) -> Result<Segmenter> {
+    device.seed(seed);
+    let segmenter = Segmenter {
+        sam: config.init(device).map_err(sam)?,
+        prompt: AutomaticPrompt::learned(1, config.output_channels, device),
+    };
+    segmenter.visit(&mut Materialise);
+    Ok(segmenter)
+}
+
+impl BaseModel {
+    /// Loads or draws the base model for square inputs of `image_size` px on `device` (without autodiff).
+    ///
+    /// # Errors
+    /// The file cannot be read or does not fit the architecture (all tensors that do not fit are listed), or an image size that
+    /// is no multiple of the patch.
+    pub fn load(config: &ModelConfig, image_size: usize, device: &Device) -> Result<Self> {
+        let architecture = |fallback: SamConfig| {
+            let own = config.architecture.config().unwrap_or(fallback);
+            if config.variant == SamVariant::Paper { own.paper(image_size) } else { own }
+        };
+        let (segmenter, name, pretrained, notes) = match config.base.as_str() {
+            "random" => {
+                let name = format!("random weights, seed {} (not pre-trained)", config.seed);
+                (random(&architecture(SamConfig::mini()), config.seed, device)?, name, false, Vec::new())
+            }
+            "sam-mini" => match asset() {
+                Some(bytes) => mini(bytes, config, image_size, device)?,
+                None => {
+                    let name = "random weights, not pre-trained (this build carries no sam-mini)".to_string();
+                    (random(&architecture(SamConfig::mini()), config.seed, device)?, name, false, Vec::new())
+                }
+            },
+            file => from_file(Path::new(file), config, image_size, device)?,
+        };
+        let patch = segmenter.sam.config().patch_size;
+        if image_size == 0 || !image_size.is_multiple_of(patch) {
+            let problem = format!("must be a multiple of the model's patch of {patch} px, found {image_size}");
+            return Err(TrainError::config("data.image-size", problem));
+        }
+        let mut hash = Hash { text: String::new(), path: Vec::new() };
+        segmenter.visit(&mut hash);
+        let card = BaseModelCard {
+            name,
+            sha256: sha256(hash.text.as_bytes()),
+            pretrained,
+            parameters: segmenter.sam.num_params(),
+        };
+        Ok(Self { card, notes, segmenter })
+    }
+
+    /// The architecture.
+    pub fn config(&self) -> &SamConfig {
+        self.segmenter.sam.config()
+    }
+
+    /// The base model itself, for evaluation.
+    pub fn segmenter(&self) -> Segmenter {
+        self.segmenter.clone()
+    }
+
+    /// The base with adapters, ready to train on `device`; without adapters, everything frozen.
+    ///
+    /// # Errors
+    /// A pattern that matches nothing, ranks that do not fit, a decomposition that fails.
+    pub fn adapted(&self, adapter: Option<&AdapterConfig>, device: &Device) -> Result<AdaptedModel> {
+        let Some(config) = adapter else {
+            let segmenter = stable_ids(self.segmenter.clone().no_grad());
+            let total = segmenter.num_params();
+            return Ok(AdaptedModel { segmenter, trainable: 0, total, warnings: Vec::new() });
+        };
+        let (segmenter, report) =
+            attach(self.segmenter.clone(), config, &AttachOptions::default()).map_err(peft)?;
+        let counts = trainable_report(&segmenter).map_err(peft)?;
+        // A fork has leaves of its own: runs in other threads share the frozen numbers but no graph.
+        let segmenter = stable_ids(segmenter.train().fork(&device.clone().autodiff()));
+        Ok(AdaptedModel {
+            segmenter,
+            trainable: counts.trainable,
+            total: counts.total,
+            warnings: report.warnings,
+        })
+    }
+}
+
+/// A model ready to train.
+#[derive(Debug)]
+pub struct AdaptedModel {
+    /// The model.
+    pub segmenter: Segmenter,
+    /// Trainable numbers.
+    pub trainable: usize,
+    /// All numbers, adapters included.
+    pub total: usize,
+    /// What the user should know of the adapters.
+    pub warnings: Vec<String>,
+}
+
+type Loaded = (Segmenter, String, bool, Vec<String>);
+
+fn from_file(path: &Path, config: &ModelConfig, image_size: usize, device: &Device) -> Result<Loaded> {
+    let checkpoint = Checkpoint::open(path).map_err(sam)?;
+    let own = match config.architecture.config() {
+        Some(own) => own,
+        None => checkpoint.config().map_err(sam)?,
+    };
+    let own = if config.variant == SamVariant::Paper { own.paper(image_size) } else { own };
+    let (sam, report) = checkpoint.load(&own, device).map_err(sam)?;
+    device.seed(config.seed);
+    let prompt = AutomaticPrompt::learned(1, own.output_channels, device);
+    prompt.visit(&mut Materialise);
+    let mut notes = Vec::new();
+    for (what, names) in
+        [("ignored", &report.ignored), ("dropped", &report.dropped), ("resampled", &report.resampled)]
+    {
+        if !names.is_empty() {
+            notes.push(format!("{what} {} tensor(s) of the checkpoint, the first {}", names.len(), names[0]));
+        }
+    }
+    Ok((Segmenter { sam, prompt }, path.display().to_string(), true, notes))
+}
+
+fn mini(_bytes: &[u8], _config: &ModelConfig, _image_size: usize, _device: &Device) -> Result<Loaded> {
+    Err(TrainError::Model("sam-mini cannot be read".into()))
+}
+
+
+/// The weights of sam-mini, where this build carries them.
+fn asset() -> Option<&'static [u8]> {
+    None
+}

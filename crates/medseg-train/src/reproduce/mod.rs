@@ -1,0 +1,5 @@
+//! The comparison of methods.
+
+mod methods;
+
+pub use methods::{MethodRow, Scale, TableChoice, rows, select};

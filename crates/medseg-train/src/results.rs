@@ -1,0 +1,173 @@
+//! What a comparison leaves behind: the content of `results.json`.
+
+use crate::log::EpochRecord;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Everything a reader needs to judge, and a program to plot, a comparison of methods.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// Version of this format.
+    pub version: u32,
+    /// What this run is and is not, in a sentence or two ("demo profile ...").
+    pub notice: String,
+    /// Name of the profile.
+    pub profile: String,
+    /// The base model.
+    pub base: BaseModelCard,
+    /// Data sets, in table order.
+    pub datasets: Vec<DatasetCard>,
+    /// Methods, in table order.
+    pub methods: Vec<MethodCard>,
+    /// Finished cells.
+    pub cells: Vec<CellResult>,
+    /// Cells of the plan that have no result, as `data set / method / seed`.
+    pub missing: Vec<String>,
+    /// Settings common to all cells, by name.
+    pub settings: BTreeMap<String, String>,
+    /// Machine, backend and versions, by name.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// The model that all but the random-weights rows start from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseModelCard {
+    /// Name or file.
+    pub name: String,
+    /// SHA-256 of its weights.
+    pub sha256: String,
+    /// False for weights drawn at random: then no row shows what pre-training is worth.
+    pub pretrained: bool,
+    /// All its numbers.
+    pub parameters: usize,
+}
+
+/// A data set as used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetCard {
+    /// Name in tables.
+    pub name: String,
+    /// What it was recognised as.
+    pub layout: String,
+    /// SHA-256 over the ids and contents of all images and masks used.
+    pub sha256: String,
+    /// Images to train on.
+    pub train: usize,
+    /// Images that choose the rate and the checkpoint.
+    pub validation: usize,
+    /// Images reported on.
+    pub test: usize,
+    /// How the split was made.
+    pub split: String,
+}
+
+/// A method as configured for this model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MethodCard {
+    /// Short name in file names and on the command line.
+    pub id: String,
+    /// Name in tables.
+    pub title: String,
+    /// What it trains, in words.
+    pub trains: String,
+    /// Trainable numbers.
+    pub trainable: usize,
+    /// All numbers of the model, adapters included.
+    pub total: usize,
+}
+
+impl MethodCard {
+    /// Share trained, in percent.
+    pub fn percent(&self) -> f64 {
+        100.0 * self.trainable as f64 / self.total.max(1) as f64
+    }
+}
+
+/// One method on one data set with one seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CellResult {
+    /// Data set name.
+    pub dataset: String,
+    /// Method id.
+    pub method: String,
+    /// Seed of initial values, order and augmentation.
+    pub seed: u64,
+    /// Hash of configuration, data and base model: equal hashes mean equal results on the same kind of machine.
+    pub identity: String,
+    /// The learning rates tried; empty for a row that trains nothing.
+    pub grid: Vec<GridPoint>,
+    /// The rate chosen on validation data.
+    pub learning_rate: Option<f64>,
+    /// Optimiser steps of each training.
+    pub steps: u64,
+    /// Wall-clock seconds of the whole cell, all rates and the evaluation.
+    pub seconds: f64,
+    /// Scores of every test image at the one selected checkpoint.
+    pub cases: Vec<CaseScore>,
+    /// Names the metrics' definitions, policy, spacing and tolerance.
+    pub metrics: String,
+    /// Pictures.
+    pub overlays: Vec<Overlay>,
+    /// The configuration of the chosen training, resolved, as TOML.
+    pub config: String,
+    /// With the paper's way of reporting: the best value of each metric over all epochs, on the validation split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_of_each: Option<BestOfEach>,
+}
+
+/// Dice and HD95 each at its own best epoch, as the paper's released code prints them; optimistic by construction.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct BestOfEach {
+    /// Dice at the epoch of the lowest validation loss.
+    pub dice: f64,
+    /// Smallest HD95 of any epoch, in px.
+    pub hd95: f64,
+}
+
+/// One learning rate of the grid.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GridPoint {
+    /// The rate.
+    pub learning_rate: f64,
+    /// Best mean validation Dice; absent where training diverged.
+    pub validation_dice: Option<f64>,
+    /// Epoch of the best.
+    pub best_epoch: Option<usize>,
+    /// The learning curve.
+    pub curve: Vec<EpochRecord>,
+    /// Why there is no score, where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// One test image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaseScore {
+    /// Sample id.
+    pub id: String,
+    /// Patient, where the data set tells; the cluster for confidence intervals.
+    pub patient: String,
+    /// Metrics by name; a value that is not finite is left out.
+    pub values: BTreeMap<String, f64>,
+}
+
+/// A picture of one test image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Overlay {
+    /// `worst`, `median` or `best` by Dice.
+    pub rank: String,
+    /// Sample id.
+    pub id: String,
+    /// Its Dice.
+    pub dice: f64,
+    /// PNG file, relative to the results' folder: image, then overlay.
+    pub file: String,
+}
+
+impl CellResult {
+    /// Mean of a metric over the test images that have it.
+    pub fn mean(&self, metric: &str) -> Option<f64> {
+        let values: Vec<f64> = self.cases.iter().filter_map(|case| case.values.get(metric).copied()).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    }
+}

@@ -1,0 +1,385 @@
+//! The training loop.
+
+mod state;
+
+use crate::checkpoint::{CheckpointStore, RunLock, restore_tensors, trainable_tensors, write_atomically};
+use crate::config::RunConfig;
+use crate::data::PreparedData;
+use crate::device;
+use crate::error::{Result, TrainError};
+use crate::evaluate::{merged, validate};
+use crate::gradients::clip_global_norm;
+use crate::log::{EpochRecord, Event, Log};
+use crate::model::{BaseModel, Segmenter};
+use crate::results::BestOfEach;
+use crate::schedule::Position;
+use crate::stop::StopFlag;
+use burn::module::Module;
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use state::{Progress, State};
+use std::path::Path;
+use std::time::Instant;
+
+/// Hears of progress; every method does nothing unless overridden.
+pub trait Observer: Send + Sync {
+    /// After each optimiser step: steps done, steps of the whole run, mean loss of the epoch so far.
+    fn step(&self, _done: u64, _total: u64, _loss: f64) {}
+    /// After each epoch.
+    fn epoch(&self, _record: &EpochRecord) {}
+    /// Something the user should know.
+    fn warning(&self, _text: &str) {}
+}
+
+/// Hears nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}
+
+/// What a finished training leaves: the content of `outcome.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Hash of configuration, data and base model.
+    pub identity: String,
+    /// Trainable numbers.
+    pub trainable: usize,
+    /// All numbers, adapters included.
+    pub total: usize,
+    /// Optimiser steps done.
+    pub steps: u64,
+    /// Epoch of the selected checkpoint, from 0.
+    pub best_epoch: Option<usize>,
+    /// Its mean validation Dice.
+    pub validation_dice: Option<f64>,
+    /// The learning curve.
+    pub curve: Vec<EpochRecord>,
+    /// The paper's way of reporting, where asked for.
+    pub best_of_each: Option<BestOfEach>,
+    /// Why there is no checkpoint, where there is none (the loss diverged).
+    pub failure: Option<String>,
+}
+
+/// SHA-256 of what determines a training: the resolved configuration, the data's content and the base's weights. Devices
+/// are left out: they do not say what is computed.
+///
+/// # Errors
+/// None in practice.
+pub fn identity(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> Result<String> {
+    let mut config = config.clone();
+    config.devices = vec!["any".into()];
+    // Where the data lie and what the base is called does not matter, what they hold does.
+    config.data.path = "data".into();
+    config.model.base = "base".into();
+    config.training.checkpoint_seconds = 0;
+    let text = format!("{}\ndata {}\nbase {}\n", config.to_toml()?, data.card.sha256, base.card.sha256);
+    Ok(crate::checkpoint::sha256(text.as_bytes()))
+}
+
+/// Trains in `directory`, continuing what is there, and returns the outcome; a finished training is returned as it is.
+///
+/// The selected weights are in `directory/best.safetensors` (see [`load_best`]).
+///
+/// # Errors
+/// Another process uses the directory, it holds another run, a file cannot be written, the model does not fit the data, or
+/// the stop flag was raised ([`TrainError::Stopped`], with the state saved). A loss that is not finite is no error here but
+/// an outcome without checkpoint.
+pub fn train(
+    config: &RunConfig,
+    data: &PreparedData,
+    base: &BaseModel,
+    directory: &Path,
+    stop: &StopFlag,
+    observer: &dyn Observer,
+) -> Result<Outcome> {
+    config.validate()?;
+    let adapter = config.adapter.as_ref().ok_or_else(|| TrainError::config("adapter", "nothing to train"))?;
+    let mut adapter = adapter.clone();
+    if adapter.seed == 0 {
+        adapter.seed = config.seed;
+    }
+    let _lock = RunLock::acquire(directory)?;
+    let identity = identity(config, data, base)?;
+    if let Some(outcome) = finished(directory, &identity)? {
+        return Ok(outcome);
+    }
+    claim(config, directory, &identity)?;
+    let devices = config.devices.iter().map(|name| device::open(name)).collect::<Result<Vec<_>>>()?;
+    let model = base.adapted(Some(&adapter), &devices[0])?;
+    for warning in &model.warnings {
+        observer.warning(warning);
+    }
+    let store = CheckpointStore::new(directory);
+    let state = match store.newest()? {
+        Some((_, files)) => State::restore(model.segmenter, config.optimizer.init(), files)?,
+        None => State::fresh(model.segmenter, config.optimizer.init()),
+    };
+    let mut log = Log::open(&directory.join("log.jsonl"))?;
+    log.write(&Event::Start {
+        config: identity.clone(),
+        step: state.progress.step,
+        trainable: model.trainable,
+        total: model.total,
+    })?;
+    let mut run = Loop { config, data, devices, stop, observer, store, log, saved: Instant::now() };
+    let ended = run.to_the_end(state);
+    let (progress, best, failure) = match ended {
+        Ok(state) => (state.progress, state.best, None),
+        Err(TrainError::Diverged { value, step, epoch }) => {
+            let failure = TrainError::Diverged { value, step, epoch }.to_string();
+            observer.warning(&failure);
+            (Progress { step, ..Progress::default() }, None, Some(failure))
+        }
+        Err(error) => return Err(error),
+    };
+    if let Some(best) = &best {
+        write_atomically(&directory.join("best.safetensors"), &crate::checkpoint::tensors::to_bytes(best)?)?;
+    }
+    let outcome = Outcome {
+        identity,
+        trainable: model.trainable,
+        total: model.total,
+        steps: progress.step,
+        best_epoch: progress.selection.best_epoch,
+        validation_dice: progress.selection.best_score,
+        curve: progress.curve,
+        best_of_each: progress.best_of_each.reported(),
+        failure,
+    };
+    let path = directory.join("outcome.json");
+    let text = serde_json::to_vec_pretty(&outcome).map_err(|error| TrainError::format(&path, error.to_string()))?;
+    write_atomically(&path, &text)?;
+    if let (Some(best_epoch), Some(validation_dice)) = (outcome.best_epoch, outcome.validation_dice) {
+        run.log.write(&Event::Finished { step: outcome.steps, best_epoch, validation_dice })?;
+    }
+    run.store.clear()?;
+    Ok(outcome)
+}
+
+/// The outcome of a training that ended in `directory`, if it is the one of this identity.
+///
+/// # Errors
+/// The file cannot be read, or belongs to another run.
+pub fn finished(directory: &Path, identity: &str) -> Result<Option<Outcome>> {
+    let path = directory.join("outcome.json");
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(TrainError::Io { action: "cannot read", path, source }),
+    };
+    let outcome: Outcome =
+        serde_json::from_slice(&text).map_err(|error| TrainError::format(&path, error.to_string()))?;
+    if outcome.identity != identity {
+        return Err(other_run(directory, identity, &outcome.identity));
+    }
+    Ok(Some(outcome))
+}
+
+fn other_run(directory: &Path, expected: &str, found: &str) -> TrainError {
+    let short = |hash: &str| hash.chars().take(12).collect::<String>();
+    TrainError::OtherRun { path: directory.to_path_buf(), expected: short(expected), found: short(found) }
+}
+
+/// Marks the directory as this run's, or checks that it is.
+fn claim(config: &RunConfig, directory: &Path, identity: &str) -> Result<()> {
+    let path = directory.join("identity");
+    match std::fs::read_to_string(&path) {
+        Ok(found) if found.trim() == identity => return Ok(()),
+        Ok(found) => return Err(other_run(directory, identity, found.trim())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(source) => return Err(TrainError::Io { action: "cannot read", path, source }),
+    }
+    write_atomically(&directory.join("run.toml"), config.to_toml()?.as_bytes())?;
+    write_atomically(&path, format!("{identity}\n").as_bytes())
+}
+
+/// The selected model of a finished training, adapters attached, on `device`.
+///
+/// # Errors
+/// There is none, or it does not fit the configuration.
+pub fn load_best(config: &RunConfig, base: &BaseModel, directory: &Path, device: &Device) -> Result<Segmenter> {
+    let mut adapter = config.adapter.clone();
+    if let Some(adapter) = &mut adapter
+        && adapter.seed == 0
+    {
+        adapter.seed = config.seed;
+    }
+    let model = base.adapted(adapter.as_ref(), device)?.segmenter;
+    let path = directory.join("best.safetensors");
+    let content = std::fs::read(&path).map_err(TrainError::io("cannot read", &path))?;
+    restore_tensors(model, crate::checkpoint::tensors::from_bytes(&content)?)
+}
+
+struct Loop<'a> {
+    config: &'a RunConfig,
+    data: &'a PreparedData,
+    devices: Vec<Device>,
+    stop: &'a StopFlag,
+    observer: &'a dyn Observer,
+    store: CheckpointStore,
+    log: Log,
+    saved: Instant,
+}
+
+impl Loop<'_> {
+    fn to_the_end(&mut self, mut state: State) -> Result<State> {
+        let training = &self.config.training;
+        let group = training.batch_size * training.accumulate;
+        let per_epoch = self.data.train.len().div_ceil(group) as u64;
+        let total = per_epoch * training.epochs as u64;
+        while state.progress.epoch < training.epochs && !state.progress.stopped_early {
+            let started = Instant::now();
+            let epoch = state.progress.epoch;
+            let order = self.data.order(self.config.seed, epoch);
+            let mut rate = 0.0;
+            while let Some(indices) = order.chunks(group).nth(state.progress.group) {
+                let position = Position { step: state.progress.step, total, per_epoch };
+                rate = training.learning_rate * self.config.schedule.factor(position);
+                let (next, loss) = self.step(state, indices, rate)?;
+                state = next;
+                state.progress.loss_sum += loss * indices.len() as f64;
+                state.progress.loss_count += indices.len();
+                state.progress.group += 1;
+                state.progress.step += 1;
+                self.stop.count_step();
+                self.observer.step(state.progress.step, total, state.progress.mean_loss());
+                if self.stop.is_raised() {
+                    return Err(self.interrupt(&state));
+                }
+            }
+            self.end_epoch(&mut state, epoch, rate, started)?;
+        }
+        Ok(state)
+    }
+
+    /// One optimiser step over the images of `indices`; returns the mean loss.
+    fn step(&self, state: State, indices: &[usize], rate: f64) -> Result<(State, f64)> {
+        let State { model, mut optimizer, best, progress } = state;
+        let mut sum = GradientsAccumulator::new();
+        let mut mean = 0.0;
+        for part in indices.chunks(self.config.training.batch_size) {
+            let weight = part.len() as f64 / indices.len() as f64;
+            let (grads, loss) = self.gradients(&model, part, progress.epoch, weight)?;
+            if !loss.is_finite() {
+                return Err(TrainError::Diverged { value: loss, step: progress.step, epoch: progress.epoch });
+            }
+            mean += f64::from(loss) * weight;
+            sum.accumulate(&model, grads);
+        }
+        let mut grads = sum.grads();
+        if let Some(limit) = self.config.training.clip_norm {
+            let (clipped, norm) = clip_global_norm(&model, grads, limit);
+            if !norm.is_finite() {
+                return Err(TrainError::Diverged { value: norm, step: progress.step, epoch: progress.epoch });
+            }
+            grads = clipped;
+        }
+        let model = optimizer.step(rate, model, grads);
+        Ok((State { model, optimizer, best, progress }, mean))
+    }
+
+    /// Gradients of `weight` times the mean loss of some images, and that loss. Several devices share the images, each on a
+    /// thread with a replica of its own; the gradients come together on the first, in the devices' order.
+    fn gradients(&self, model: &Segmenter, part: &[usize], epoch: usize, weight: f64) -> Result<(GradientsParams, f32)> {
+        if self.devices.len() == 1 || part.len() == 1 {
+            return self.shard(model, part, epoch, weight, &self.devices[0]);
+        }
+        let share = part.len().div_ceil(self.devices.len());
+        let shards: Vec<(Segmenter, &[usize], &Device)> = part
+            .chunks(share)
+            .zip(&self.devices)
+            .map(|(indices, device)| (model.clone().fork(&device.clone().autodiff()), indices, device))
+            .collect();
+        let results: Vec<Result<(GradientsParams, f32)>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = shards
+                .iter()
+                .map(|(replica, indices, device)| {
+                    let weight = weight * indices.len() as f64 / part.len() as f64;
+                    scope.spawn(move || self.shard(replica, indices, epoch, weight, device))
+                })
+                .collect();
+            let died = || Err(TrainError::Model("a device's thread ended early".into()));
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| died())).collect()
+        });
+        let mut sum = GradientsAccumulator::new();
+        let mut loss = 0.0;
+        for (result, (replica, indices, _)) in results.into_iter().zip(&shards) {
+            let (grads, value) = result?;
+            loss += value * indices.len() as f32 / part.len() as f32;
+            sum.accumulate(model, grads.to_device(&self.devices[0], replica));
+        }
+        Ok((sum.grads(), loss))
+    }
+
+    fn shard(
+        &self,
+        model: &Segmenter,
+        indices: &[usize],
+        epoch: usize,
+        weight: f64,
+        device: &Device,
+    ) -> Result<(GradientsParams, f32)> {
+        let batch = self.data.training_batch(indices, self.config.seed, epoch, &device.clone().autodiff());
+        let loss = self.config.loss.forward(model.forward(batch.images)?, batch.masks)?;
+        let value = loss.clone().into_scalar::<f32>();
+        let loss = if weight == 1.0 { loss } else { loss * weight };
+        Ok((GradientsParams::from_grads(loss.backward(), model), value))
+    }
+
+    fn end_epoch(&mut self, state: &mut State, epoch: usize, rate: f64, started: Instant) -> Result<()> {
+        let training = &self.config.training;
+        let last = epoch + 1 == training.epochs;
+        let loss = state.progress.mean_loss();
+        let mut dice = None;
+        if last || (epoch + 1).is_multiple_of(training.validate_every) {
+            let (evaluation, losses) = (&self.config.evaluation, &self.config.loss);
+            let model = merged(&state.model);
+            let found = validate(&model, self.data, evaluation, losses, &self.devices[0], self.stop);
+            let found = match found {
+                Err(TrainError::Stopped { .. }) => return Err(self.interrupt(state)),
+                other => other?,
+            };
+            dice = Some(found.dice);
+            if state.progress.selection.observe(epoch, found.dice) {
+                state.best = Some(trainable_tensors(&state.model));
+            }
+            state.progress.best_of_each.observe(&found);
+            state.progress.stopped_early = state.progress.selection.should_stop(training.patience);
+        }
+        let record = EpochRecord { epoch, loss, learning_rate: rate, validation_dice: dice };
+        state.progress.curve.push(record);
+        state.progress.epoch += 1;
+        state.progress.group = 0;
+        state.progress.loss_sum = 0.0;
+        state.progress.loss_count = 0;
+        self.log.write(&Event::Epoch {
+            epoch,
+            step: state.progress.step,
+            loss,
+            learning_rate: rate,
+            validation_dice: dice,
+            seconds: started.elapsed().as_secs_f64(),
+        })?;
+        self.observer.epoch(&record);
+        let finished = last || state.progress.stopped_early;
+        if !finished && self.saved.elapsed().as_secs() >= training.checkpoint_seconds {
+            self.save(state)?;
+        }
+        Ok(())
+    }
+
+    fn save(&mut self, state: &State) -> Result<()> {
+        self.store.save(state.progress.step, &state.files()?)?;
+        self.saved = Instant::now();
+        self.log.write(&Event::Checkpoint { step: state.progress.step })
+    }
+
+    fn interrupt(&mut self, state: &State) -> TrainError {
+        let step = state.progress.step;
+        match self.save(state).and_then(|()| self.log.write(&Event::Stopped { step })) {
+            Ok(()) => TrainError::Stopped { step },
+            Err(error) => error,
+        }
+    }
+}
