@@ -1,5 +1,10 @@
-//! Looking at a data set before it is trained on: what is wrong, and what is there.
+//! Looking at a data set before it is trained on: [`verify`] finds what is wrong, [`fingerprint`] describes what is there.
 
+mod duplicates;
+mod fingerprint;
 mod report;
+mod verify;
 
+pub use fingerprint::{Distribution, Fingerprint, fingerprint};
 pub use report::{Problem, ProblemKind, Report, Severity};
+pub use verify::{VerifyOptions, verify};

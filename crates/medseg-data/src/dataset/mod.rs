@@ -9,6 +9,7 @@ mod sample;
 mod tree;
 
 pub use options::{ArcadeTask, GroundTruth, Layout, OctaField, Observer, OpenOptions, Plexus};
+pub(crate) use sample::same_size;
 pub(crate) use tree::natural;
 pub use sample::{ImageSource, Loaded, MaskSource, Sample};
 

@@ -4,6 +4,8 @@ mod folds;
 mod rule;
 mod table;
 
+pub(crate) use table::hex;
+
 pub use folds::k_folds;
 pub use rule::{PaperSizes, seeded_split};
 pub use table::{SplitRow, SplitTable};
