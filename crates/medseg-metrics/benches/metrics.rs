@@ -44,7 +44,8 @@ fn tree(seed: u64) -> Mask {
 fn prediction(reference: &Mask) -> Mask {
     let other = tree(99);
     Mask::from_fn(512, 512, |r, c| {
-        (r >= 2 && c >= 1 && reference.get(r - 2, c - 1) && !(r < 160 && c < 200)) || (r > 380 && c > 330 && other.get(r, c))
+        (r >= 2 && c >= 1 && reference.get(r - 2, c - 1) && !(r < 160 && c < 200))
+            || (r > 380 && c > 330 && other.get(r, c))
     })
     .expect("512 is a supported side")
 }
@@ -84,9 +85,7 @@ fn metrics(criterion: &mut Criterion) {
     group.bench_function("cldice", |b| {
         b.iter(|| Centrelines::new(black_box(&prediction), black_box(&reference)).and_then(|c| c.cldice(EMPTY)))
     });
-    group.bench_function("topology", |b| {
-        b.iter(|| TopologyErrors::new(black_box(&prediction), black_box(&reference)))
-    });
+    group.bench_function("topology", |b| b.iter(|| TopologyErrors::new(black_box(&prediction), black_box(&reference))));
     group.bench_function("distance_transform", |b| b.iter(|| distance_transform(black_box(&reference), spacing)));
     let everything = Protocol::new(spacing, Tolerance::Pixels(2.0), EMPTY)
         .and_then(|p| p.with_definitions(Definition::ALL))

@@ -29,8 +29,8 @@ pub struct Segment {
 /// let policy = EmptyPolicy::new(EmptyValue::ImageDiagonal, EmptyValue::Perfect);
 /// assert_eq!(centrelines.topology_precision(policy)?.value(), Some(1.0));
 /// let missed = centrelines.missed_segments(Spacing::pixels());
-/// assert_eq!((missed.len(), missed[0].mean_width), (1, 3.0));
-/// assert!(missed[0].length > 20.0);
+/// assert_eq!(missed.len(), 1);
+/// assert!(missed[0].length > 20.0 && (missed[0].mean_width - 3.0).abs() < 0.2);
 /// # Ok::<(), medseg_metrics::MetricsError>(())
 /// ```
 #[derive(Debug)]
@@ -180,7 +180,7 @@ fn widths_at(mask: &Mask, pixels: &Mask, spacing: Spacing) -> HashMap<(usize, us
     }
     let one_pixel = (spacing.row() * spacing.column()).sqrt();
     let mut widths = HashMap::new();
-    for_each_distance(&background, pixels, spacing, &Window::all(mask), |q, distance| {
+    for_each_distance(&background, pixels, spacing, &Window::all(mask), &mut Vec::new(), |q, distance| {
         widths.insert((q.row, 64 * q.word + q.bit), 2.0 * distance - one_pixel);
     });
     widths

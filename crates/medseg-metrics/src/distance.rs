@@ -4,7 +4,7 @@
 //! gets the number of rows to the nearest point of its own column: two sweeps of additions without branches. Then the
 //! distance of a pixel is the minimum over its row of `(rows * s_r)² + (columns * s_c)²`. Where few pixels of a row are asked
 //! for and points are near, that minimum is searched outwards from the pixel and stops as soon as the columns alone are
-//! farther than the best so far; where the search would cost more than linear time, the row's lower envelope of parabolas
+//! farther than the best so far, skipping blocks of columns that cannot win; where the search would cost more than linear time, the row's lower envelope of parabolas
 //! answers all of its pixels at once. Both are exact.
 
 use crate::mask::bits;
@@ -14,7 +14,7 @@ use std::ops::Range;
 /// No point in this column.
 const FAR: u16 = u16::MAX;
 /// A row switches from searching to the envelope when the search may take more steps than this many per column.
-const STEPS_PER_COLUMN: usize = 12;
+const STEPS_PER_COLUMN: usize = 32;
 
 /// Rows and words of a mask that the transform is restricted to; it must contain every point and every query.
 #[derive(Clone, Debug)]
@@ -63,17 +63,18 @@ pub(crate) struct Query {
 }
 
 /// Calls `found(query, distance)` for every set pixel of `queries` with its distance to the nearest set pixel of `points`,
-/// bottom row first. Without any point nothing is reported.
+/// bottom row first. Without any point nothing is reported. `rows` is scratch memory that callers with several sets reuse.
 pub(crate) fn for_each_distance(
     points: &Mask,
     queries: &Mask,
     spacing: Spacing,
     window: &Window,
+    rows: &mut Vec<u16>,
     mut found: impl FnMut(Query, f64),
 ) {
     let columns = window.columns();
-    let mut rows = downward(points, window);
-    let mut envelope = Envelope::default();
+    downward(points, window, rows);
+    let (mut envelope, mut blocks) = (Envelope::default(), Blocks::default());
     let scale = Scale { row: spacing.row(), column: spacing.column(), ratio: spacing.row() / spacing.column() };
     for at in (0..window.rows.len()).rev() {
         let (upper, below) = rows.split_at_mut((at + 1) * columns);
@@ -85,18 +86,25 @@ pub(crate) fn for_each_distance(
         }
         let row = window.rows.start + at;
         let asked = &queries.row(row)[window.words.clone()];
-        let steps: usize = asked.iter().enumerate().flat_map(|(w, &word)| bits(word).map(move |b| 64 * w + b)).fold(0, |sum, c| sum + scale.reach(here[c], columns));
-        if steps == 0 && asked.iter().all(|&w| w == 0) {
+        let number: usize = asked.iter().map(|word| word.count_ones() as usize).sum();
+        if number == 0 {
             continue;
         }
-        let by_envelope = steps > STEPS_PER_COLUMN * columns;
+        // Few queries cannot take too long; for many, the vertical distances bound the steps of the search.
+        let by_envelope = number > STEPS_PER_COLUMN && {
+            let columns_asked = asked.iter().enumerate().flat_map(|(w, &word)| bits(word).map(move |b| 64 * w + b));
+            let steps: usize = columns_asked.map(|column| scale.reach(here[column], columns)).sum();
+            steps > STEPS_PER_COLUMN * columns
+        };
         if by_envelope && !envelope.build(here, scale) {
             continue;
         }
+        blocks.forget();
         for (w, &word) in asked.iter().enumerate() {
             for bit in bits(word) {
                 let column = 64 * w + bit;
-                let squared = if by_envelope { envelope.at(column, scale) } else { scale.search(here, column) };
+                let squared =
+                    if by_envelope { envelope.at(column, scale) } else { scale.search(here, &mut blocks, column) };
                 if squared.is_finite() {
                     found(Query { row, word: window.words.start + w, bit }, squared.sqrt());
                 }
@@ -105,35 +113,23 @@ pub(crate) fn for_each_distance(
     }
 }
 
-/// Rows down to each pixel from the nearest point at or above it in its column; [`FAR`] where there is none.
-fn downward(points: &Mask, window: &Window) -> Vec<u16> {
-    const LANE: [u16; 16] = {
-        let mut lanes = [0; 16];
-        let mut i = 0;
-        while i < 16 {
-            lanes[i] = 1 << i;
-            i += 1;
-        }
-        lanes
-    };
+/// Fills `rows` with the number of rows down to each pixel from the nearest point at or above it in its column; [`FAR`] where
+/// there is none.
+fn downward(points: &Mask, window: &Window, rows: &mut Vec<u16>) {
     let columns = window.columns();
-    let mut rows = vec![FAR; window.rows.len() * columns];
-    let first = vec![FAR; columns];
+    rows.clear();
+    rows.resize(window.rows.len() * columns, FAR);
     for at in 0..window.rows.len() {
         let (done, rest) = rows.split_at_mut(at * columns);
-        let above = if at == 0 { &first[..] } else { &done[(at - 1) * columns..] };
-        let words = &points.row(window.rows.start + at)[window.words.clone()];
-        for ((here, above), &word) in rest.chunks_exact_mut(64).zip(above.chunks_exact(64)).zip(words) {
-            for (part, (here, above)) in here.chunks_exact_mut(16).zip(above.chunks_exact(16)).enumerate() {
-                let set = (word >> (16 * part)) as u16;
-                for ((here, &above), lane) in here.iter_mut().zip(above).zip(LANE) {
-                    let keep = if set & lane == 0 { u16::MAX } else { 0 };
-                    *here = above.saturating_add(1) & keep;
-                }
-            }
+        let here = &mut rest[..columns];
+        if at > 0 {
+            let above = &done[(at - 1) * columns..];
+            here.iter_mut().zip(above).for_each(|(here, &above)| *here = above.saturating_add(1));
+        }
+        for (w, &word) in points.row(window.rows.start + at)[window.words.clone()].iter().enumerate() {
+            bits(word).for_each(|bit| here[64 * w + bit] = 0);
         }
     }
-    rows
 }
 
 /// Spacing in the form that the second phase needs.
@@ -160,27 +156,100 @@ impl Scale {
         if rows == FAR { columns } else { ((f64::from(rows) * self.ratio) as usize).min(columns) }
     }
 
-    /// Squared distance of `column`, searched outwards; infinite when the row sees no point.
-    fn search(self, row: &[u16], column: usize) -> f64 {
-        let squared = |rows: u16| if rows == FAR { f64::INFINITY } else { self.vertical(rows) };
-        let mut best = squared(row[column]);
+    fn squared(self, rows: u16) -> f64 {
+        if rows == FAR { f64::INFINITY } else { self.vertical(rows) }
+    }
+
+    /// Squared distance of `column`, searched outwards: pixel by pixel where a point is near, else block by block, entering
+    /// only blocks whose smallest vertical distance could still win. Infinite when the row sees no point.
+    fn search(self, row: &[u16], blocks: &mut Blocks, column: usize) -> f64 {
+        let best = self.squared(row[column]);
+        if self.horizontal(NEAR) >= best {
+            self.search_near(row, column, best)
+        } else {
+            self.search_far(row, blocks, column, best)
+        }
+    }
+
+    fn search_near(self, row: &[u16], column: usize, mut best: f64) -> f64 {
         let (left, right) = row.split_at(column);
-        let mut left = left.iter().rev();
-        let mut right = right[1..].iter();
-        for step in 1.. {
+        let (mut left, mut right) = (left.iter().rev(), right[1..].iter());
+        for step in 1..NEAR {
             let sideways = self.horizontal(step);
             if sideways >= best {
                 break;
             }
-            match (left.next(), right.next()) {
-                (None, None) => break,
-                (a, b) => {
-                    let nearest = a.copied().unwrap_or(FAR).min(b.copied().unwrap_or(FAR));
-                    best = best.min(squared(nearest) + sideways);
-                }
-            }
+            let nearest = left.next().copied().unwrap_or(FAR).min(right.next().copied().unwrap_or(FAR));
+            best = best.min(self.squared(nearest) + sideways);
         }
         best
+    }
+
+    fn search_far(self, row: &[u16], blocks: &mut Blocks, column: usize, mut best: f64) -> f64 {
+        blocks.prepare(row);
+        let (lowest, mut winner) = (&blocks.lowest[..], blocks.winner);
+        let (pixels, _) = row.as_chunks::<BLOCK>();
+        // Looks into a block that starts `gap` columns away; false when it and all beyond it are too far.
+        let mut enter = |block: usize, gap: usize, best: &mut f64| {
+            let sideways = self.horizontal(gap);
+            if sideways < *best && self.squared(lowest[block]) + sideways < *best {
+                let offset = (block * BLOCK) as f64 - column as f64;
+                let candidates: [f64; BLOCK] = std::array::from_fn(|at| {
+                    let (down, across) = (f64::from(pixels[block][at]) * self.row, (offset + at as f64) * self.column);
+                    if pixels[block][at] == FAR { f64::INFINITY } else { down * down + across * across }
+                });
+                let nearest = candidates.iter().fold(f64::INFINITY, |low, &candidate| low.min(candidate));
+                if nearest < *best {
+                    (*best, winner) = (nearest, block);
+                }
+            }
+            sideways < *best
+        };
+        // The block that was nearest to the row's previous query, which gives a good bound to start with.
+        let start = blocks.winner * BLOCK;
+        let gap = if start > column { start - column } else { column.saturating_sub(start + BLOCK - 1) };
+        enter(blocks.winner, gap, &mut best);
+        let home = column / BLOCK;
+        enter(home, 0, &mut best);
+        let (mut go_left, mut go_right) = (true, true);
+        let mut step = 1;
+        while go_left || go_right {
+            go_left =
+                go_left && home >= step && enter(home - step, column - ((home - step) * BLOCK + BLOCK - 1), &mut best);
+            go_right =
+                go_right && home + step < lowest.len() && enter(home + step, (home + step) * BLOCK - column, &mut best);
+            step += 1;
+        }
+        blocks.winner = winner;
+        best
+    }
+}
+
+/// A point whose column distance is below this is searched pixel by pixel.
+const NEAR: usize = 8;
+/// Columns per block of the search.
+const BLOCK: usize = 16;
+
+/// What the queries of one row share.
+#[derive(Default)]
+struct Blocks {
+    /// Smallest vertical distance of each block, found when the first far query of the row needs it.
+    lowest: Vec<u16>,
+    /// Block that held the nearest point of the last far query.
+    winner: usize,
+}
+
+impl Blocks {
+    fn forget(&mut self) {
+        self.lowest.clear();
+        self.winner = 0;
+    }
+
+    fn prepare(&mut self, row: &[u16]) {
+        if self.lowest.is_empty() {
+            let (blocks, _) = row.as_chunks::<BLOCK>();
+            self.lowest.extend(blocks.iter().map(|block| block.iter().fold(FAR, |low, &rows| low.min(rows))));
+        }
     }
 }
 
@@ -286,7 +355,7 @@ pub fn distance_transform(mask: &Mask, spacing: Spacing) -> DistanceMap {
 fn distances_within(points: &Mask, queries: &Mask, spacing: Spacing, otherwise: f64) -> DistanceMap {
     let (height, width) = (points.height(), points.width());
     let mut values = vec![otherwise; height * width];
-    for_each_distance(points, queries, spacing, &Window::all(points), |q, distance| {
+    for_each_distance(points, queries, spacing, &Window::all(points), &mut Vec::new(), |q, distance| {
         values[q.row * width + 64 * q.word + q.bit] = distance;
     });
     DistanceMap { height, width, values }

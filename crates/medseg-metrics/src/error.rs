@@ -105,7 +105,9 @@ pub enum MetricsError {
     #[error("case {0:?} appears twice")]
     DuplicateCase(String),
     /// Paired comparison needs the same cases on both sides.
-    #[error("paired comparison needs the same cases: only in the first: {only_first:?}; only in the second: {only_second:?}")]
+    #[error(
+        "paired comparison needs the same cases: only in the first: {only_first:?}; only in the second: {only_second:?}"
+    )]
     UnpairedCases {
         /// Ids found in the first report only.
         only_first: Vec<String>,

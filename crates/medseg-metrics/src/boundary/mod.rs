@@ -7,7 +7,7 @@ use crate::distance::{Window, for_each_distance};
 use crate::policy::Range;
 use crate::{Definition, Emptiness, EmptyPolicy, Mask, MetricsError, Result, Score, Spacing, Tolerance};
 use percentile::{percentile, weighted_percentile};
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use surface::{Contour, Element};
 
 /// The surfaces of a prediction and a reference and their distances to each other.
@@ -33,6 +33,8 @@ pub struct Boundary<'a> {
     spacing: Spacing,
     pixels: OnceCell<[PixelDistances; 2]>,
     contours: OnceCell<[ContourDistances; 2]>,
+    /// Memory of the distance transforms.
+    scratch: RefCell<Vec<u16>>,
 }
 
 /// Distances from the surface pixels of one mask to the nearest surface pixel of the other.
@@ -79,7 +81,8 @@ impl<'a> Boundary<'a> {
     /// When the sizes differ.
     pub fn new(prediction: &'a Mask, reference: &'a Mask, spacing: Spacing) -> Result<Self> {
         prediction.same_shape(reference)?;
-        Ok(Self { prediction, reference, spacing, pixels: OnceCell::new(), contours: OnceCell::new() })
+        let (pixels, contours, scratch) = (OnceCell::new(), OnceCell::new(), RefCell::default());
+        Ok(Self { prediction, reference, spacing, pixels, contours, scratch })
     }
 
     /// Hausdorff distance: the largest distance from a surface element of either mask to the other mask.
@@ -109,9 +112,7 @@ impl<'a> Boundary<'a> {
                 let mut pool: Vec<f64> = self.pixels().iter().flat_map(|p| p.of(definition)).collect();
                 percentile(&mut pool, percent)
             }
-            _ => largest(
-                self.pixels().iter().map(|p| percentile(&mut p.of(definition).collect::<Vec<_>>(), percent)),
-            ),
+            _ => largest(self.pixels().iter().map(|p| percentile(&mut p.of(definition).collect::<Vec<_>>(), percent))),
         })
     }
 
@@ -187,10 +188,11 @@ impl<'a> Boundary<'a> {
         self.pixels.get_or_init(|| {
             let window = Window::joint(self.prediction, self.reference);
             let (prediction, reference) = (self.prediction.surface(), self.reference.surface());
-            let directed = |mask: &Mask, surface: &Mask, other: &Mask, other_surface: &Mask| {
+            let rows = &mut *self.scratch.borrow_mut();
+            let mut directed = |mask: &Mask, surface: &Mask, other: &Mask, other_surface: &Mask| {
                 let open = mask.surface_with_open_border();
                 let mut set = PixelDistances::default();
-                for_each_distance(other_surface, surface, self.spacing, &window, |q, distance| {
+                for_each_distance(other_surface, surface, self.spacing, &window, rows, |q, distance| {
                     let at = |mask: &Mask| mask.row(q.row)[q.word] >> q.bit & 1 == 1;
                     let inside = if at(other) { INSIDE } else { 0 };
                     let edge = if at(&open) { 0 } else { IMAGE_EDGE };
@@ -210,9 +212,10 @@ impl<'a> Boundary<'a> {
         self.contours.get_or_init(|| {
             let (prediction, reference) = (Contour::new(self.prediction), Contour::new(self.reference));
             let window = Window::joint(&prediction.elements, &reference.elements);
-            let directed = |from: &Contour, to: &Contour| {
+            let rows = &mut *self.scratch.borrow_mut();
+            let mut directed = |from: &Contour, to: &Contour| {
                 let mut set = ContourDistances::default();
-                for_each_distance(&to.elements, &from.elements, self.spacing, &window, |q, distance| {
+                for_each_distance(&to.elements, &from.elements, self.spacing, &window, rows, |q, distance| {
                     let class = match from.element(q.row, q.word, q.bit) {
                         Element::Diagonal => 0,
                         Element::Horizontal => 1,

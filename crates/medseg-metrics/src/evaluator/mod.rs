@@ -10,9 +10,7 @@ pub use compare::{CompareOptions, PairedComparison};
 pub use lock::{Lock, Protocol};
 pub use report::Report;
 
-use crate::{
-    Boundary, Centrelines, Mask, Metric, MetricsError, Overlap, Result, Score, Segment, TopologyErrors,
-};
+use crate::{Boundary, Centrelines, Mask, Metric, MetricsError, Overlap, Result, Score, Segment, TopologyErrors};
 use rayon::prelude::*;
 
 /// Computes every metric of a [`Protocol`] for pairs of masks.
@@ -134,8 +132,7 @@ impl Evaluator {
             Metric::SpuriousSegments => Ok(number(&spurious)),
             Metric::SpuriousLength => Ok(length(&spurious)),
         };
-        let scores =
-            self.metrics.iter().map(|&metric| Ok((metric, measure(metric)?))).collect::<Result<Vec<_>>>()?;
+        let scores = self.metrics.iter().map(|&metric| Ok((metric, measure(metric)?))).collect::<Result<Vec<_>>>()?;
         let patient = patient.unwrap_or(id).to_owned();
         Ok(Case { id: id.to_owned(), patient, overlap, scores, missed, spurious })
     }

@@ -62,11 +62,10 @@ impl Report {
             let o = case.overlap;
             let counts = [o.true_positives, o.false_positives, o.false_negatives, o.true_negatives];
             let values = case.scores.iter().map(|(_, s)| s.value().map(|v| Number(v).to_string()).unwrap_or_default());
-            let undefined: Vec<String> = undefined(case, &self.lock).into_iter().map(|(c, e)| format!("{c}: {e}")).collect();
+            let undefined: Vec<String> =
+                undefined(case, &self.lock).into_iter().map(|(c, e)| format!("{c}: {e}")).collect();
             let record = [case.id.clone(), case.patient.clone()].into_iter().chain(counts.map(|n| n.to_string()));
-            csv.write_record(
-                record.chain(values).chain([undefined.join("; "), self.lock.fingerprint().to_owned()]),
-            )?;
+            csv.write_record(record.chain(values).chain([undefined.join("; "), self.lock.fingerprint().to_owned()]))?;
         }
         csv.flush()?;
         Ok(())

@@ -17,8 +17,7 @@ use crate::{MetricsError, Result};
 /// # Ok::<(), medseg_metrics::MetricsError>(())
 /// ```
 pub fn minimum_detectable_difference(standard_deviation: f64, n: usize, alpha: f64, power: f64) -> Result<f64> {
-    let refuse =
-        |reason: String| Err(MetricsError::Statistics { statistic: "minimum detectable difference", reason });
+    let refuse = |reason: String| Err(MetricsError::Statistics { statistic: "minimum detectable difference", reason });
     let probability = |p: f64| p > 0.0 && p < 1.0;
     if n < 2 {
         return refuse(format!("needs at least two independent differences, found {n}"));

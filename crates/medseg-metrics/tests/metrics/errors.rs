@@ -31,7 +31,9 @@ fn sizes() {
 fn probabilities() {
     let mask = Mask::from_probabilities(1, 3, &[0.49, 0.5, 0.51], 0.5).unwrap();
     assert_eq!(mask.to_bytes(), [0, 1, 1]);
-    assert!(message(Mask::from_probabilities(2, 2, &[0.0, 1.0, f32::NAN, 0.0], 0.5)).contains("row 1, column 0 is NaN"));
+    assert!(
+        message(Mask::from_probabilities(2, 2, &[0.0, 1.0, f32::NAN, 0.0], 0.5)).contains("row 1, column 0 is NaN")
+    );
 }
 
 #[test]
@@ -72,7 +74,8 @@ fn each_policy_for_an_empty_prediction() {
     let (empty, square) = (Mask::new(30, 40).unwrap(), rectangle(30, 40, 5..9, 5..9));
     let boundary = Boundary::new(&empty, &square, Spacing::pixels()).unwrap();
     let hd95 = |value| boundary.hausdorff_percentile(Definition::MaxDirected, 95.0, EmptyPolicy::uniform(value));
-    let nsd = |value| boundary.surface_dice(Definition::MaxDirected, Tolerance::Pixels(1.0), EmptyPolicy::uniform(value));
+    let nsd =
+        |value| boundary.surface_dice(Definition::MaxDirected, Tolerance::Pixels(1.0), EmptyPolicy::uniform(value));
     assert!(message(hd95(EmptyValue::Error)).contains("the prediction is empty"));
     assert!(hd95(EmptyValue::Nan).unwrap().value().unwrap().is_nan());
     assert_eq!(hd95(EmptyValue::Infinity).unwrap().value(), Some(f64::INFINITY));

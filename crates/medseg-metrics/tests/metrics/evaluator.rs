@@ -36,7 +36,8 @@ fn quick() -> BootstrapOptions {
 
 #[test]
 fn columns_name_definition_and_unit() {
-    let protocol = Protocol::new(Spacing::millimetres(0.8, 1.7).unwrap(), Tolerance::Millimetres(1.5), DIAGONAL).unwrap();
+    let protocol =
+        Protocol::new(Spacing::millimetres(0.8, 1.7).unwrap(), Tolerance::Millimetres(1.5), DIAGONAL).unwrap();
     let column = |metric: Metric| metric.column(&protocol);
     assert_eq!(column(Metric::HausdorffPercentile(Definition::Pooled)), "hd95_pooled_mm");
     assert_eq!(column(Metric::SurfaceDice(Definition::LengthWeighted)), "nsd_1.5mm_length_weighted");
@@ -196,7 +197,8 @@ fn pairing_is_checked() {
 fn a_refusing_policy_stops_the_evaluation() {
     let error = Evaluator::new(protocol(EmptyPolicy::MEDPY)).evaluate_all(&pairs()).unwrap_err();
     assert!(matches!(error, MetricsError::Undefined { .. }));
-    let sizes = Evaluator::new(protocol(DIAGONAL)).evaluate("x", None, &Mask::new(3, 3).unwrap(), &Mask::new(3, 4).unwrap());
+    let sizes =
+        Evaluator::new(protocol(DIAGONAL)).evaluate("x", None, &Mask::new(3, 3).unwrap(), &Mask::new(3, 4).unwrap());
     assert!(matches!(sizes, Err(MetricsError::ShapeMismatch { .. })));
 }
 

@@ -34,7 +34,13 @@ fn pairs() -> Vec<Pair> {
 
 /// A number must agree to `tolerance` (relative), "inf" be infinity under `policy`, and null be NaN under the policy NaN and
 /// an error under the policy of refusing.
-fn check(pair: &Pair, metric: &str, tolerance: f64, policy: EmptyPolicy, measure: impl Fn(EmptyPolicy) -> Result<Score>) {
+fn check(
+    pair: &Pair,
+    metric: &str,
+    tolerance: f64,
+    policy: EmptyPolicy,
+    measure: impl Fn(EmptyPolicy) -> Result<Score>,
+) {
     let context = format!("{} {metric}", pair.name);
     match &pair.golden[metric] {
         Value::Null => {
@@ -144,12 +150,8 @@ fn simple_shapes() {
         (block(0..64, 0..64), block(16..48, 16..48), [inf, 21.2603, 21.2603, 21.2603]),
         (disc((33.0, 31.0), 13.0), disc((30.0, 28.0), 15.0), [6.3246, 6.0811, 6.3246, 5.8310]),
     ];
-    let definitions = [
-        Definition::PaperReleasedOpenBorder,
-        Definition::Pooled,
-        Definition::MaxDirected,
-        Definition::LengthWeighted,
-    ];
+    let definitions =
+        [Definition::PaperReleasedOpenBorder, Definition::Pooled, Definition::MaxDirected, Definition::LengthWeighted];
     for (at, (prediction, reference, expected)) in cases.iter().enumerate() {
         let boundary = Boundary::new(prediction, reference, Spacing::pixels()).unwrap();
         for (definition, &expected) in definitions.into_iter().zip(expected) {

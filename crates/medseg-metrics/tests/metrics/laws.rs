@@ -44,11 +44,8 @@ fn spacing() -> impl Strategy<Value = Spacing> {
 /// HD, HD95, ASSD and NSD at 2 row spacings, under every definition.
 fn distances(a: &Mask, b: &Mask, spacing: Spacing) -> Vec<f64> {
     let boundary = Boundary::new(a, b, spacing).unwrap();
-    let tolerance = if spacing == Spacing::pixels() {
-        Tolerance::Pixels(2.0)
-    } else {
-        Tolerance::Millimetres(2.0 * spacing.row())
-    };
+    let tolerance =
+        if spacing == Spacing::pixels() { Tolerance::Pixels(2.0) } else { Tolerance::Millimetres(2.0 * spacing.row()) };
     let all = Definition::ALL.into_iter().flat_map(|definition| {
         [
             boundary.hausdorff(definition, POLICY),

@@ -17,14 +17,8 @@ fn nothing_is_missed_by_a_copy() {
 
 #[test]
 fn a_cross_breaks_into_four_arms_longest_first() {
-    let cross = drawn(&[
-        ".....#.......",
-        ".....#.......",
-        ".....#.......",
-        "#############",
-        ".....#.......",
-        ".....#.......",
-    ]);
+    let cross =
+        drawn(&[".....#.......", ".....#.......", ".....#.......", "#############", ".....#.......", ".....#......."]);
     let segments = missed(&cross, &Mask::new(6, 13).unwrap());
     let lengths: Vec<f64> = segments.iter().map(|s| s.length).collect();
     assert_eq!(lengths, [7.0, 5.0, 3.0, 2.0]);

@@ -10,11 +10,17 @@ use medseg_metrics::statistics::{
 fn signed_rank_equals_scipy() {
     let rows = json("wilcoxon_golden.json");
     for row in rows.as_array().unwrap() {
-        let differences: Vec<f64> = row["differences"].as_array().unwrap().iter().map(|d| d.as_f64().unwrap()).collect();
+        let differences: Vec<f64> =
+            row["differences"].as_array().unwrap().iter().map(|d| d.as_f64().unwrap()).collect();
         let test = wilcoxon_signed_rank(&differences).unwrap();
         let expected = row["p"].as_f64().unwrap();
         assert_eq!(Some(test.exact), row["exact"].as_bool());
-        assert!((test.p_value - expected).abs() < 1e-10 * expected, "{}: {} {expected}", differences.len(), test.p_value);
+        assert!(
+            (test.p_value - expected).abs() < 1e-10 * expected,
+            "{}: {} {expected}",
+            differences.len(),
+            test.p_value
+        );
     }
 }
 
