@@ -1,11 +1,18 @@
 //! Prompts that need no user: one token per label.
 
+use std::path::Path;
+
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::SamError;
+use crate::checkpoint::{TensorFile, save_module, transpose};
 use crate::nn::LayerNorm;
+
+/// The metadata key under which a prompt's file holds its labels' names.
+const LABELS_KEY: &str = "labels";
 
 /// The prompt of automatic segmentation: one prompt token per label, learned, or made from text features.
 #[derive(Module, Debug)]
@@ -49,6 +56,82 @@ impl AutomaticPrompt {
         }
     }
 
+    /// As [`from_text`](Self::from_text), from a safetensors file with one tensor `text_features` `[labels, features]`,
+    /// for example what CLIP makes of the labels' names.
+    ///
+    /// # Errors
+    /// [`SamError::Io`]; [`SamError::Format`] if the file holds anything but that one tensor.
+    pub fn from_text_file(path: impl AsRef<Path>, channels: usize, device: &Device) -> Result<Self, SamError> {
+        let path = path.as_ref();
+        let mut file = TensorFile::read(path)?;
+        let features = take(&mut file, path, "text_features")?;
+        expect_empty(&file, path)?;
+        Ok(Self::from_text(Tensor::from_data(features, device), channels, device))
+    }
+
+    /// Writes the prompt and the labels' names, one for each row, to a safetensors file.
+    ///
+    /// # Errors
+    /// [`SamError::Shape`] if there is not one name per label; [`SamError::Io`].
+    pub fn save(&self, path: impl AsRef<Path>, labels: &[String]) -> Result<(), SamError> {
+        if labels.len() != self.labels() {
+            return Err(SamError::shape("label names", format!("{} names", self.labels()), &[labels.len()]));
+        }
+        let path = path.as_ref();
+        let text = serde_json::to_string(labels)
+            .map_err(|e| SamError::format(path, format!("the labels cannot be written: {e}")))?;
+        save_module(self, path, LABELS_KEY, text)
+    }
+
+    /// Reads what [`save`](Self::save) wrote: the prompt and its labels' names.
+    ///
+    /// # Errors
+    /// [`SamError::Io`] and [`SamError::Format`].
+    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<(Self, Vec<String>), SamError> {
+        let path = path.as_ref();
+        let mut file = TensorFile::read(path)?;
+        let json = file.metadata.get(LABELS_KEY).ok_or_else(|| SamError::format(path, "not an automatic prompt"))?;
+        let labels: Vec<String> =
+            serde_json::from_str(json).map_err(|e| SamError::format(path, format!("metadata `{LABELS_KEY}`: {e}")))?;
+        let token = take(&mut file, path, "token")?;
+        let rows = token.shape()[0];
+        if rows != labels.len() || rows == 0 {
+            let reason = format!("`token`: expected one row for each of {} labels, found {rows}", labels.len());
+            return Err(SamError::format(path, reason));
+        }
+        let prompt = if file.tensors.is_empty() {
+            Self { token: Param::from_data(token, device), text_affine: None }
+        } else {
+            let width = token.shape()[1];
+            let weight = take(&mut file, path, "text_affine.linear.weight")?;
+            let [channels, features] = [weight.shape()[0], weight.shape()[1]];
+            if features != width {
+                let reason = format!("`text_affine.linear.weight`: expected [_, {width}], found [_, {features}]");
+                return Err(SamError::format(path, reason));
+            }
+            let values: Vec<f32> = weight.iter().collect();
+            let weight = TensorData::new(transpose(&values, channels, features), [features, channels]);
+            let mut vector = |name: &str| match file.tensors.remove(name) {
+                Some((shape, values)) if shape == [channels] => {
+                    Ok(Param::from_data(TensorData::new(values, [channels]), device))
+                }
+                _ => Err(SamError::format(path, format!("expected a tensor `{name}` of shape [{channels}]"))),
+            };
+            let bias = vector("text_affine.linear.bias")?;
+            let (scale, shift) = (vector("text_affine.norm.weight")?, vector("text_affine.norm.bias")?);
+            let mut prompt = Self::from_text(Tensor::from_data(token, device), channels, device);
+            if let Some(affine) = &mut prompt.text_affine {
+                affine.linear.weight = Param::from_data(weight, device);
+                affine.linear.bias = Some(bias);
+                affine.norm.weight = scale;
+                affine.norm.bias = shift;
+            }
+            prompt
+        };
+        expect_empty(&file, path)?;
+        Ok((prompt, labels))
+    }
+
     /// Number of labels.
     pub fn labels(&self) -> usize {
         self.token.lazy_shape().dims::<2>()[0]
@@ -61,5 +144,20 @@ impl AutomaticPrompt {
             None => token,
             Some(affine) => affine.norm.forward(relu(affine.linear.forward(token))),
         }
+    }
+}
+
+fn take(file: &mut TensorFile, path: &Path, name: &str) -> Result<TensorData, SamError> {
+    match file.tensors.remove(name) {
+        Some((shape, values)) if shape.len() == 2 => Ok(TensorData::new(values, shape)),
+        Some((shape, _)) => Err(SamError::format(path, format!("`{name}`: expected two axes, found {shape:?}"))),
+        None => Err(SamError::format(path, format!("expected a tensor `{name}`"))),
+    }
+}
+
+fn expect_empty(file: &TensorFile, path: &Path) -> Result<(), SamError> {
+    match file.tensors.keys().next() {
+        Some(name) => Err(SamError::format(path, format!("a tensor `{name}` that does not belong here"))),
+        None => Ok(()),
     }
 }

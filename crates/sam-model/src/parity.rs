@@ -10,7 +10,7 @@ use std::path::Path;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::Serialize;
 
-use crate::checkpoint::read_tensors;
+use crate::checkpoint::TensorFile;
 use crate::{Frame, Prompts, Sam, SamError};
 
 /// How far one stage is from the reference.
@@ -48,7 +48,7 @@ pub fn compare_with_reference(
     device: &Device,
 ) -> Result<Vec<StageDifference>, SamError> {
     let path = reference.as_ref();
-    let mut comparison = Comparison { path, file: read_tensors(path)?, done: Vec::new(), device };
+    let mut comparison = Comparison { path, file: TensorFile::read(path)?.tensors, done: Vec::new(), device };
     let image = comparison.input::<4>("image")?;
     let embedding = comparison.encoder(sam, image.clone(), "enc.")?;
     if comparison.file.contains_key("small.image") {

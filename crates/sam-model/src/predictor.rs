@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use image::{DynamicImage, GrayImage, Luma};
+use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
 
 use crate::{AutomaticPrompt, Frame, PointLabel, Prompts, Sam, SamError, prepare_image};
 
@@ -95,6 +95,11 @@ impl SamPredictor {
         self.cache_capacity = capacity;
         self.cache.truncate(capacity);
         self
+    }
+
+    /// Side of the network's input in pixels.
+    pub fn input_size(&self) -> usize {
+        self.input
     }
 
     /// The model.
@@ -233,14 +238,8 @@ impl SamPredictor {
         let full = frame.to_original(low_resolution.clone());
         let [original_height, original_width] = frame.original;
         let answer = |prompt: usize, mask: usize| MaskAnswer {
-            logits: full
-                .clone()
-                .slice([prompt..prompt + 1, mask..mask + 1])
-                .reshape([original_height, original_width]),
-            low_resolution: low_resolution
-                .clone()
-                .slice([prompt..prompt + 1, mask..mask + 1])
-                .reshape([height, width]),
+            logits: full.clone().slice([prompt..prompt + 1, mask..mask + 1]).reshape([original_height, original_width]),
+            low_resolution: low_resolution.clone().slice([prompt..prompt + 1, mask..mask + 1]).reshape([height, width]),
             iou: iou.and_then(|iou| iou.get(prompt * masks + mask)).copied(),
         };
         (0..prompts).map(|prompt| (0..masks).map(|mask| answer(prompt, mask)).collect()).collect()
@@ -267,6 +266,26 @@ impl MaskAnswer {
         }
         image
     }
+}
+
+/// The image with the mask in translucent green and its outline in full: what a person looks at first.
+///
+/// Where the mask is smaller than the image, the rest of the image stays as it is.
+pub fn draw_overlay(image: &RgbImage, mask: &GrayImage) -> RgbImage {
+    const COLOUR: [u8; 3] = [0, 230, 90];
+    let inside = |x: u32, y: u32| mask.get_pixel_checked(x, y).is_some_and(|pixel| pixel[0] > 127);
+    let mut overlay = image.clone();
+    for (x, y, pixel) in overlay.enumerate_pixels_mut() {
+        if !inside(x, y) {
+            continue;
+        }
+        let neighbours = [(x.wrapping_sub(1), y), (x + 1, y), (x, y.wrapping_sub(1)), (x, y + 1)];
+        let on_outline = neighbours.iter().any(|&(x, y)| !inside(x, y));
+        let share = if on_outline { 1.0 } else { 0.35 };
+        let blend = |old: u8, new: u8| (f32::from(old) * (1.0 - share) + f32::from(new) * share).round() as u8;
+        *pixel = Rgb(std::array::from_fn(|channel| blend(pixel[channel], COLOUR[channel])));
+    }
+    overlay
 }
 
 /// A hash of the pixels, the size and the colour type.

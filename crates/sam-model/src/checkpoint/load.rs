@@ -183,8 +183,7 @@ impl Filler<'_> {
             // Only the paper's positions get here, see `compare`.
             let from: [usize; 4] = [found[0], found[1], found[2], found[3]];
             let positions = Tensor::<4>::from_data(TensorData::new(values, from), device);
-            let pooled =
-                resized_positions(positions, [slot.file_shape[1], slot.file_shape[2]], PositionResize::Pool);
+            let pooled = resized_positions(positions, [slot.file_shape[1], slot.file_shape[2]], PositionResize::Pool);
             return Ok(pooled.reshape(shape));
         }
         let values = if slot.transposed { transpose(&values, slot.file_shape[0], slot.file_shape[1]) } else { values };
@@ -193,7 +192,7 @@ impl Filler<'_> {
 }
 
 /// Row-major `[rows, columns]` to row-major `[columns, rows]`.
-pub(super) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     let mut out = Vec::with_capacity(values.len());
     for column in 0..columns {
         out.extend((0..rows).map(|row| values[row * columns + column]));

@@ -6,7 +6,7 @@ mod load;
 mod save;
 mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 
@@ -15,6 +15,9 @@ use burn::tensor::Device;
 use crate::{Sam, SamConfig, SamError};
 use keys::{KeyMap, map_keys};
 use source::Source;
+
+pub(crate) use load::transpose;
+pub(crate) use save::save_module;
 
 /// The metadata key of our own files that holds the configuration as JSON.
 const CONFIG_KEY: &str = "sam_config";
@@ -96,9 +99,8 @@ impl Checkpoint {
     pub fn config(&self) -> Result<SamConfig, SamError> {
         match self.source.metadata.get(CONFIG_KEY) {
             Some(json) => {
-                let config: SamConfig = serde_json::from_str(json).map_err(|e| {
-                    SamError::format(self.source.path(), format!("metadata `{CONFIG_KEY}`: {e}"))
-                })?;
+                let config: SamConfig = serde_json::from_str(json)
+                    .map_err(|e| SamError::format(self.source.path(), format!("metadata `{CONFIG_KEY}`: {e}")))?;
                 config.validate()?;
                 Ok(config)
             }
@@ -132,12 +134,20 @@ impl Sam {
     }
 }
 
-/// Every tensor of a file by name: shape and values.
-pub(crate) fn read_tensors(path: &Path) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>, SamError> {
-    let source = Source::open(path)?;
-    let read = |name: &str| {
-        let shape = source.shape(name).unwrap_or_default().to_vec();
-        Ok((name.to_owned(), (shape, source.read(name)?)))
-    };
-    source.names().map(read).collect()
+/// The tensors of a file by name (shape and values), and its string metadata.
+pub(crate) struct TensorFile {
+    pub(crate) tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    pub(crate) metadata: HashMap<String, String>,
+}
+
+impl TensorFile {
+    pub(crate) fn read(path: &Path) -> Result<Self, SamError> {
+        let source = Source::open(path)?;
+        let read = |name: &str| {
+            let shape = source.shape(name).unwrap_or_default().to_vec();
+            Ok((name.to_owned(), (shape, source.read(name)?)))
+        };
+        let tensors = source.names().map(read).collect::<Result<_, SamError>>()?;
+        Ok(Self { tensors, metadata: source.metadata })
+    }
 }

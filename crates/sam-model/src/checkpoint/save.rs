@@ -30,12 +30,18 @@ impl Sam {
             let found = format!("also `{name}`");
             return Err(SamError::value("model to save", "the parameters of a SAM (merge adapters first)", found));
         }
-        let mut collector = Collector::default();
-        self.visit(&mut collector);
         let config = serde_json::to_string(self.config())
             .map_err(|e| SamError::format(path, format!("the configuration cannot be written: {e}")))?;
-        write(path, collector.tensors, HashMap::from([(CONFIG_KEY.to_owned(), config)]))
+        save_module(self, path, CONFIG_KEY, config)
     }
+}
+
+/// Writes every parameter of a module under its path, and one string beside them.
+pub(crate) fn save_module<M: Module>(module: &M, path: &Path, key: &str, text: String) -> Result<(), SamError> {
+    let mut collector = Collector::default();
+    module.visit(&mut collector);
+    // One entry only: the order of several would differ from run to run.
+    write(path, collector.tensors, HashMap::from([(key.to_owned(), text)]))
 }
 
 /// A parameter in the file's layout.

@@ -72,11 +72,8 @@ impl Source {
             .into_iter()
             .map(|(name, info)| {
                 let (start, end) = info.data_offsets;
-                let place = Place::Safetensors {
-                    dtype: info.dtype,
-                    start: header + 8 + start as u64,
-                    length: end - start,
-                };
+                let place =
+                    Place::Safetensors { dtype: info.dtype, start: header + 8 + start as u64, length: end - start };
                 (name, Entry { shape: info.shape.clone(), place })
             })
             .collect();

@@ -69,14 +69,11 @@ impl Attention {
         let tokens = rows * columns;
         let groups = n * windows.count[0] * windows.count[1] * heads;
 
-        let qkv = self.project(x, windows);
-        let qkv = qkv
-            .reshape([n, windows.count[0], rows, windows.count[1], columns, 3, heads, head_dim])
-            .permute([5, 0, 1, 3, 6, 2, 4, 7])
-            .reshape([3, groups, tokens, head_dim]);
-        let part = |index: usize| qkv.clone().narrow(0, index, 1).squeeze_dim::<3>(0);
-        let (query, key, value) = (part(0), part(1), part(2));
-        drop(qkv);
+        let [query, key, value] = self.project(x, windows).map(|part| {
+            part.reshape([n, windows.count[0], rows, windows.count[1], columns, heads, head_dim])
+                .permute([0, 1, 3, 5, 2, 4, 6])
+                .reshape([groups, tokens, head_dim])
+        });
 
         let scale = (head_dim as f64).powf(-0.5);
         let out = match (&self.rel_pos_h, &self.rel_pos_w) {
@@ -112,22 +109,30 @@ impl Attention {
         }
     }
 
-    /// Query, key and value of every token, padded to whole windows: `[N, h', w', 3 * embed_dim]`.
-    fn project(&self, x: Tensor<4>, windows: Windows) -> Tensor<4> {
+    /// Query, key and value of every token, padded to whole windows: three of `[N, h', w', embed_dim]`.
+    ///
+    /// Three products with slices of the weight instead of one whose result is sliced: the gradient of a slice is a
+    /// tensor of the full size filled with zeros, which is small for the weight and large for the activations.
+    fn project(&self, x: Tensor<4>, windows: Windows) -> [Tensor<4>; 3] {
         let [n, height, width, channels] = x.dims();
-        let [padded_height, padded_width] = [windows.count[0] * windows.size[0], windows.count[1] * windows.size[1]];
+        let padding = [windows.count[0] * windows.size[0] - height, windows.count[1] * windows.size[1] - width];
         let flat = x.reshape([n * height * width, channels]);
-        if [padded_height, padded_width] == [height, width] {
-            return self.qkv.forward(flat).reshape([n, height, width, 3 * channels]);
-        }
-        let padding = [(0, padded_height - height), (0, padded_width - width), (0, 0)];
-        let qkv = linear(flat, self.qkv.weight.val(), None)
-            .reshape([n, height, width, 3 * channels])
-            .pad([(0, 0), padding[0], padding[1], padding[2]], 0.0f32);
-        match &self.qkv.bias {
-            Some(bias) => qkv + bias.val().unsqueeze::<4>(),
-            None => qkv,
-        }
+        let weight = self.qkv.weight.val();
+        let bias = self.qkv.bias.as_ref().map(|bias| bias.val());
+        std::array::from_fn(|index| {
+            let weight = weight.clone().narrow(1, index * channels, channels);
+            let bias = bias.clone().map(|bias| bias.narrow(0, index * channels, channels));
+            if padding == [0, 0] {
+                return linear(flat.clone(), weight, bias).reshape([n, height, width, channels]);
+            }
+            let part = linear(flat.clone(), weight, None)
+                .reshape([n, height, width, channels])
+                .pad([(0, 0), (0, padding[0]), (0, padding[1]), (0, 0)], 0.0f32);
+            match bias {
+                Some(bias) => part + bias.unsqueeze::<4>(),
+                None => part,
+            }
+        })
     }
 }
 

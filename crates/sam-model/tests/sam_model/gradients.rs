@@ -1,0 +1,257 @@
+//! Gradients: against the original's automatic differentiation, parameter by parameter, and against finite differences.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use safetensors::SafeTensors;
+use sam_model::{AutomaticPrompt, Checkpoint, Prompts, Sam, SamConfig, SamVariant};
+
+use crate::support::fixture_beside_tests;
+
+/// The reference file's tensors.
+struct Reference(BTreeMap<String, (Vec<usize>, Vec<f32>)>);
+
+impl Reference {
+    fn read() -> Self {
+        let bytes = std::fs::read(fixture_beside_tests("sam_gradients.safetensors")).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let read = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
+            let values = view.data().chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap())).collect();
+            (name, (view.shape().to_vec(), values))
+        };
+        Self(file.tensors().into_iter().map(read).collect())
+    }
+
+    fn tensor<const D: usize>(&self, name: &str, device: &Device) -> Tensor<D> {
+        let (shape, values) = &self.0[name];
+        Tensor::from_data(TensorData::new(values.clone(), shape.clone()), device)
+    }
+}
+
+fn config() -> SamConfig {
+    SamConfig {
+        image_size: 56,
+        patch_size: 8,
+        embed_dim: 24,
+        depth: 2,
+        num_heads: 2,
+        mlp_ratio: 2.0,
+        output_channels: 16,
+        window_size: 3,
+        global_attention_blocks: vec![1],
+        mask_input_channels: 8,
+        decoder_heads: 2,
+        decoder_mlp_dim: 24,
+        iou_head_hidden_dim: 16,
+        ..SamConfig::vit_b()
+    }
+}
+
+/// The reference's weights, through a checkpoint file.
+fn reference_model(reference: &Reference, device: &Device) -> Sam {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    let weights: BTreeMap<&str, (Vec<usize>, Vec<u8>)> = reference
+        .0
+        .iter()
+        .filter_map(|(name, (shape, values))| {
+            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            Some((name.strip_prefix("w.")?, (shape.clone(), bytes)))
+        })
+        .collect();
+    let views = weights.iter().map(|(name, (shape, bytes))| {
+        (*name, safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes).unwrap())
+    });
+    safetensors::serialize_to_file(views, None, &path).unwrap();
+    Checkpoint::open(&path).unwrap().load(&config(), device).unwrap().0
+}
+
+/// The loss that `sam_gradients.py` describes.
+fn reference_loss(sam: &Sam, reference: &Reference, image: Tensor<4>, device: &Device) -> Tensor<1> {
+    let labels: Tensor<2, Int> = reference.tensor::<2>("points.labels", device).int();
+    let coordinates = || reference.tensor::<3>("points.coords", device);
+    let embedding = sam.encode_image(image).unwrap();
+    let points_and_box = Prompts::none(2)
+        .with_point_tensors(coordinates(), labels.clone())
+        .and_then(|p| p.with_box_tensor(reference.tensor("box", device)))
+        .unwrap();
+    let refined = Prompts::none(2)
+        .with_point_tensors(coordinates(), labels - 1)
+        .and_then(|p| p.with_masks(reference.tensor("mask", device)))
+        .unwrap();
+    let first = sam.decode(embedding.clone(), &points_and_box, true).unwrap();
+    let second = sam.decode(embedding.clone(), &refined, false).unwrap();
+    let third = sam.decode(embedding, &Prompts::none(2), false).unwrap();
+    let mix_mask = reference.tensor::<4>("mix.mask", device);
+    (reference.tensor::<4>("mix.points", device) * first.low_resolution).sum()
+        + (reference.tensor::<2>("mix.iou", device) * first.iou).sum()
+        + (mix_mask.clone() * second.low_resolution).sum()
+        + (mix_mask * third.low_resolution).sum()
+}
+
+/// Relative distance of every parameter's gradient from the reference's, in the file's layout.
+struct Compare<'a> {
+    reference: &'a Reference,
+    gradients: &'a Gradients,
+    path: Vec<(String, String)>,
+    compared: usize,
+    problems: Vec<String>,
+}
+
+impl ModuleVisitor for Compare<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.push((name.to_owned(), container.to_owned()));
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let name = self.path.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(".");
+        let expected = self.reference.0.get(&format!("g.{name}"));
+        let found = param.val().grad(self.gradients);
+        match (expected, found) {
+            (None, None) => {}
+            // PyTorch gives a gradient of zeros where it computes and then discards; here the part is not computed.
+            (Some((_, expected)), None) => {
+                if expected.iter().any(|v| *v != 0.0) {
+                    self.problems.push(format!("{name}: no gradient, but the reference has one"));
+                }
+            }
+            (None, Some(_)) => self.problems.push(format!("{name}: a gradient that the reference has not")),
+            (Some((_, expected)), Some(found)) => {
+                let is_linear = self.path.last().is_some_and(|(_, container)| container == "Struct:Linear");
+                let found = if is_linear && D == 2 { found.swap_dims(0, 1) } else { found };
+                let found: Vec<f32> = found.into_data().iter::<f32>().collect();
+                assert_eq!(found.len(), expected.len(), "{name}");
+                let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+                let scale = norm(&mut expected.iter().map(|v| f64::from(*v)));
+                let distance = norm(&mut expected.iter().zip(&found).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+                if !(distance <= 2e-5 * scale + 1e-5) {
+                    self.problems.push(format!("{name}: distance {distance:.2e}, norm {scale:.2e}"));
+                }
+                self.compared += 1;
+            }
+        }
+    }
+}
+
+#[test]
+fn every_gradient_is_that_of_the_original() {
+    let device = Device::default().autodiff();
+    let reference = Reference::read();
+    let sam = reference_model(&reference, &device);
+    let image = reference.tensor::<4>("image", &device).require_grad();
+    let loss = reference_loss(&sam, &reference, image.clone(), &device);
+    let value = loss.clone().into_scalar::<f32>();
+    let expected = reference.0["loss"].1[0];
+    assert!((value - expected).abs() <= 1e-5 * expected.abs().max(100.0), "loss {value}, expected {expected}");
+
+    let gradients = loss.backward();
+    let mut compare =
+        Compare { reference: &reference, gradients: &gradients, path: Vec::new(), compared: 0, problems: Vec::new() };
+    sam.visit(&mut compare);
+    assert!(compare.problems.is_empty(), "{:#?}", compare.problems);
+    assert!(compare.compared >= 140, "only {} gradients were compared", compare.compared);
+
+    let expected = reference.tensor::<4>("g.image", &device);
+    let distance = (image.grad(&gradients).unwrap() - expected.clone().inner()).powf_scalar(2.0).sum().sqrt();
+    let norm = expected.inner().powf_scalar(2.0).sum().sqrt();
+    assert!((distance / norm).into_scalar::<f32>() < 2e-5);
+}
+
+/// Moves one parameter along a direction.
+struct Move<'a> {
+    target: &'a str,
+    direction: &'a TensorData,
+    step: f32,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for Move<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if self.path.join(".") != self.target {
+            return param;
+        }
+        let device = param.val().device();
+        let direction = Tensor::<D>::from_data(self.direction.clone(), &device);
+        param.map(|tensor| tensor + direction * self.step)
+    }
+}
+
+/// Every parameter's path, gradient direction and gradient norm.
+struct Directions<'a> {
+    gradients: &'a Gradients,
+    path: Vec<String>,
+    found: Vec<(String, TensorData, f64)>,
+}
+
+impl ModuleVisitor for Directions<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(gradient) = param.val().grad(self.gradients) else { return };
+        let norm = f64::from(gradient.clone().powf_scalar(2.0).sum().sqrt().into_scalar::<f32>());
+        if norm > 0.0 {
+            self.found.push((self.path.join("."), (gradient / norm as f32).into_data(), norm));
+        }
+    }
+}
+
+/// Along its gradient's direction, a parameter's loss must rise by the gradient's norm. Prompts, size and variant are those
+/// that the reference above does not have: automatic tokens, a non-square input, and the paper's arithmetic.
+#[test]
+fn finite_differences_agree_for_every_kind_of_parameter() {
+    for (variant, size) in [(SamVariant::Sam, [40, 56]), (SamVariant::Paper, [56, 56])] {
+        let device = Device::default().autodiff();
+        let config = SamConfig { variant, ..config() };
+        let sam = config.init_seeded(11, &device).unwrap();
+        let prompt = AutomaticPrompt::learned(2, 16, &device);
+        let values =
+            |count: usize, seed: f32| (0..count).map(|i| ((i as f32 + seed) * 0.7311).sin()).collect::<Vec<_>>();
+        let image = TensorData::new(values(3 * size[0] * size[1], 1.0), [1, 3, size[0], size[1]]);
+        let grid = [4 * size[0] / 8, 4 * size[1] / 8];
+        let mix = TensorData::new(values(2 * grid[0] * grid[1], 0.3), [1, 2, grid[0], grid[1]]);
+        let loss = |sam: &Sam, prompt: &AutomaticPrompt, device: &Device| {
+            let image = Tensor::<4>::from_data(image.clone(), device);
+            let logits = sam.forward_automatic(image, prompt).unwrap();
+            (logits * Tensor::from_data(mix.clone(), device)).sum()
+        };
+        let gradients = loss(&sam, &prompt, &device).backward();
+        let mut directions = Directions { gradients: &gradients, path: Vec::new(), found: Vec::new() };
+        sam.visit(&mut directions);
+        prompt.visit(&mut directions);
+        let found = directions.found;
+        assert!(found.len() > 80, "{} parameters have a gradient", found.len());
+
+        let (plain, plain_prompt) = (sam.valid(), prompt.valid());
+        let inner = device.clone().inner();
+        for (name, direction, norm) in &found {
+            let at = |step: f32| {
+                let mover = || Move { target: name, direction, step, path: Vec::new() };
+                let sam = plain.clone().map(&mut mover());
+                let prompt = plain_prompt.clone().map(&mut mover());
+                f64::from(loss(&sam, &prompt, &inner).into_scalar::<f32>())
+            };
+            // The best of a few steps: a long one bends, a short one drowns in rounding.
+            let error = [3e-2f32, 1e-2, 3e-3, 1e-3]
+                .map(|step| ((at(step) - at(-step)) / (2.0 * f64::from(step)) - norm).abs() / norm)
+                .into_iter()
+                .fold(f64::INFINITY, f64::min);
+            assert!(
+                error < 2e-2 || norm * error < 2e-3,
+                "{variant:?} {name}: relative error {error:.3}, norm {norm:.2e}"
+            );
+        }
+    }
+}
