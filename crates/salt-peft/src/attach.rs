@@ -204,9 +204,9 @@ fn adapted(
 }
 
 /// Below this relative gap a cut goes through a cluster: the weight hardly determines which directions are in the top block.
-const CLUSTER_GAP: f64 = 1e-4;
+const CLUSTER_GAP: f32 = 1e-4;
 
-fn warn(path: &str, kind: &Kind, k: usize, gap: Option<f64>, warnings: &mut Vec<String>) {
+fn warn(path: &str, kind: &Kind, k: usize, gap: Option<f32>, warnings: &mut Vec<String>) {
     if let Some(gap) = gap.filter(|gap| *gap < CLUSTER_GAP) {
         warnings.push(format!("{path}: the cut lies in a cluster of singular values (relative gap {gap:.1e}), so the weight hardly determines the top block"));
     }

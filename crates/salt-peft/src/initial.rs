@@ -170,7 +170,7 @@ impl Factory<'_> {
 
 /// How the basis came about and how well the spectrum separates the two blocks after `rank`.
 pub(crate) fn basis_record(svd: &Decomposed, rank: usize) -> BasisRecord {
-    let sigma = |index: usize| svd.svd.sigma.get(index).map(|value| f64::from(*value));
+    let sigma = |index: usize| svd.svd.sigma.get(index).copied();
     let at = rank.checked_sub(1).and_then(sigma);
     let after = sigma(rank);
     let relative_gap = at.zip(after).filter(|(at, _)| *at > 0.0).map(|(at, after)| (at - after) / at);

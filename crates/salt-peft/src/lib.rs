@@ -5,6 +5,7 @@ mod config;
 mod cost;
 mod decompose;
 mod error;
+mod file;
 mod initial;
 mod layer;
 mod manage;
@@ -18,6 +19,9 @@ pub use attach::{AttachOptions, AttachReport, DEFAULT_ADAPTER, attach};
 pub use config::{AdapterConfig, Initialization, Layout, Method, Rank, SaltForm, Slices};
 pub use cost::{TailPath, tail_cost, tail_path};
 pub use error::PeftError;
+pub use file::{
+    BasisStorage, CONFIG_FILE, KeyMap, LoadOptions, LoadReport, SaveOptions, WEIGHTS_FILE, load_adapter, save_adapter,
+};
 pub use layer::{
     Adapter, AdapterSlot, AnyRank, Basis, BasisRecord, Delta, Dora, Full, Kind, LayerSpec, Lora, PartSpec, Projector,
     SLOT_NAME, Salt, SvdTuning, Tail, Top,

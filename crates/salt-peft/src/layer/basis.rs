@@ -92,6 +92,19 @@ pub(crate) struct HostSvd {
     pub(crate) v: Vec<f32>,
 }
 
+impl HostSvd {
+    /// The first `k` triplets.
+    pub(crate) fn leading(mut self, k: usize) -> Self {
+        let all = self.sigma.len();
+        if k < all {
+            self.v = self.v.chunks_exact(all).flat_map(|row| row[..k].iter().copied()).collect();
+            self.u_t.truncate(k * self.outputs);
+            self.sigma.truncate(k);
+        }
+        self
+    }
+}
+
 pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     let mut out = Vec::with_capacity(values.len());
     for column in 0..columns {

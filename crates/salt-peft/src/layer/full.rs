@@ -1,7 +1,7 @@
 //! Parameters trained in full, and frozen updates.
 
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Shape, Tensor};
+use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
 
 /// A trained copy that stands in for a parameter; the base keeps its bits beneath.
 #[derive(Module, Debug)]
@@ -36,6 +36,15 @@ macro_rules! any_rank {
                     return Some(Self::$variant(param.clone()));
                 })*
                 None
+            }
+
+            /// The same parameter with other values of the same shape.
+            pub(crate) fn with_data(&self, data: TensorData, options: (&Device, DType)) -> Self {
+                match self {
+                    $(Self::$variant(param) => {
+                        Self::$variant(Param::initialized(param.id, Tensor::from_data(data, options)).set_require_grad(true))
+                    })*
+                }
             }
 
             /// The same with another identity and gradient requirement, sharing the values until one of the two changes.

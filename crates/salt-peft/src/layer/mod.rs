@@ -20,7 +20,7 @@ pub use salt::{Projector, Salt, SvdTuning, Tail, Top};
 pub use slot::{AdapterSlot, SLOT_NAME};
 pub use spec::{BasisRecord, Kind, LayerSpec, PartSpec};
 
-pub(crate) use adapter::{Lookup, frozen, trained};
+pub(crate) use adapter::{Lookup, trained};
 pub(crate) use basis::{HostSvd, transpose};
 pub(crate) use low_rank::row_norms;
 pub(crate) use slot::{Entry, TAG, dismantled, effective};

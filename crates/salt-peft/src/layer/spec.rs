@@ -39,11 +39,11 @@ pub struct BasisRecord {
     /// Which of the two signs each pair of singular vectors has.
     pub sign_rule: String,
     /// The last singular value of the top block; none where the top block is empty.
-    pub sigma_at_cut: Option<f64>,
+    pub sigma_at_cut: Option<f32>,
     /// The first singular value after the cut; none where nothing follows.
-    pub sigma_after_cut: Option<f64>,
+    pub sigma_after_cut: Option<f32>,
     /// `(sigma_at_cut - sigma_after_cut) / sigma_at_cut`: near zero, the weight does not determine the split.
-    pub relative_gap: Option<f64>,
+    pub relative_gap: Option<f32>,
 }
 
 /// The method of a part, with its fixed numbers.
@@ -56,6 +56,7 @@ pub enum Kind {
         /// Rank of the update.
         rank: usize,
         /// Factor of `B A`.
+        #[serde(with = "exact")]
         scale: f64,
     },
     /// DoRA.
@@ -63,6 +64,7 @@ pub enum Kind {
         /// Rank of the update.
         rank: usize,
         /// Factor of `B A`.
+        #[serde(with = "exact")]
         scale: f64,
     },
     /// SVD tuning; `relu` on the singular values.
@@ -131,5 +133,30 @@ pub(crate) fn outputs_inputs(layout: Layout, shape: &[usize]) -> [usize; 2] {
     match layout {
         Layout::OutIn => [rows, columns],
         Layout::InOut => [columns, rows],
+    }
+}
+
+/// A number whose bits survive a JSON file: as a number where the parser gives the same bits back, else as text.
+mod exact {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Number(f64),
+        Text(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = value.to_string();
+        let same = serde_json::from_str::<f64>(&text).is_ok_and(|parsed| parsed.to_bits() == value.to_bits());
+        if same { Form::Number(*value) } else { Form::Text(text) }.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        match Form::deserialize(deserializer)? {
+            Form::Number(value) => Ok(value),
+            Form::Text(text) => text.parse().map_err(serde::de::Error::custom),
+        }
     }
 }

@@ -4,4 +4,4 @@ mod install;
 mod snapshot;
 
 pub(crate) use install::install;
-pub(crate) use snapshot::{AnyParam, Site, Snapshot};
+pub(crate) use snapshot::{Site, Snapshot};

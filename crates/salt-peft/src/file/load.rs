@@ -1,0 +1,627 @@
+//! Reading an adapter.
+
+use super::manifest::{BasisStorage, FORMAT, LayerEntry, Manifest};
+use super::names::{KeyMap, PREFIX, key};
+use super::peft::PeftConfig;
+use super::save::{HostBasis, is_transposed, low_rank_shapes};
+use super::tensors::{Array, Arrays, decode, sha256};
+use super::{CONFIG_FILE, WEIGHTS_FILE};
+use crate::attach::{DEFAULT_ADAPTER, check_name, full_entry, part_matrix, with_active};
+use crate::config::{Initialization, Layout, Rank, SaltForm};
+use crate::decompose::{Decomposed, Job, decompose};
+use crate::error::PeftError;
+use crate::initial::Factory;
+use crate::layer::{
+    Adapter, Delta, Dora, Entry, HostSvd, Kind, LayerSpec, Lora, PartSpec, Projector, Salt, SvdTuning, Tail, Top,
+};
+use crate::layer::{matrix_shape, outputs_inputs, transpose};
+use crate::model::{Site, Snapshot, install};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Tensor, TensorData};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// How to read an adapter.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct LoadOptions {
+    /// Name to attach it under; none means [`DEFAULT_ADAPTER`](crate::DEFAULT_ADAPTER).
+    pub name: Option<String>,
+    /// Names of modules in the file; the same map as for saving.
+    pub keys: KeyMap,
+    /// A folder that keeps decompositions between runs, for files without their basis.
+    pub basis_cache: Option<PathBuf>,
+}
+
+impl LoadOptions {
+    /// The same under another name.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The same with other names in the file.
+    #[must_use]
+    pub fn with_keys(mut self, keys: KeyMap) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// The same with a folder that keeps decompositions between runs.
+    #[must_use]
+    pub fn with_basis_cache(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.basis_cache = Some(folder.into());
+        self
+    }
+}
+
+/// What was loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LoadReport {
+    /// Name of the adapter.
+    pub adapter: String,
+    /// Weights with an adapter, by path.
+    pub adapted: Vec<String>,
+    /// Parameters that the adapter trains in full, by path.
+    pub trained: Vec<String>,
+    /// Whether the file was written by this crate; only such files carry fingerprints of the base.
+    pub verified_base: bool,
+}
+
+/// Attaches the adapter of a folder and makes it active: one written by [`save_adapter`](crate::save_adapter), or LoRA and DoRA as
+/// Hugging Face PEFT writes them.
+///
+/// # Errors
+/// [`PeftError::WrongBase`] if the file was made for other base weights (files of PEFT do not say); [`PeftError::Keys`] if keys are missing,
+/// unexpected or of another shape; [`PeftError::Format`], [`PeftError::Io`], [`PeftError::DuplicateAdapter`].
+pub fn load_adapter<M: Module>(
+    module: M,
+    folder: impl AsRef<Path>,
+    options: &LoadOptions,
+) -> Result<(M, LoadReport), PeftError> {
+    let name = options.name.clone().unwrap_or_else(|| DEFAULT_ADAPTER.to_owned());
+    check_name(&name)?;
+    let (config_file, weights_file) = (folder.as_ref().join(CONFIG_FILE), folder.as_ref().join(WEIGHTS_FILE));
+    let config = PeftConfig::read(&config_file)?;
+    let bytes = std::fs::read(&weights_file).map_err(PeftError::io(&weights_file))?;
+    let mut snapshot = Snapshot::take(&module)?;
+    if snapshot.adapter_names().contains(&name) {
+        return Err(PeftError::DuplicateAdapter { name });
+    }
+    let mut reader = Reader {
+        file: &weights_file,
+        name: &name,
+        keys: &options.keys,
+        arrays: decode(&weights_file, &bytes)?,
+        missing: Vec::new(),
+        mismatched: Vec::new(),
+        entries: BTreeMap::new(),
+        buffers: BTreeMap::new(),
+    };
+    match &config.salt_peft {
+        Some(manifest) => {
+            check_pair(&config_file, &weights_file, manifest, &bytes)?;
+            reader.own(&snapshot, manifest, options)?;
+        }
+        None => reader.foreign(&snapshot, &config, &config_file)?,
+    }
+    let (added, buffers) = reader.finish()?;
+    let is_full = |entry: &Entry| matches!(entry.parts.as_slice(), [Adapter::Full(_)]);
+    let (trained, adapted): (Vec<_>, Vec<_>) = added.iter().partition(|(_, entry)| is_full(entry));
+    let paths = |list: Vec<(&String, &Entry)>| list.into_iter().map(|(path, _)| path.clone()).collect();
+    let report = LoadReport {
+        adapter: name.clone(),
+        adapted: paths(adapted),
+        trained: paths(trained),
+        verified_base: config.salt_peft.is_some(),
+    };
+    let mut entries = with_active(&mut snapshot, None);
+    for (path, entry) in added {
+        entries.entry(path).or_default().push(entry);
+    }
+    drop(snapshot);
+    let module = if buffers.is_empty() { module } else { module.map(&mut SetBuffers { path: Vec::new(), buffers }) };
+    Ok((install(module, entries), report))
+}
+
+fn check_pair(config_file: &Path, weights_file: &Path, manifest: &Manifest, bytes: &[u8]) -> Result<(), PeftError> {
+    if manifest.format != FORMAT {
+        let reason = format!("field `salt_peft.format`: expected {FORMAT}, found {}", manifest.format);
+        return Err(PeftError::format(config_file, reason));
+    }
+    let found = sha256(bytes);
+    if found != manifest.weights_sha256 {
+        return Err(PeftError::format(
+            weights_file,
+            format!(
+                "its SHA-256 is {found}, but {CONFIG_FILE} beside it was written with {}: the two files do not belong together, or one is damaged",
+                manifest.weights_sha256
+            ),
+        ));
+    }
+    Ok(())
+}
+
+struct Reader<'a> {
+    file: &'a Path,
+    name: &'a str,
+    keys: &'a KeyMap,
+    arrays: Arrays,
+    missing: Vec<String>,
+    mismatched: Vec<String>,
+    entries: BTreeMap<String, Entry>,
+    buffers: BTreeMap<String, Array>,
+}
+
+impl Reader<'_> {
+    /// Takes a tensor out of the file, noting it where it is missing or has another shape.
+    fn take(&mut self, key: String, shape: &[usize]) -> Option<Array> {
+        match self.arrays.remove(&key) {
+            None => self.missing.push(key),
+            Some(array) if array.shape != shape => {
+                self.mismatched.push(format!("{key}: expected {shape:?}, found {:?}", array.shape));
+            }
+            Some(array) => return Some(array),
+        }
+        None
+    }
+
+    fn finish(mut self) -> Result<(BTreeMap<String, Entry>, BTreeMap<String, Array>), PeftError> {
+        let unexpected: Vec<String> = self.arrays.into_keys().collect();
+        if self.missing.is_empty() && self.mismatched.is_empty() && unexpected.is_empty() {
+            return Ok((self.entries, self.buffers));
+        }
+        self.missing.sort();
+        Err(PeftError::Keys {
+            file: self.file.to_owned(),
+            missing: self.missing,
+            unexpected,
+            mismatched: self.mismatched,
+        })
+    }
+
+    fn factory<'f>(&self, site: &Site, device: &'f burn::tensor::Device, index: usize) -> Factory<'f> {
+        Factory {
+            device,
+            dtype: site.base.dtype(),
+            seed: 0,
+            initialization: Initialization::Identity,
+            convolution: false,
+            name: format!("{}.{index}\u{0}{}", site.path, self.name),
+        }
+    }
+
+    /// A file of this crate.
+    fn own(&mut self, snapshot: &Snapshot, manifest: &Manifest, options: &LoadOptions) -> Result<(), PeftError> {
+        let adapted: BTreeMap<String, &Site> = snapshot
+            .sites
+            .iter()
+            .map(|site| (self.keys.adapted(site), site))
+            .filter(|(name, _)| manifest.layers.contains_key(name))
+            .collect();
+        let parameters: BTreeMap<String, &Site> =
+            snapshot.sites.iter().map(|site| (self.keys.parameter(site), site)).collect();
+        self.check_bases(&adapted, manifest)?;
+        for (name, layer) in &manifest.layers {
+            let Some(site) = adapted.get(name) else {
+                self.missing.push(format!("(module) {name}"));
+                continue;
+            };
+            if let Some(entry) = self.layer(site, name, layer, manifest.basis, options)? {
+                self.entries.insert(site.path.clone(), entry);
+            }
+        }
+        for name in &manifest.trained {
+            match parameters.get(name) {
+                Some(site) => self.full(site)?,
+                None => self.missing.push(format!("(parameter) {name}")),
+            }
+        }
+        for name in &manifest.buffers {
+            if let Some(site) = parameters.get(name)
+                && let Some(array) = self.take(key("", name), &site.shape)
+            {
+                self.buffers.insert(site.path.clone(), array);
+            }
+        }
+        for name in &manifest.companions {
+            self.arrays.remove(&key("", name));
+        }
+        Ok(())
+    }
+
+    /// Refuses a base whose weights are not those of the file.
+    fn check_bases(&self, adapted: &BTreeMap<String, &Site>, manifest: &Manifest) -> Result<(), PeftError> {
+        for (name, layer) in &manifest.layers {
+            let Some(site) = adapted.get(name) else { continue };
+            let wrong = |reason: String| PeftError::WrongBase {
+                file: self.file.to_owned(),
+                reason: format!("`{}`: {reason}", site.path),
+            };
+            if site.shape != layer.shape {
+                return Err(wrong(format!("expected shape {:?}, found {:?}", layer.shape, site.shape)));
+            }
+            let [outputs, _] = outputs_inputs(layer.spec.layout, &site.shape);
+            let matrix = part_matrix(&site.data()?, &site.shape, layer.spec.layout, 0, outputs)
+                .map_err(|reason| PeftError::Values { path: site.path.clone(), reason })?;
+            let found = salt_linalg::content_hash(&matrix).to_string();
+            if found != layer.base_hash {
+                return Err(wrong(format!("expected a weight with hash {}, found {found}", layer.base_hash)));
+            }
+        }
+        Ok(())
+    }
+
+    fn layer(
+        &mut self,
+        site: &Site,
+        module: &str,
+        layer: &LayerEntry,
+        storage: BasisStorage,
+        options: &LoadOptions,
+    ) -> Result<Option<Entry>, PeftError> {
+        let spec = LayerSpec { adapter: self.name.to_owned(), active: true, ..layer.spec.clone() };
+        let parts = match spec.parts.first().map(|part| part.kind) {
+            Some(Kind::Lora { .. } | Kind::Dora { .. }) => self.low_rank(site, module, &spec),
+            Some(Kind::Delta) => self.delta(site, module, spec.layout).map(|delta| vec![delta]),
+            _ => self.spectral(site, module, &spec, layer, storage, options)?,
+        };
+        Ok(parts.map(|parts| Entry::new(spec, parts)))
+    }
+
+    /// LoRA and DoRA, cut back into the ranges of outputs that the block matrix was made of.
+    fn low_rank(&mut self, site: &Site, module: &str, spec: &LayerSpec) -> Option<Vec<Adapter>> {
+        let [outputs, inputs] = outputs_inputs(spec.layout, &site.shape);
+        let numbers = |part: &PartSpec| match part.kind {
+            Kind::Lora { rank, scale } => (rank, scale, false),
+            Kind::Dora { rank, scale } => (rank, scale, true),
+            _ => (0, 0.0, false),
+        };
+        let total: usize = spec.parts.iter().map(|part| numbers(part).0).sum();
+        let (a_shape, b_shape) = low_rank_shapes(spec.layout, &site.shape, total);
+        let a = self.take(key(module, "lora_A.weight"), &a_shape);
+        let b = self.take(key(module, "lora_B.weight"), &b_shape);
+        let magnitude =
+            if spec.parts.iter().any(|part| numbers(part).2) { Some(self.magnitude(module, outputs)) } else { None };
+        let (a, b) = (a?, b?);
+        let device = site.base.device();
+        let mut column = 0;
+        let mut adapters = Vec::with_capacity(spec.parts.len());
+        for (index, part) in spec.parts.iter().enumerate() {
+            let (rank, scale, is_dora) = numbers(part);
+            let factory = self.factory(site, &device, index);
+            let own_a = a.values[column * inputs..(column + rank) * inputs].to_vec();
+            let own_b = (part.start..part.start + part.len)
+                .flat_map(|row| b.values[row * total + column..row * total + column + rank].iter().copied())
+                .collect();
+            column += rank;
+            let prefix = if is_dora { "direction." } else { "" };
+            let lora = Lora {
+                a: factory.matrix(&format!("{prefix}a"), own_a, [rank, inputs]),
+                b: factory.matrix(&format!("{prefix}b"), own_b, [part.len, rank]),
+                scale,
+            };
+            adapters.push(match is_dora {
+                false => Adapter::Lora(lora),
+                true => {
+                    let all = magnitude.as_ref()?.as_ref()?;
+                    let own = all.values[part.start..part.start + part.len].to_vec();
+                    Adapter::Dora(Dora { direction: lora, magnitude: factory.vector("magnitude", own) })
+                }
+            });
+        }
+        Some(adapters)
+    }
+
+    /// DoRA's magnitude, under either of the names that PEFT has given it, with or without axes of one for a convolution.
+    fn magnitude(&mut self, module: &str, outputs: usize) -> Option<Array> {
+        let names = ["lora_magnitude_vector", "lora_magnitude_vector.weight"].map(|name| key(module, name));
+        let known = names.iter().find(|name| self.arrays.contains_key(*name)).unwrap_or(&names[0]).clone();
+        if let Some(array) = self.arrays.get_mut(&known)
+            && array.values.len() == outputs
+        {
+            *array = std::mem::replace(array, Array::new([0], Vec::new())).reshaped([outputs]);
+        }
+        self.take(known, &[outputs])
+    }
+
+    fn delta(&mut self, site: &Site, module: &str, layout: Layout) -> Option<Adapter> {
+        let values = self.stored(site, key(module, "salt_delta"))?;
+        let device = site.base.device();
+        let shape = matrix_shape(&site.shape);
+        let mut delta = self.factory(site, &device, 0).matrix("delta", values, shape);
+        delta = delta.set_require_grad(false);
+        let _ = layout;
+        Some(Adapter::Delta(Delta { delta }))
+    }
+
+    /// A parameter in the file's layout, brought into Burn's.
+    fn stored(&mut self, site: &Site, key: String) -> Option<Vec<f32>> {
+        if is_transposed(site) {
+            let [rows, columns] = matrix_shape(&site.shape);
+            let array = self.take(key, &[columns, rows])?;
+            Some(transpose(&array.values, columns, rows))
+        } else {
+            Some(self.take(key, &site.shape)?.values)
+        }
+    }
+
+    fn full(&mut self, site: &Site) -> Result<(), PeftError> {
+        let Some(values) = self.stored(site, key("", &self.keys.parameter(site))) else { return Ok(()) };
+        let entry = full_entry(site, self.name)?;
+        let device = site.base.device();
+        let options = (&device, site.base.dtype());
+        let parts = entry
+            .parts
+            .into_iter()
+            .map(|part| match part {
+                Adapter::Full(mut full) => {
+                    full.value = full.value.with_data(TensorData::new(values.clone(), site.shape.clone()), options);
+                    Adapter::Full(full)
+                }
+                other => other,
+            })
+            .collect();
+        self.entries.insert(site.path.clone(), Entry::new((*entry.spec).clone(), parts));
+        Ok(())
+    }
+
+    fn spectral(
+        &mut self,
+        site: &Site,
+        module: &str,
+        spec: &LayerSpec,
+        layer: &LayerEntry,
+        storage: BasisStorage,
+        options: &LoadOptions,
+    ) -> Result<Option<Vec<Adapter>>, PeftError> {
+        let [_, inputs] = outputs_inputs(spec.layout, &site.shape);
+        let device = site.base.device();
+        let mut adapters = Vec::with_capacity(spec.parts.len());
+        let mut hashes = layer.basis_hashes.iter();
+        for (index, part) in spec.parts.iter().enumerate() {
+            let suffix = if spec.parts.len() > 1 { format!(".{index}") } else { String::new() };
+            let need = Need::of(part, inputs);
+            let svd = match (need.triplets, storage) {
+                (0, _) => None,
+                (k, BasisStorage::Basis) => self.stored_basis(module, need.prefix, &suffix, [part.len, inputs], k),
+                (k, _) => Some(self.recomputed(site, spec.layout, part, k, options)?),
+            };
+            if let Some(svd) = &svd {
+                self.check_basis(site, svd, hashes.next(), storage)?;
+            }
+            let decomposed = svd.map(|svd| Decomposed { rank: need.top, algorithm: String::new(), svd });
+            let factory = self.factory(site, &device, index);
+            match self.factors(&factory, module, &suffix, part, &need, inputs, spec.layout, decomposed.as_ref()) {
+                Some(adapter) => adapters.push(adapter),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(adapters))
+    }
+
+    fn stored_basis(
+        &mut self,
+        module: &str,
+        prefix: &str,
+        suffix: &str,
+        [outputs, inputs]: [usize; 2],
+        k: usize,
+    ) -> Option<HostSvd> {
+        let u = self.take(key(module, &format!("{prefix}_U{suffix}")), &[outputs, k]);
+        let sigma = self.take(key(module, &format!("{prefix}_S{suffix}")), &[k]);
+        let v_t = self.take(key(module, &format!("{prefix}_Vt{suffix}")), &[k, inputs]);
+        let (u, sigma, v_t) = (u?, sigma?, v_t?);
+        Some(HostSvd {
+            outputs,
+            inputs,
+            u_t: transpose(&u.values, outputs, k),
+            sigma: sigma.values,
+            v: transpose(&v_t.values, k, inputs),
+        })
+    }
+
+    fn recomputed(
+        &self,
+        site: &Site,
+        layout: Layout,
+        part: &PartSpec,
+        k: usize,
+        options: &LoadOptions,
+    ) -> Result<HostSvd, PeftError> {
+        let matrix = part_matrix(&site.data()?, &site.shape, layout, part.start, part.len)
+            .map_err(|reason| PeftError::Values { path: site.path.clone(), reason })?;
+        let full = !matches!(part.kind, Kind::Salt { form: SaltForm::Projector, .. });
+        let job = Job { path: site.path.clone(), matrix, full, rank: Rank::Fixed(k) };
+        let mut done = decompose(vec![job], options.basis_cache.as_deref())?;
+        let svd = done.pop().ok_or_else(|| PeftError::foreign(&site.path, "the decomposition gave no result"))?.svd;
+        Ok(svd.leading(k))
+    }
+
+    fn check_basis(
+        &self,
+        site: &Site,
+        svd: &HostSvd,
+        expected: Option<&String>,
+        storage: BasisStorage,
+    ) -> Result<(), PeftError> {
+        let found = HostBasis {
+            outputs: svd.outputs,
+            inputs: svd.inputs,
+            u_t: svd.u_t.clone(),
+            sigma: svd.sigma.clone(),
+            v_t: transpose(&svd.v, svd.inputs, svd.sigma.len()),
+        }
+        .hash();
+        if expected == Some(&found) {
+            return Ok(());
+        }
+        let advice = match storage {
+            BasisStorage::Recompute => {
+                "; this machine's decomposition differs from the one that it was trained in, so save it with its basis"
+            }
+            _ => "",
+        };
+        let reason = format!(
+            "`{}`: expected a basis with hash {}, found {found}{advice}",
+            site.path,
+            expected.map_or("none", String::as_str)
+        );
+        Err(PeftError::WrongBase { file: self.file.to_owned(), reason })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one adapter's whole address")]
+    fn factors(
+        &mut self,
+        factory: &Factory<'_>,
+        module: &str,
+        suffix: &str,
+        part: &PartSpec,
+        need: &Need,
+        inputs: usize,
+        layout: Layout,
+        svd: Option<&Decomposed>,
+    ) -> Option<Adapter> {
+        let mut get =
+            |name: &str, shape: &[usize]| self.take(key(module, &format!("{}_{name}{suffix}", need.prefix)), shape);
+        let top_values = (need.top > 0).then(|| (get("alpha", &[need.top]), get("beta", &[need.top])));
+        let names = if need.projector { ("A", "B") } else { ("X", "Y") };
+        let (first, second) = match (need.projector, need.lora_rank) {
+            (true, d) => ([d, inputs], [part.len, d]),
+            (false, d) => ([need.triplets - need.top, d], [d, need.triplets - need.top]),
+        };
+        let update = need.has_update.then(|| (get(names.0, &first), get(names.1, &second)));
+        let top = match top_values {
+            None => None,
+            Some((alpha, beta)) => Some(Top {
+                alpha: factory.vector("top.alpha", alpha?.values),
+                beta: factory.vector("top.beta", beta?.values),
+                basis: factory.basis("top", svd?, 0..need.top, layout),
+            }),
+        };
+        Some(match part.kind {
+            Kind::Svd { relu } => Adapter::Svd(SvdTuning { top: top?, relu }),
+            Kind::Salt { form: SaltForm::Projector, .. } => {
+                let (a, b) = update?;
+                Adapter::Projector(Projector {
+                    top,
+                    a: factory.matrix("a", a?.values, first),
+                    b: factory.matrix("b", b?.values, second),
+                })
+            }
+            Kind::Salt { form, .. } => {
+                let tail = match update {
+                    None => None,
+                    Some((x, y)) => Some(Tail {
+                        x: factory.matrix("tail.x", x?.values, first),
+                        y: factory.matrix("tail.y", y?.values, second),
+                        basis: factory.basis("tail", svd?, need.top..need.triplets, layout),
+                    }),
+                };
+                Adapter::Salt(Salt { top, tail, form })
+            }
+            _ => return None,
+        })
+    }
+
+    /// A file of PEFT.
+    fn foreign(&mut self, snapshot: &Snapshot, config: &PeftConfig, config_file: &Path) -> Result<(), PeftError> {
+        let renamed: BTreeMap<String, Array> = std::mem::take(&mut self.arrays)
+            .into_iter()
+            .map(|(key, array)| (key.replace(".modules_to_save.", ".").replace(".base_layer.", "."), array))
+            .collect();
+        self.arrays = renamed;
+        for site in &snapshot.sites {
+            let module = self.keys.adapted(site);
+            if self.arrays.contains_key(&key(&module, "lora_A.weight")) && site.name() == "weight" {
+                let Some(layout) = site.layout() else {
+                    return Err(PeftError::parameter(
+                        &site.path,
+                        &site.shape,
+                        "the file has a LoRA for it, but it is no linear layer or convolution",
+                    ));
+                };
+                let (rank, scale) = config.rank_and_scale(config_file, &module)?;
+                let [outputs, _] = outputs_inputs(layout, &site.shape);
+                let kind = if config.use_dora { Kind::Dora { rank, scale } } else { Kind::Lora { rank, scale } };
+                let parts = vec![PartSpec { start: 0, len: outputs, kind, basis: None }];
+                let spec = LayerSpec { adapter: self.name.to_owned(), active: true, layout, parts };
+                if let Some(parts) = self.low_rank(site, &module, &spec) {
+                    self.entries.insert(site.path.clone(), Entry::new(spec, parts));
+                }
+            }
+            let parameter = key("", &self.keys.parameter(site));
+            if self.arrays.contains_key(&parameter) {
+                if site.is_buffer() {
+                    if let Some(array) = self.take(parameter, &site.shape) {
+                        self.buffers.insert(site.path.clone(), array);
+                    }
+                } else {
+                    self.full(site)?;
+                }
+            }
+        }
+        if self.entries.is_empty() {
+            let known: Vec<&str> = self.arrays.keys().map(String::as_str).collect();
+            let reason = format!(
+                "none of its tensors belongs to a module; after `{PREFIX}` it names, for example, {}; a key map can rename the modules",
+                crate::pattern::sample(&known)
+            );
+            return Err(PeftError::format(self.file, reason));
+        }
+        Ok(())
+    }
+}
+
+/// What the factors of a SALT or SVD part look like.
+struct Need {
+    prefix: &'static str,
+    top: usize,
+    triplets: usize,
+    lora_rank: usize,
+    projector: bool,
+    has_update: bool,
+}
+
+impl Need {
+    fn of(part: &PartSpec, inputs: usize) -> Self {
+        let k = part.len.min(inputs);
+        match part.kind {
+            Kind::Salt { svd_rank, lora_rank, form: SaltForm::Projector } => {
+                Self { prefix: "salt", top: svd_rank, triplets: svd_rank, lora_rank, projector: true, has_update: true }
+            }
+            Kind::Salt { svd_rank, lora_rank, .. } => {
+                let has_update = lora_rank > 0 && svd_rank < k;
+                let triplets = if has_update { k } else { svd_rank };
+                Self { prefix: "salt", top: svd_rank, triplets, lora_rank, projector: false, has_update }
+            }
+            _ => Self { prefix: "svd", top: k, triplets: k, lora_rank: 0, projector: false, has_update: false },
+        }
+    }
+}
+
+struct SetBuffers {
+    path: Vec<String>,
+    buffers: BTreeMap<String, Array>,
+}
+
+impl ModuleMapper for SetBuffers {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(array) = self.buffers.remove(&self.path.join(".")) else { return param };
+        param.map(|old| {
+            let data = TensorData::new(array.values, array.shape);
+            Tensor::from_data(data, (&old.device(), old.dtype()))
+        })
+    }
+}

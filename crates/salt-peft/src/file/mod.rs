@@ -1,0 +1,22 @@
+//! Adapter files: `adapter_config.json` and `adapter_model.safetensors`, the two files of Hugging Face PEFT.
+//!
+//! LoRA and DoRA are written under PEFT's names and load there; SALT and SVD tuning use names of their own beside them. A section
+//! `salt_peft` of the configuration says what PEFT has no words for: fingerprints, ranges of outputs, the forms of SALT, parameters
+//! trained alone. Files hold matrices as `[out, in]` and normalisations as `weight` and `bias`, whatever Burn's layout is.
+
+mod load;
+mod manifest;
+mod names;
+mod peft;
+mod save;
+mod tensors;
+
+pub use load::{LoadOptions, LoadReport, load_adapter};
+pub use manifest::BasisStorage;
+pub use names::KeyMap;
+pub use save::{SaveOptions, save_adapter};
+
+/// Name of the configuration file.
+pub const CONFIG_FILE: &str = "adapter_config.json";
+/// Name of the weights file.
+pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";

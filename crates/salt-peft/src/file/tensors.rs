@@ -1,0 +1,117 @@
+//! Tensors on their way to and from safetensors, and files that appear whole or not at all.
+
+use crate::error::PeftError;
+use burn::tensor::{DType, TensorData};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::Path;
+
+/// Values in single precision with their shape.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Array {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Vec<f32>,
+}
+
+impl Array {
+    pub(crate) fn new(shape: impl Into<Vec<usize>>, values: Vec<f32>) -> Self {
+        Self { shape: shape.into(), values }
+    }
+
+    /// The same values in another shape of as many.
+    pub(crate) fn reshaped(mut self, shape: impl Into<Vec<usize>>) -> Self {
+        self.shape = shape.into();
+        self
+    }
+}
+
+/// Tensors by key.
+pub(crate) type Arrays = BTreeMap<String, Array>;
+
+/// The bytes of a safetensors file: the same arrays give the same bytes.
+pub(crate) fn encode(file: &Path, arrays: &Arrays) -> Result<Vec<u8>, PeftError> {
+    let bytes: Vec<(&String, &Array, Vec<u8>)> = arrays
+        .iter()
+        .map(|(key, array)| (key, array, array.values.iter().flat_map(|value| value.to_le_bytes()).collect()))
+        .collect();
+    let views = bytes
+        .iter()
+        .map(|(key, array, bytes)| {
+            let view = TensorView::new(Dtype::F32, array.shape.clone(), bytes)
+                .map_err(|error| PeftError::format(file, format!("tensor `{key}`: {error}")))?;
+            Ok(((*key).clone(), view))
+        })
+        .collect::<Result<Vec<_>, PeftError>>()?;
+    // One entry only: the order of several is not defined.
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    safetensors::serialize(views, Some(metadata)).map_err(|error| PeftError::format(file, error.to_string()))
+}
+
+/// All tensors of a safetensors file, in single precision.
+pub(crate) fn decode(file: &Path, bytes: &[u8]) -> Result<Arrays, PeftError> {
+    let tensors = SafeTensors::deserialize(bytes)
+        .map_err(|error| PeftError::format(file, format!("no safetensors file: {error}")))?;
+    tensors
+        .iter()
+        .map(|(key, view)| {
+            let fail = |reason: String| PeftError::format(file, format!("tensor `{key}`: {reason}"));
+            let dtype = match view.dtype() {
+                Dtype::F32 => DType::F32,
+                Dtype::F64 => DType::F64,
+                Dtype::F16 => DType::F16,
+                Dtype::BF16 => DType::BF16,
+                other => return Err(fail(format!("expected floating-point numbers, found {other:?}"))),
+            };
+            let shape = view.shape().to_vec();
+            let data = TensorData::from_bytes_vec(view.data().to_vec(), shape.clone(), dtype);
+            let values = data.convert::<f32>().try_into_vec::<f32>().map_err(|error| fail(format!("{error:?}")))?;
+            if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+                return Err(fail(format!("expected finite numbers, found {} at position {index}", values[index])));
+            }
+            Ok((key.to_owned(), Array { shape, values }))
+        })
+        .collect()
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// SHA-256 of several runs of numbers, each preceded by its length.
+pub(crate) fn sha256_floats<'a>(runs: impl IntoIterator<Item = &'a [f32]>) -> String {
+    let mut hash = Sha256::new();
+    for run in runs {
+        hash.update((run.len() as u64).to_le_bytes());
+        for chunk in run.chunks(4096) {
+            let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
+            hash.update(&bytes);
+        }
+    }
+    hex(&hash.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes beside the target, flushes to the disk, and renames into place.
+pub(crate) fn write_atomically(file: &Path, bytes: &[u8]) -> Result<(), PeftError> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        let mut scratch = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder)?;
+        scratch.write_all(bytes)?;
+        scratch.as_file().sync_all()?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            scratch.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        }
+        scratch.persist(file).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().map_err(PeftError::io(file))
+}
