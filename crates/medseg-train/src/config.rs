@@ -70,7 +70,7 @@ pub struct RunConfig {
     #[serde(default)]
     pub optimizer: OptimizerConfig,
     /// Learning rate over time.
-    #[serde(default = "default_schedule")]
+    #[serde(default)]
     pub schedule: Schedule,
     /// Loop.
     #[serde(default)]
@@ -82,10 +82,6 @@ pub struct RunConfig {
 
 fn default_devices() -> Vec<String> {
     vec!["cpu".into()]
-}
-
-fn default_schedule() -> Schedule {
-    Schedule::WarmupCosine { warmup: 0.1, floor: 0.0 }
 }
 
 /// Where the base model's weights come from.
@@ -229,7 +225,7 @@ impl RunConfig {
             adapter: None,
             loss: WeightedLoss::default(),
             optimizer: OptimizerConfig::default(),
-            schedule: default_schedule(),
+            schedule: Schedule::default(),
             training: TrainingConfig::default(),
             evaluation: EvaluationConfig::default(),
         }
@@ -254,7 +250,7 @@ impl RunConfig {
         let text = std::fs::read_to_string(path).map_err(TrainError::io("cannot read", path))?;
         let mut config = Self::parse(&text, path)?;
         if let Some(folder) = path.parent() {
-            let resolve = |file: &Path| if file.is_relative() { folder.join(file) } else { file.to_path_buf() };
+            let resolve = |file: &Path| std::path::absolute(folder.join(file)).unwrap_or_else(|_| folder.join(file));
             config.data.resolve(&resolve);
             if !matches!(config.model.base.as_str(), "sam-mini" | "random") {
                 config.model.base = resolve(Path::new(&config.model.base)).display().to_string();

@@ -5,7 +5,8 @@ use crate::config::ModelConfig;
 use crate::error::{Result, TrainError};
 use crate::results::BaseModelCard;
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
+use medseg_data::random::Stream;
 use salt_peft::{AdapterConfig, AttachOptions, attach, trainable_report};
 use sam_model::{AutomaticPrompt, Checkpoint, Sam, SamConfig, SamVariant, upsample_logits};
 use std::path::Path;
@@ -49,15 +50,6 @@ pub struct BaseModel {
     segmenter: Segmenter,
 }
 
-/// Draws every parameter that is not drawn yet, in the module's order.
-struct Materialise;
-
-impl ModuleVisitor for Materialise {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let _drawn = param.base();
-    }
-}
-
 struct Hash {
     text: String,
     path: Vec<String>,
@@ -79,15 +71,18 @@ impl ModuleVisitor for Hash {
     }
 }
 
-/// A small SAM with random weights and its prompt, from the device's generator. Not to be called while another thread draws.
+/// Random weights that follow from the seed alone.
 fn random(config: &SamConfig, seed: u64, device: &Device) -> Result<Segmenter> {
-    device.seed(seed);
-    let segmenter = Segmenter {
-        sam: config.init(device).map_err(sam)?,
-        prompt: AutomaticPrompt::learned(1, config.output_channels, device),
-    };
-    segmenter.visit(&mut Materialise);
-    Ok(segmenter)
+    let sam = config.init_seeded(seed, device).map_err(sam)?;
+    Ok(Segmenter { prompt: prompt(config.output_channels, seed, device), sam })
+}
+
+/// One token, standard normal, that follows from the seed alone.
+fn prompt(channels: usize, seed: u64, device: &Device) -> AutomaticPrompt {
+    let mut stream = Stream::seeded(seed, "automatic prompt");
+    let values: Vec<f32> = (0..channels).map(|_| stream.normal() as f32).collect();
+    let token = Tensor::from_data(TensorData::new(values, [1, channels]), device);
+    AutomaticPrompt { token: Param::from_tensor(token), text_affine: None }
 }
 
 impl BaseModel {
@@ -120,15 +115,23 @@ impl BaseModel {
             let problem = format!("must be a multiple of the model's patch of {patch} px, found {image_size}");
             return Err(TrainError::config("data.image-size", problem));
         }
+        Ok(Self::of(segmenter, name, pretrained, notes))
+    }
+
+    /// The same architecture with random weights.
+    ///
+    /// # Errors
+    /// None in practice: the architecture is valid already.
+    pub fn reinitialised(&self, seed: u64, device: &Device) -> Result<Self> {
+        let name = format!("random weights, seed {seed} (not pre-trained)");
+        Ok(Self::of(random(self.config(), seed, device)?, name, false, Vec::new()))
+    }
+
+    fn of(segmenter: Segmenter, name: String, pretrained: bool, notes: Vec<String>) -> Self {
         let mut hash = Hash { text: String::new(), path: Vec::new() };
         segmenter.visit(&mut hash);
-        let card = BaseModelCard {
-            name,
-            sha256: sha256(hash.text.as_bytes()),
-            pretrained,
-            parameters: segmenter.sam.num_params(),
-        };
-        Ok(Self { card, notes, segmenter })
+        let (sha256, parameters) = (sha256(hash.text.as_bytes()), segmenter.sam.num_params());
+        Self { card: BaseModelCard { name, sha256, pretrained, parameters }, notes, segmenter }
     }
 
     /// The architecture.
@@ -188,9 +191,7 @@ fn from_file(path: &Path, config: &ModelConfig, image_size: usize, device: &Devi
     };
     let own = if config.variant == SamVariant::Paper { own.paper(image_size) } else { own };
     let (sam, report) = checkpoint.load(&own, device).map_err(sam)?;
-    device.seed(config.seed);
-    let prompt = AutomaticPrompt::learned(1, own.output_channels, device);
-    prompt.visit(&mut Materialise);
+    let prompt = prompt(own.output_channels, config.seed, device);
     let mut notes = Vec::new();
     for (what, names) in
         [("ignored", &report.ignored), ("dropped", &report.dropped), ("resampled", &report.resampled)]

@@ -4,13 +4,12 @@ use crate::error::{Result, TrainError};
 use serde::{Deserialize, Serialize};
 
 /// The factor on the base learning rate over a run.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Schedule {
     /// The base rate throughout.
-    #[default]
-    Constant,
+    Constant {},
     /// Multiplied by `gamma` after every `epochs` epochs.
     Step {
         /// Length of a stair in epochs.
@@ -27,6 +26,12 @@ pub enum Schedule {
         #[serde(default)]
         floor: f64,
     },
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::WarmupCosine { warmup: default_warmup(), floor: 0.0 }
+    }
 }
 
 fn default_warmup() -> f64 {
@@ -52,7 +57,7 @@ impl Schedule {
     pub fn validate(&self) -> Result<()> {
         let fail = |problem: String| Err(TrainError::config("schedule", problem));
         match *self {
-            Self::Constant => Ok(()),
+            Self::Constant {} => Ok(()),
             Self::Step { epochs, gamma } => {
                 if epochs == 0 {
                     return fail("epochs must be at least 1, found 0".into());
@@ -76,7 +81,7 @@ impl Schedule {
     /// The factor on the base rate for the step about to be taken.
     pub fn factor(&self, position: Position) -> f64 {
         match *self {
-            Self::Constant => 1.0,
+            Self::Constant {} => 1.0,
             Self::Step { epochs, gamma } => {
                 let stair = position.step / position.per_epoch.max(1) / epochs.max(1) as u64;
                 gamma.powf(stair as f64)

@@ -43,6 +43,8 @@ impl Observer for Silent {}
 pub struct Outcome {
     /// Hash of configuration, data and base model.
     pub identity: String,
+    /// SHA-256 of the base model's weights.
+    pub base: String,
     /// Trainable numbers.
     pub trainable: usize,
     /// All numbers, adapters included.
@@ -138,6 +140,7 @@ pub fn train(
     }
     let outcome = Outcome {
         identity,
+        base: base.card.sha256.clone(),
         trainable: model.trainable,
         total: model.total,
         steps: progress.step,
@@ -382,4 +385,39 @@ impl Loop<'_> {
             Err(error) => error,
         }
     }
+}
+
+/// A finished training, opened.
+#[derive(Debug)]
+pub struct OpenedRun {
+    /// The resolved configuration.
+    pub config: RunConfig,
+    /// What it started from.
+    pub base: BaseModel,
+    /// The selected model, adapters attached.
+    pub model: Segmenter,
+    /// The outcome.
+    pub outcome: Outcome,
+}
+
+/// Opens the directory of a finished training.
+///
+/// # Errors
+/// The directory holds no finished run, or its base model is no longer what it was.
+pub fn open_run(directory: &Path) -> Result<OpenedRun> {
+    let path = directory.join("outcome.json");
+    let text = std::fs::read(&path).map_err(TrainError::io("no finished run here: cannot read", &path))?;
+    let outcome: Outcome =
+        serde_json::from_slice(&text).map_err(|error| TrainError::format(&path, error.to_string()))?;
+    let path = directory.join("run.toml");
+    let text = std::fs::read_to_string(&path).map_err(TrainError::io("cannot read", &path))?;
+    let config = RunConfig::parse(&text, &path)?;
+    let device = device::open(&config.devices[0])?;
+    let base = BaseModel::load(&config.model, config.data.image_size, &device)?;
+    if base.card.sha256 != outcome.base {
+        let problem = format!("the run started from weights {}, the base is now {}", outcome.base, base.card.sha256);
+        return Err(TrainError::format(&path, problem));
+    }
+    let model = load_best(&config, &base, directory, &device)?;
+    Ok(OpenedRun { config, base, model, outcome })
 }

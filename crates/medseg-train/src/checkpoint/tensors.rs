@@ -95,7 +95,7 @@ impl ModuleMapper for Restore {
             self.problem.get_or_insert(problem);
             return param;
         }
-        let tensor = Tensor::from_data(data, &param.device().inner());
+        let tensor = Tensor::from_data(data, &param.device());
         let id = param.id;
         param.transform_for_load(tensor, id)
     }

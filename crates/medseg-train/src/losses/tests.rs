@@ -118,9 +118,9 @@ fn gradients_agree_with_finite_differences() {
         LossTermKind::Focal { alpha: 0.75, gamma: 3.0 },
         LossTermKind::Focal { alpha: 0.25, gamma: 2.0 },
         LossTermKind::Focal { alpha: 0.6, gamma: 1.5 },
-        LossTermKind::CrossEntropy,
+        LossTermKind::CrossEntropy {},
         LossTermKind::ClDice { iterations: 2, smooth: 1.0 },
-        LossTermKind::Boundary,
+        LossTermKind::Boundary {},
         LossTermKind::PaperFocal { alpha: 0.75, gamma: 3.0 },
     ];
     let mut losses: Vec<WeightedLoss> = terms.iter().map(|term| WeightedLoss::new([term.clone()])).collect();

@@ -42,7 +42,7 @@ pub enum LossTermKind {
         gamma: f64,
     },
     /// [`binary_cross_entropy`].
-    CrossEntropy,
+    CrossEntropy {},
     /// [`cldice`].
     ClDice {
         /// Erosions; at least half the widest vessel in px.
@@ -52,7 +52,7 @@ pub enum LossTermKind {
         smooth: f64,
     },
     /// [`boundary`].
-    Boundary,
+    Boundary {},
     /// [`focal_on_probabilities`]; only for the paper's profile.
     PaperFocal {
         /// Weight of the foreground, 0 to 1.
@@ -163,9 +163,9 @@ impl WeightedLoss {
             let value = match &term.kind {
                 LossTermKind::Dice { pooling, smooth } => dice(x, y, *pooling, *smooth),
                 LossTermKind::Focal { alpha, gamma } => focal(x, y, *alpha, *gamma),
-                LossTermKind::CrossEntropy => binary_cross_entropy(x, y),
+                LossTermKind::CrossEntropy {} => binary_cross_entropy(x, y),
                 LossTermKind::ClDice { iterations, smooth } => cldice(x, y, *iterations, *smooth),
-                LossTermKind::Boundary => boundary(x, y)?,
+                LossTermKind::Boundary {} => boundary(x, y)?,
                 LossTermKind::PaperFocal { alpha, gamma } => focal_on_probabilities(x, y, *alpha, *gamma),
             };
             let value = if term.weight == 1.0 { value } else { value * term.weight };

@@ -1,0 +1,60 @@
+//! A model of a few thousand parameters and a data set of a dozen images.
+
+use medseg_data::dataset::ArcadeTask;
+use medseg_data::synth::{Counts, write_arcade};
+use medseg_train::config::{Architecture, RunConfig};
+use medseg_train::data::{PreparedData, prepare};
+use medseg_train::device;
+use medseg_train::model::BaseModel;
+use sam_model::SamConfig;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// A SAM of the smallest size that still has windows, global attention and every part of the decoder.
+pub fn tiny() -> SamConfig {
+    SamConfig {
+        image_size: 64,
+        embed_dim: 16,
+        depth: 2,
+        num_heads: 2,
+        output_channels: 16,
+        window_size: 3,
+        global_attention_blocks: vec![1],
+        decoder_heads: 2,
+        decoder_mlp_dim: 16,
+        iou_head_hidden_dim: 16,
+        ..SamConfig::mini()
+    }
+}
+
+/// Synthetic angiograms in ARCADE's layout.
+pub fn images(counts: [usize; 3]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let [train, val, test] = counts;
+    write_arcade(folder.path(), ArcadeTask::Syntax, 64, Counts { train, val, test }, 5).unwrap();
+    folder
+}
+
+/// A run of LoRA on the tiny model.
+pub fn config(data: &Path) -> RunConfig {
+    let mut config = RunConfig::new(data);
+    config.data.image_size = 64;
+    config.data.allow_empty_masks = true;
+    config.model.base = "random".into();
+    config.model.architecture = Architecture::Custom(Box::new(tiny()));
+    let adapter = salt_peft::AdapterConfig::lora(2, 2.0).with_include(["qkv", "lin1"]).with_train(["norm", "prompt"]);
+    config.adapter = Some(adapter);
+    config.training.epochs = 3;
+    config.training.batch_size = 2;
+    config.training.accumulate = 2;
+    config.training.learning_rate = 1e-2;
+    config.training.checkpoint_seconds = 0;
+    config
+}
+
+/// Data and base model of a configuration.
+pub fn prepared(config: &RunConfig) -> (PreparedData, BaseModel) {
+    let data = prepare(&config.data, "tiny").unwrap();
+    let device = device::open("cpu").unwrap();
+    (data, BaseModel::load(&config.model, config.data.image_size, &device).unwrap())
+}
