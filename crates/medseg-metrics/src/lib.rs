@@ -51,6 +51,7 @@ mod definition;
 mod distance;
 mod error;
 mod evaluator;
+pub mod folders;
 mod mask;
 mod metric;
 mod overlap;
@@ -66,7 +67,9 @@ pub use components::{Component, Components, Connectivity, connected_components, 
 pub use definition::Definition;
 pub use distance::{DistanceMap, distance_to, distance_transform};
 pub use error::{MetricsError, Result};
-pub use evaluator::{Aggregate, Case, CompareOptions, Evaluator, Lock, MaskPair, PairedComparison, Protocol, Report};
+pub use evaluator::{
+    Aggregate, Case, CompareOptions, Evaluator, LibraryAnswer, Lock, MaskPair, PairedComparison, Protocol, Report,
+};
 pub use mask::Mask;
 pub use metric::Metric;
 pub use overlap::Overlap;

@@ -2,11 +2,14 @@
 
 mod aggregate;
 mod compare;
+mod libraries;
 mod lock;
 mod report;
+mod table;
 
 pub use aggregate::Aggregate;
 pub use compare::{CompareOptions, PairedComparison};
+pub use libraries::LibraryAnswer;
 pub use lock::{Lock, Protocol};
 pub use report::Report;
 

@@ -2,8 +2,8 @@
 
 use crate::fixtures::{masks, rectangle};
 use medseg_metrics::{
-    BootstrapOptions, CompareOptions, Definition, EmptyPolicy, EmptyValue, Evaluator, Mask, MaskPair, Metric,
-    MetricsError, Protocol, Report, Spacing, Tolerance,
+    BootstrapOptions, CompareOptions, Definition, EmptyPolicy, EmptyValue, Evaluator, LibraryAnswer, Mask, MaskPair,
+    Metric, MetricsError, Protocol, Report, Spacing, Tolerance,
 };
 
 const DIAGONAL: EmptyPolicy = EmptyPolicy::new(EmptyValue::ImageDiagonal, EmptyValue::Perfect);
@@ -215,4 +215,23 @@ fn order_and_threads_change_nothing() {
         text
     };
     assert_eq!(one.install(run), several.install(run));
+}
+
+#[test]
+fn what_each_library_would_have_said() {
+    let report = report(DIAGONAL);
+    let answers: std::collections::BTreeMap<Definition, LibraryAnswer> = report.library_answers().into_iter().collect();
+    let mean = |definition| match answers[&definition] {
+        LibraryAnswer::Mean { value, dropped } => (value, dropped),
+        _ => (f64::NAN, 0),
+    };
+    assert_eq!(answers[&Definition::Pooled], LibraryAnswer::Raises { cases: 4 });
+    assert_eq!(mean(Definition::MaxDirected).1, 4);
+    assert!(mean(Definition::MaxDirected).0 < 100.0);
+    assert_eq!(mean(Definition::LengthWeighted), (f64::INFINITY, 0));
+    assert_eq!(mean(Definition::PaperReleased), (f64::INFINITY, 0));
+    let table = report.table(&report.aggregate(&quick()).unwrap());
+    for text in ["raises on 4", "4 dropped", "inf", "medpy, panoptica", "hd95_pooled_px", report.lock().fingerprint()] {
+        assert!(table.contains(text), "{text} in\n{table}");
+    }
 }

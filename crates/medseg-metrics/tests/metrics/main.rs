@@ -3,6 +3,7 @@
 mod errors;
 mod evaluator;
 mod fixtures;
+mod folders;
 mod golden;
 mod laws;
 mod segments;

@@ -1,0 +1,53 @@
+//! Folders of masks, by name.
+
+use medseg_metrics::folders::{PairingProblem, pair_folders};
+use std::path::Path;
+
+fn fill(folder: &Path, names: &[&str]) {
+    std::fs::create_dir(folder).unwrap();
+    names.iter().for_each(|name| std::fs::write(folder.join(name), "").unwrap());
+}
+
+fn suffixes() -> Vec<String> {
+    ["_mask", "_manual1"].map(str::to_owned).to_vec()
+}
+
+#[test]
+fn stems_match_across_extensions_and_suffixes() {
+    let root = tempfile::tempdir().unwrap();
+    let (p, r) = (root.path().join("p"), root.path().join("r"));
+    fill(
+        &p,
+        &["b_mask.png", "a.PNG", "21.tif", "b_probability.png", "b_overlay.png", ".DS_Store", "log.txt", "_mask.png"],
+    );
+    fill(&r, &["a.bmp", "b.pgm", "21_manual1.gif", "_mask.png"]);
+    std::fs::create_dir(r.join("more.png")).unwrap();
+    let pairing = pair_folders(&p, &r, &suffixes()).unwrap();
+    let names: Vec<&str> = pairing.pairs.iter().map(|pair| pair.name.as_str()).collect();
+    assert_eq!(names, ["21", "_mask", "a", "b"]);
+    assert!(pairing.problems.is_empty(), "{:?}", pairing.problems);
+    assert_eq!(pairing.ignored.len(), 4);
+    assert_eq!(pairing.pairs[0].reference, r.join("21_manual1.gif"));
+}
+
+#[test]
+fn everything_without_a_partner_is_listed() {
+    let root = tempfile::tempdir().unwrap();
+    let (p, r) = (root.path().join("p"), root.path().join("r"));
+    fill(&p, &["a.png", "a_mask.png", "c.png", "d_overlay.png"]);
+    fill(&r, &["a.png", "e.png"]);
+    let problems = pair_folders(&p, &r, &suffixes()).unwrap().problems;
+    assert_eq!(problems.len(), 4, "{problems:?}");
+    assert!(matches!(&problems[0], PairingProblem::SameName { name, .. } if name == "a"));
+    assert!(matches!(&problems[1], PairingProblem::NoPrediction { name, .. } if name == "e"));
+    assert!(matches!(&problems[2], PairingProblem::NoReference { name, .. } if name == "c"));
+    assert!(matches!(&problems[3], PairingProblem::NoReference { name, .. } if name == "d_overlay"));
+    assert!(problems.iter().all(|problem| problem.to_string().contains(&*root.path().to_string_lossy())));
+}
+
+#[test]
+fn a_missing_folder_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let error = pair_folders(&root.path().join("nowhere"), root.path(), &[]).unwrap_err();
+    assert!(error.to_string().contains("nowhere"));
+}
