@@ -73,7 +73,7 @@ pub(super) fn map_keys<'a>(names: impl Iterator<Item = &'a str> + Clone) -> KeyM
     let all: BTreeSet<&str> = names.clone().collect();
     let (prefix, hugging_face) = find_prefix(&all);
     let mut map = KeyMap::default();
-    let stacks = hugging_face.then(|| stack_depths(&all, &prefix)).unwrap_or_default();
+    let stacks = if hugging_face { stack_depths(&all, &prefix) } else { BTreeMap::new() };
     for name in all {
         let Some(inner) = name.strip_prefix(prefix.as_str()) else {
             map.set_aside(name, name);

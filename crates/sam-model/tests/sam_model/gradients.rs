@@ -127,7 +127,7 @@ impl ModuleVisitor for Compare<'_> {
                 let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
                 let scale = norm(&mut expected.iter().map(|v| f64::from(*v)));
                 let distance = norm(&mut expected.iter().zip(&found).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-                if !(distance <= 2e-5 * scale + 1e-5) {
+                if distance.is_nan() || distance > 2e-5 * scale + 1e-5 {
                     self.problems.push(format!("{name}: distance {distance:.2e}, norm {scale:.2e}"));
                 }
                 self.compared += 1;

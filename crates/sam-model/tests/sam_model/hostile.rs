@@ -141,7 +141,7 @@ proptest! {
         for (place, value) in places {
             let span = if near_table { 40_000 } else { length };
             let at = (place * span as f64) as usize;
-            bytes[if near_table && pytorch && at % 2 == 0 { length - 1 - at } else { at }] ^= value;
+            bytes[if near_table && pytorch && at.is_multiple_of(2) { length - 1 - at } else { at }] ^= value;
         }
         let _ = read_bytes(&bytes);
     }

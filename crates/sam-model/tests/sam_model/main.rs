@@ -1,5 +1,7 @@
 //! Integration tests of sam-model, one binary.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod automatic;
 mod checkpoints;
 mod configuration;

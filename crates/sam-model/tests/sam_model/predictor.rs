@@ -157,7 +157,7 @@ fn several_prompts_with_unequal_points_are_answered_together() {
         bounding_box: Some([5.0, 5.0, 70.0, 60.0]),
         ..point(10.0, 10.0)
     };
-    assert_eq!(predictor.predict(&[refined.clone()], true).unwrap()[0].len(), 3);
+    assert_eq!(predictor.predict(std::slice::from_ref(&refined), true).unwrap()[0].len(), 3);
     // A box in only one prompt of a batch would need another shape for each.
     assert!(matches!(predictor.predict(&[refined, point(1.0, 1.0)], true), Err(SamError::Value { .. })));
     assert!(predictor.predict(&[], true).unwrap().is_empty());
