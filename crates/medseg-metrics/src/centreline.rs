@@ -6,7 +6,7 @@ use crate::distance::{Window, for_each_distance};
 use crate::policy::Range;
 use crate::{Emptiness, EmptyPolicy, Mask, Result, Score, Spacing, skeletonize};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use trace::{Numbering, polylines};
 
 /// A stretch of centre-line between two ends or branching points, as a polyline through pixel centres.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -142,16 +142,16 @@ fn outside(skeleton: &Mask, mask: &Mask, other: &Mask, spacing: Spacing) -> Vec<
     if rest.is_empty() {
         return Vec::new();
     }
-    let width_at = widths_at(mask, &rest, spacing);
-    let mut segments: Vec<Segment> = trace::polylines(&rest)
+    let numbering = Numbering::new(&rest);
+    let widths = widths_at(mask, &rest, &numbering, spacing);
+    let mut segments: Vec<Segment> = polylines(&rest, &numbering)
         .into_iter()
         .map(|points| {
-            let length = points
-                .windows(2)
-                .map(|p| spacing.step(p[0].0.abs_diff(p[1].0) as f64, p[0].1.abs_diff(p[1].1) as f64))
-                .fold(0.0, |sum, step| sum + step);
-            let widths = points.iter().filter_map(|point| width_at.get(point));
-            let mean_width = widths.sum::<f64>() / points.len() as f64;
+            let steps =
+                points.windows(2).map(|p| spacing.step(p[0].0.abs_diff(p[1].0) as f64, p[0].1.abs_diff(p[1].1) as f64));
+            let length = steps.fold(0.0, |sum, step| sum + step);
+            let mean_width =
+                points.iter().filter_map(|&p| numbering.get(p)).map(|at| widths[at]).sum::<f64>() / points.len() as f64;
             Segment { points, length, mean_width }
         })
         .collect();
@@ -168,20 +168,20 @@ fn outside(skeleton: &Mask, mask: &Mask, other: &Mask, spacing: Spacing) -> Vec<
 /// image without background it is the image diagonal.
 pub fn vessel_widths(mask: &Mask, spacing: Spacing) -> Vec<((usize, usize), f64)> {
     let skeleton = skeletonize(mask);
-    let width_at = widths_at(mask, &skeleton, spacing);
-    skeleton.pixels().filter_map(|pixel| Some((pixel, *width_at.get(&pixel)?))).collect()
+    let widths = widths_at(mask, &skeleton, &Numbering::new(&skeleton), spacing);
+    skeleton.pixels().zip(widths).collect()
 }
 
-fn widths_at(mask: &Mask, pixels: &Mask, spacing: Spacing) -> HashMap<(usize, usize), f64> {
-    let background = mask.complement();
-    if background.is_empty() {
-        let diagonal = spacing.diagonal(mask.height(), mask.width());
-        return pixels.pixels().map(|pixel| (pixel, diagonal)).collect();
-    }
+/// Width of the vessel at every numbered pixel.
+fn widths_at(mask: &Mask, pixels: &Mask, numbering: &Numbering<'_>, spacing: Spacing) -> Vec<f64> {
+    // Stays where the image has no background.
+    let mut widths = vec![spacing.diagonal(mask.height(), mask.width()); pixels.count() as usize];
     let one_pixel = (spacing.row() * spacing.column()).sqrt();
-    let mut widths = HashMap::new();
+    let background = mask.complement();
     for_each_distance(&background, pixels, spacing, &Window::all(mask), &mut Vec::new(), |q, distance| {
-        widths.insert((q.row, 64 * q.word + q.bit), 2.0 * distance - one_pixel);
+        if let Some(at) = numbering.get((q.row, 64 * q.word + q.bit)) {
+            widths[at] = 2.0 * distance - one_pixel;
+        }
     });
     widths
 }

@@ -127,7 +127,11 @@ fn downward(points: &Mask, window: &Window, rows: &mut Vec<u16>) {
             here.iter_mut().zip(above).for_each(|(here, &above)| *here = above.saturating_add(1));
         }
         for (w, &word) in points.row(window.rows.start + at)[window.words.clone()].iter().enumerate() {
-            bits(word).for_each(|bit| here[64 * w + bit] = 0);
+            if word == u64::MAX {
+                here[64 * w..][..64].fill(0);
+            } else {
+                bits(word).for_each(|bit| here[64 * w + bit] = 0);
+            }
         }
     }
 }
@@ -248,7 +252,12 @@ impl Blocks {
     fn prepare(&mut self, row: &[u16]) {
         if self.lowest.is_empty() {
             let (blocks, _) = row.as_chunks::<BLOCK>();
-            self.lowest.extend(blocks.iter().map(|block| block.iter().fold(FAR, |low, &rows| low.min(rows))));
+            self.lowest.extend(blocks.iter().map(|block| {
+                // Halves folded onto each other lane by lane, which compilers turn into vector minima.
+                let eight: [u16; 8] = std::array::from_fn(|at| block[at].min(block[at + 8]));
+                let four: [u16; 4] = std::array::from_fn(|at| eight[at].min(eight[at + 4]));
+                four[0].min(four[1]).min(four[2].min(four[3]))
+            }));
         }
     }
 }
