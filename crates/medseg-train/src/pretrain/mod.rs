@@ -1,0 +1,23 @@
+//! Pre-training of the small SAM that ships with the project.
+//!
+//! The model learns from [generated scenes](Scene) that contain no vessels, by points, by boxes and by the automatic token. One
+//! command repeats it; it can be interrupted at any point and continues to the same bits. The recipe is [`Plan`]'s
+//! default; what it gives and what it does not is in the card beside the weights.
+
+mod export;
+mod learner;
+mod log;
+mod plan;
+mod run;
+mod scenes;
+#[cfg(test)]
+mod tests;
+mod transfer;
+mod workers;
+
+pub use export::{Card, ExportedFiles, export};
+pub use learner::Learner;
+pub use plan::{Phase, Plan, StepSettings};
+pub use run::{PretrainOptions, Pretrained, Scores, StepReport, newest, pretrain};
+pub use scenes::{Scene, SceneTarget, contact_sheet};
+pub use transfer::{Start, TransferResult, TransferSample, TransferSettings, transfer};
