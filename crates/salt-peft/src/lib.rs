@@ -2,11 +2,14 @@
 
 mod attach;
 mod config;
+mod convert;
 mod cost;
 mod decompose;
 mod error;
 mod file;
+mod forward;
 mod initial;
+mod inspect;
 mod layer;
 mod manage;
 mod model;
@@ -17,11 +20,14 @@ mod report;
 
 pub use attach::{AttachOptions, AttachReport, DEFAULT_ADAPTER, attach};
 pub use config::{AdapterConfig, Initialization, Layout, Method, Rank, SaltForm, Slices};
-pub use cost::{TailPath, tail_cost, tail_path};
+pub use convert::{ConversionRow, to_lora};
+pub use cost::{LinearForm, LinearShape, TailPath, linear_cost, linear_form, tail_cost, tail_path};
 pub use error::PeftError;
 pub use file::{
     BasisStorage, CONFIG_FILE, KeyMap, LoadOptions, LoadReport, SaveOptions, WEIGHTS_FILE, load_adapter, save_adapter,
 };
+pub use forward::{conv2d, conv2d_by, linear, linear_by};
+pub use inspect::{Inspection, LayerInspection, SpectralInspection, inspect};
 pub use layer::{
     Adapter, AdapterSlot, AnyRank, Basis, BasisRecord, Delta, Dora, Full, Kind, LayerSpec, Lora, PartSpec, Projector,
     SLOT_NAME, Salt, SvdTuning, Tail, Top,

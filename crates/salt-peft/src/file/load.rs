@@ -564,7 +564,7 @@ impl Reader<'_> {
                 }
             }
         }
-        if self.entries.is_empty() {
+        if self.entries.is_empty() && self.missing.is_empty() && self.mismatched.is_empty() {
             let known: Vec<&str> = self.arrays.keys().map(String::as_str).collect();
             let reason = format!(
                 "none of its tensors belongs to a module; after `{PREFIX}` it names, for example, {}; a key map can rename the modules",

@@ -125,8 +125,10 @@ impl Writer<'_> {
     fn site(&mut self, site: &Site, entry: &Entry) -> Result<(), PeftError> {
         if let [Adapter::Full(full)] = entry.parts.as_slice() {
             let name = self.options.keys.parameter(site);
-            let values =
-                floats(&site.path, full.value.reshaped::<1>([site.shape.iter().product::<usize>()].into()).into_data())?;
+            let values = floats(
+                &site.path,
+                full.value.reshaped::<1>([site.shape.iter().product::<usize>()].into()).into_data(),
+            )?;
             self.arrays.insert(key("", &name), parameter_array(site, values));
             self.trained.push(name);
             return Ok(());

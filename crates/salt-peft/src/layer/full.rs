@@ -1,6 +1,6 @@
 //! Parameters trained in full, and frozen updates.
 
-use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
 
 /// A trained copy that stands in for a parameter; the base keeps its bits beneath.
@@ -38,6 +38,10 @@ macro_rules! any_rank {
                 None
             }
 
+            pub(crate) fn id(&self) -> ParamId {
+                match self { $(Self::$variant(param) => param.id),* }
+            }
+
             /// The same parameter with other values of the same shape.
             pub(crate) fn with_data(&self, data: TensorData, options: (&Device, DType)) -> Self {
                 match self {
@@ -48,7 +52,7 @@ macro_rules! any_rank {
             }
 
             /// The same with another identity and gradient requirement, sharing the values until one of the two changes.
-            pub(crate) fn leaf(&self, id: burn::module::ParamId, trained: bool) -> Self {
+            pub(crate) fn leaf(&self, id: ParamId, trained: bool) -> Self {
                 match self {
                     $(Self::$variant(param) => {
                         let value = param.base().detach();

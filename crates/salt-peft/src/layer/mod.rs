@@ -23,6 +23,7 @@ pub use spec::{BasisRecord, Kind, LayerSpec, PartSpec};
 pub(crate) use adapter::{Lookup, trained};
 pub(crate) use basis::{HostSvd, transpose};
 pub(crate) use low_rank::row_norms;
+pub(crate) use salt::diagonal_matrix;
 pub(crate) use slot::{Entry, TAG, dismantled, effective};
 pub(crate) use spec::{matrix_shape, outputs_inputs};
 

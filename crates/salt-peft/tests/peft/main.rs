@@ -1,4 +1,8 @@
 //! Tests of salt-peft through its public interface, on models that know nothing of it.
 
+mod conformance;
+mod exchange;
+mod forms;
 mod golden_layers;
+mod naming;
 mod support;

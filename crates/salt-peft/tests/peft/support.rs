@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::{Device, Tensor, TensorData, activation::gelu};
+use burn::tensor::{DType, Device, Tensor, TensorData, activation::gelu};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -103,11 +103,28 @@ impl ModuleMapper for Fill {
         let add = !self.only.is_empty();
         param.map(|tensor| {
             let (shape, device, tracked) = (tensor.shape(), tensor.device(), tensor.is_require_grad());
-            let fixed = Tensor::from_data(TensorData::new(values(shape.num_elements(), seed, 0.4), shape), &device);
+            let fixed = Tensor::from_data(
+                TensorData::new(values(shape.num_elements(), seed, 0.4), shape),
+                (&device, tensor.dtype()),
+            );
             let value = if add { tensor.detach() + fixed } else { fixed };
             value.detach().set_require_grad(tracked)
         })
     }
+}
+
+/// The module in double precision.
+pub(crate) fn in_doubles<M: Module>(module: M) -> M {
+    struct Cast;
+    impl ModuleMapper for Cast {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|tensor| {
+                let tracked = tensor.is_require_grad();
+                tensor.detach().cast(DType::F64).detach().set_require_grad(tracked)
+            })
+        }
+    }
+    module.map(&mut Cast)
 }
 
 /// Every float value of a module by path.
@@ -150,7 +167,7 @@ pub(crate) fn set<M: Module>(module: M, values: BTreeMap<String, TensorData>) ->
             param.map(|tensor| {
                 assert_eq!(tensor.shape(), data.shape().clone(), "{}", self.path.join("."));
                 let tracked = tensor.is_require_grad();
-                Tensor::from_data(data, &tensor.device()).set_require_grad(tracked)
+                Tensor::from_data(data, (&tensor.device(), tensor.dtype())).set_require_grad(tracked)
             })
         }
     }
