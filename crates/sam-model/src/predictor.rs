@@ -46,7 +46,7 @@ pub struct MaskAnswer {
 /// # use sam_model::{ImagePrompt, PointLabel, SamConfig, SamPredictor};
 /// # fn main() -> Result<(), sam_model::SamError> {
 /// let device = burn::tensor::Device::default();
-/// let sam = SamConfig { image_size: 64, depth: 1, ..SamConfig::mini() }.init_seeded(1, &device)?;
+/// let sam = SamConfig { image_size: 64, ..SamConfig::mini() }.init_seeded(1, &device)?;
 /// let mut predictor = SamPredictor::new(sam);
 /// predictor.set_image(&image::DynamicImage::new_rgb8(60, 40))?;
 /// let prompt = ImagePrompt { points: vec![([30.0, 20.0], PointLabel::Foreground)], ..ImagePrompt::default() };

@@ -196,3 +196,32 @@ fn overlays_keep_the_picture_outside_the_mask() {
     let inside = overlay.get_pixel(2, 2);
     assert!(inside[1] > 100 && inside[1] < 230 && inside[0] < 100, "the inside translucent");
 }
+
+/// `sam_preprocess.py` runs the original's own resizing, normalisation and padding. Resizing happens in 8-bit grey levels on both
+/// sides; theirs rounds after each axis, so a level of difference is what the arithmetic allows.
+#[test]
+fn inputs_are_those_of_the_original() {
+    let bytes = std::fs::read(crate::support::fixture_beside_tests("sam_preprocess.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let values = |name: &str| -> Vec<f32> {
+        let data = file.tensor(name).unwrap().data().to_vec();
+        data.chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap())).collect()
+    };
+    let pixels = values("image").iter().map(|v| *v as u8).collect();
+    let image: DynamicImage = RgbImage::from_raw(31, 23, pixels).unwrap().into();
+    for side in [48, 12] {
+        let (input, _) = prepare_image(&image, side, &Device::default()).unwrap();
+        let found: Vec<f32> = input.into_data().iter().collect();
+        let plane = side * side;
+        let levels: Vec<f32> = values(&format!("input.{side}"))
+            .iter()
+            .zip(&found)
+            .enumerate()
+            .map(|(i, (a, b))| (a - b).abs() * PIXEL_STD[i / plane])
+            .collect();
+        let largest = levels.iter().copied().fold(0.0, f32::max);
+        let mean = levels.iter().sum::<f32>() / levels.len() as f32;
+        eprintln!("side {side}: largest {largest:.3}, mean {mean:.4} grey levels");
+        assert!(largest <= 1.001 && mean < 0.2, "side {side}: largest {largest}, mean {mean}");
+    }
+}
