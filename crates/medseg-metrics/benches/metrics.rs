@@ -19,7 +19,7 @@ fn tree(seed: u64) -> Mask {
     };
     for _ in 0..12 {
         let (mut row, mut column) = (20.0 + 472.0 * uniform(), 20.0 + 472.0 * uniform());
-        let mut angle = 6.283 * uniform();
+        let mut angle = std::f64::consts::TAU * uniform();
         let mut radius = 2.0 + 4.0 * uniform();
         for _ in 0..200 {
             angle += 0.5 * (uniform() - 0.5);

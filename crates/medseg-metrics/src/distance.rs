@@ -75,7 +75,7 @@ pub(crate) fn for_each_distance(
     let columns = window.columns();
     downward(points, window, rows);
     let (mut envelope, mut blocks) = (Envelope::default(), Blocks::default());
-    let scale = Scale { row: spacing.row(), column: spacing.column(), ratio: spacing.row() / spacing.column() };
+    let scale = Scale::new(spacing, window.rows.len(), columns);
     for at in (0..window.rows.len()).rev() {
         let (upper, below) = rows.split_at_mut((at + 1) * columns);
         let here = &mut upper[at * columns..];
@@ -91,11 +91,12 @@ pub(crate) fn for_each_distance(
             continue;
         }
         // Few queries cannot take too long; for many, the vertical distances bound the steps of the search.
-        let by_envelope = number > STEPS_PER_COLUMN && {
-            let columns_asked = asked.iter().enumerate().flat_map(|(w, &word)| bits(word).map(move |b| 64 * w + b));
-            let steps: usize = columns_asked.map(|column| scale.reach(here[column], columns)).sum();
-            steps > STEPS_PER_COLUMN * columns
-        };
+        let by_envelope = !scale.far_is_far
+            || number > STEPS_PER_COLUMN && {
+                let columns_asked = asked.iter().enumerate().flat_map(|(w, &word)| bits(word).map(move |b| 64 * w + b));
+                let steps: usize = columns_asked.map(|column| scale.reach(here[column], columns)).sum();
+                steps > STEPS_PER_COLUMN * columns
+            };
         if by_envelope && !envelope.build(here, scale) {
             continue;
         }
@@ -142,16 +143,25 @@ struct Scale {
     row: f64,
     column: f64,
     ratio: f64,
+    /// Whether [`FAR`] rows are farther than any two pixels of the window, so that the search need not treat them apart.
+    far_is_far: bool,
 }
 
 impl Scale {
+    fn new(spacing: Spacing, rows: usize, columns: usize) -> Self {
+        let (row, column) = (spacing.row(), spacing.column());
+        let far_is_far = f64::from(FAR) * row > spacing.diagonal(rows, columns);
+        Self { row, column, ratio: row / column, far_is_far }
+    }
+
     fn vertical(self, rows: u16) -> f64 {
         let distance = f64::from(rows) * self.row;
         distance * distance
     }
 
     fn horizontal(self, columns: usize) -> f64 {
-        let distance = columns as f64 * self.column;
+        // By way of 32 bits, from which the conversion is one instruction.
+        let distance = f64::from(columns as u32) * self.column;
         distance * distance
     }
 
@@ -197,12 +207,13 @@ impl Scale {
         let mut enter = |block: usize, gap: usize, best: &mut f64| {
             let sideways = self.horizontal(gap);
             if sideways < *best && self.squared(lowest[block]) + sideways < *best {
-                let offset = (block * BLOCK) as f64 - column as f64;
+                let offset = (block * BLOCK) as i32 - column as i32;
                 let candidates: [f64; BLOCK] = std::array::from_fn(|at| {
-                    let (down, across) = (f64::from(pixels[block][at]) * self.row, (offset + at as f64) * self.column);
-                    if pixels[block][at] == FAR { f64::INFINITY } else { down * down + across * across }
+                    let down = f64::from(pixels[block][at]) * self.row;
+                    let across = f64::from(offset + at as i32) * self.column;
+                    down * down + across * across
                 });
-                let nearest = candidates.iter().fold(f64::INFINITY, |low, &candidate| low.min(candidate));
+                let nearest = smallest(candidates, |a, b| if a < b { a } else { b });
                 if nearest < *best {
                     (*best, winner) = (nearest, block);
                 }
@@ -234,6 +245,13 @@ const NEAR: usize = 8;
 /// Columns per block of the search.
 const BLOCK: usize = 16;
 
+/// The smallest of a block: halves folded onto each other lane by lane, which compilers turn into vector instructions.
+fn smallest<T: Copy>(block: [T; BLOCK], smaller: impl Fn(T, T) -> T) -> T {
+    let eight: [T; 8] = std::array::from_fn(|at| smaller(block[at], block[at + 8]));
+    let four: [T; 4] = std::array::from_fn(|at| smaller(eight[at], eight[at + 4]));
+    smaller(smaller(four[0], four[1]), smaller(four[2], four[3]))
+}
+
 /// What the queries of one row share.
 #[derive(Default)]
 struct Blocks {
@@ -252,12 +270,7 @@ impl Blocks {
     fn prepare(&mut self, row: &[u16]) {
         if self.lowest.is_empty() {
             let (blocks, _) = row.as_chunks::<BLOCK>();
-            self.lowest.extend(blocks.iter().map(|block| {
-                // Halves folded onto each other lane by lane, which compilers turn into vector minima.
-                let eight: [u16; 8] = std::array::from_fn(|at| block[at].min(block[at + 8]));
-                let four: [u16; 4] = std::array::from_fn(|at| eight[at].min(eight[at + 4]));
-                four[0].min(four[1]).min(four[2].min(four[3]))
-            }));
+            self.lowest.extend(blocks.iter().map(|block| smallest(*block, u16::min)));
         }
     }
 }

@@ -75,7 +75,7 @@ impl Tiles {
         while !active.is_empty() {
             deleted.clear();
             for &tile in &active {
-                let gone = self.deletable(tile, pass % 2 == 0);
+                let gone = self.deletable(tile, pass.is_multiple_of(2));
                 if gone != 0 {
                     deleted.push((tile, gone));
                 }
@@ -85,12 +85,12 @@ impl Tiles {
             for &(tile, gone) in &deleted {
                 self.tiles[tile] &= !gone;
                 for row in [tile - self.stride, tile, tile + self.stride] {
-                    for neighbour in row - 1..=row + 1 {
+                    for (neighbour, due) in (row - 1..).zip(&mut due[row - 1..=row + 1]) {
                         // A tile whose turn has run out is not in the active list: put it back.
-                        if due[neighbour] < pass && self.tiles[neighbour] != 0 {
+                        if *due < pass && self.tiles[neighbour] != 0 {
                             next.push(neighbour);
                         }
-                        due[neighbour] = due[neighbour].max(pass + 2);
+                        *due = pass + 2;
                     }
                 }
             }

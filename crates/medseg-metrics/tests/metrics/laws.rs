@@ -37,6 +37,8 @@ fn pair() -> impl Strategy<Value = (Mask, Mask)> {
 fn spacing() -> impl Strategy<Value = Spacing> {
     prop_oneof![
         Just(Spacing::pixels()),
+        Just(Spacing::millimetres(0.0005, 40.0).unwrap()),
+        Just(Spacing::millimetres(40.0, 0.0005).unwrap()),
         (0.2f64..4.0, 0.2f64..4.0).prop_map(|(r, c)| Spacing::millimetres(r, c).unwrap())
     ]
 }
