@@ -60,6 +60,22 @@ impl ErrorEstimate {
         Self { frobenius: 0.0, spectral_bound: 0.0, probability: 1.0, matrix_norm, left_defect: 0.0, right_defect: 0.0 }
     }
 
+    pub(crate) fn to_array(self) -> [f64; 6] {
+        [
+            self.frobenius,
+            self.spectral_bound,
+            self.probability,
+            self.matrix_norm,
+            self.left_defect,
+            self.right_defect,
+        ]
+    }
+
+    pub(crate) fn from_array(numbers: [f64; 6]) -> Self {
+        let [frobenius, spectral_bound, probability, matrix_norm, left_defect, right_defect] = numbers;
+        Self { frobenius, spectral_bound, probability, matrix_norm, left_defect, right_defect }
+    }
+
     /// The estimate once the components with these singular values are dropped.
     pub(crate) fn after_cut<T: Kernel>(mut self, dropped: &[T]) -> Self {
         let largest = dropped.first().map_or(0.0, |sigma| sigma.widen());

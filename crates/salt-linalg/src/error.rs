@@ -87,6 +87,17 @@ pub enum SvdError {
         number_type: &'static str,
     },
 
+    /// Not even all components meet the tolerance: it lies below the rounding of the number type.
+    #[error("the tolerance {tolerance:e} is below the relative error {achieved:e} that a full decomposition in {number_type} achieves")]
+    ToleranceTooSmall {
+        /// Relative tolerance asked for.
+        tolerance: f64,
+        /// Relative error of the full decomposition.
+        achieved: f64,
+        /// The number type.
+        number_type: &'static str,
+    },
+
     /// Every algorithm of the ladder failed; see [`Attempt`] for the reasons in the order they were tried.
     #[error("no algorithm could decompose the {rows} x {cols} matrix: {}", attempts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     NoConvergence {

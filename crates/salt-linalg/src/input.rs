@@ -14,6 +14,8 @@ pub(crate) struct Input<'a, T: Real> {
     pub(crate) matrix: Cow<'a, DMatrix<T>>,
     /// The caller's matrix is `matrix` times this power of two.
     pub(crate) unscale: f64,
+    /// The power of two that brings the largest entry of `matrix` into [1, 2).
+    pub(crate) unit: f64,
     pub(crate) is_zero: bool,
 }
 
@@ -31,12 +33,12 @@ impl<'a, T: Real> Input<'a, T> {
         // The root of the largest finite number, with room for sums over a million entries.
         let comfortable = if <T as Kernel>::EPSILON > 1e-10 { 40 } else { 450 };
         if exponent.abs() <= comfortable {
-            return Ok(Self { matrix: Cow::Borrowed(matrix), unscale: 1.0, is_zero: largest == 0.0 });
+            return Ok(Self { matrix: Cow::Borrowed(matrix), unscale: 1.0, unit: 2.0f64.powi(-exponent), is_zero: largest == 0.0 });
         }
         let exponent = exponent.clamp(-1000, 1000);
         let scale = 2.0f64.powi(-exponent);
         let scaled = matrix.map(|value| T::narrow(value.widen() * scale));
-        Ok(Self { matrix: Cow::Owned(scaled), unscale: 2.0f64.powi(exponent), is_zero: false })
+        Ok(Self { matrix: Cow::Owned(scaled), unscale: 2.0f64.powi(exponent), unit: 1.0, is_zero: false })
     }
 
     /// Rows, columns.

@@ -80,14 +80,24 @@ pub(crate) fn product_into<T: Kernel>(
     }
 }
 
-/// The matrix in another number type.
-pub(crate) fn convert<S: Kernel, T: Kernel>(matrix: &DMatrix<S>) -> DMatrix<T> {
-    let data = matrix.as_slice().iter().map(|value| T::narrow(value.widen())).collect();
+/// The matrix in another number type, times `factor`.
+pub(crate) fn convert_scaled<S: Kernel, T: Kernel>(matrix: &DMatrix<S>, factor: f64) -> DMatrix<T> {
+    let data = matrix.as_slice().iter().map(|value| T::narrow(value.widen() * factor)).collect();
     DMatrix::from_vec_generic(nalgebra::Dyn(matrix.nrows()), nalgebra::Dyn(matrix.ncols()), data)
 }
 
-/// The transpose in another number type, tile by tile so that both sides stay in the cache.
+/// The matrix in another number type.
+pub(crate) fn convert<S: Kernel, T: Kernel>(matrix: &DMatrix<S>) -> DMatrix<T> {
+    convert_scaled(matrix, 1.0)
+}
+
+/// The transpose in another number type.
 pub(crate) fn convert_transposed<S: Kernel, T: Kernel>(matrix: &DMatrix<S>) -> DMatrix<T> {
+    convert_transposed_scaled(matrix, 1.0)
+}
+
+/// The transpose in another number type, times `factor`, tile by tile so that both sides stay in the cache.
+pub(crate) fn convert_transposed_scaled<S: Kernel, T: Kernel>(matrix: &DMatrix<S>, factor: f64) -> DMatrix<T> {
     const TILE: usize = 16;
     let (rows, cols) = matrix.shape();
     let source = matrix.as_slice();
@@ -100,7 +110,7 @@ pub(crate) fn convert_transposed<S: Kernel, T: Kernel>(matrix: &DMatrix<S>) -> D
             for i in row..row_end {
                 let line = &mut target[i * cols + col..i * cols + col_end];
                 for (value, j) in line.iter_mut().zip(col..) {
-                    *value = T::narrow(source[j * rows + i].widen());
+                    *value = T::narrow(source[j * rows + i].widen() * factor);
                 }
             }
         }
@@ -120,4 +130,54 @@ pub(crate) fn sum_of_squares<T: Kernel>(values: &[T]) -> f64 {
     }
     let rest: f64 = rest.iter().map(|value| value.widen() * value.widen()).sum();
     lanes.iter().sum::<f64>() + rest
+}
+
+/// Lower triangle of AᵀA for a matrix A; the upper triangle is left zero.
+pub(crate) fn gram<T: Kernel>(matrix: MatRef<'_, T>, schedule: Schedule) -> DMatrix<T> {
+    let cols = matrix.ncols();
+    let mut out = zeros(cols, cols);
+    // Columns of the triangle, cut so that the blocks cost about the same.
+    let blocks = if cols >= 192 { 6 } else { 1 };
+    let mut tasks = Vec::with_capacity(blocks);
+    let mut rest = view_mut(&mut out);
+    let mut start = 0;
+    for i in 1..=blocks {
+        let share = 1.0 - (1.0 - i as f64 / blocks as f64).sqrt();
+        let end = if i == blocks {
+            cols
+        } else {
+            (share * cols as f64) as usize / BLOCK_MULTIPLE * BLOCK_MULTIPLE
+        };
+        let (head, tail) = rest.split_at_col_mut(end - start);
+        tasks.push((head, start, end));
+        rest = tail;
+        start = end;
+    }
+    let run = |(block, start, end): (MatMut<'_, T>, usize, usize)| {
+        let (_, block) = block.split_at_row_mut(start);
+        let (diagonal, below) = block.split_at_row_mut(end - start);
+        let columns = matrix.subcols(start, end - start);
+        T::gemm_lower(diagonal, columns.transpose(), columns);
+        T::gemm(below, false, matrix.subcols(end, cols - end).transpose(), columns, T::narrow(1.0));
+    };
+    match schedule {
+        Schedule::Sequential => tasks.into_iter().for_each(run),
+        Schedule::Parallel => tasks.into_par_iter().with_max_len(1).for_each(run),
+    }
+    out
+}
+
+/// Copies the lower triangle of a square matrix onto the upper one.
+pub(crate) fn mirror<T: Kernel>(matrix: &mut DMatrix<T>) {
+    const TILE: usize = 32;
+    let size = matrix.nrows();
+    for col in (0..size).step_by(TILE) {
+        for row in (col..size).step_by(TILE) {
+            for j in col..(col + TILE).min(size) {
+                for i in row.max(j + 1)..(row + TILE).min(size) {
+                    matrix[(j, i)] = matrix[(i, j)];
+                }
+            }
+        }
+    }
 }

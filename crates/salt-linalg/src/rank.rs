@@ -181,7 +181,8 @@ fn energy(relative: &[f64], share: f64) -> Result<usize, RankError> {
         })
         .collect();
     tails.reverse();
-    let allowed = (1.0 - share) * tails[0];
+    // The slack is for shares that are met exactly, up to the rounding of 1 − share.
+    let allowed = (1.0 - share) * tails[0] * (1.0 + 1e-12);
     Ok((1..relative.len()).find(|&rank| tails[rank] <= allowed).unwrap_or(relative.len()))
 }
 

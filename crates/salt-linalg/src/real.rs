@@ -1,5 +1,6 @@
 //! The two number types, and the few operations that differ between them.
 
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
 /// `f32` or `f64`. Sealed: the algorithms and their accuracy claims were made for these two.
@@ -21,6 +22,8 @@ pub(crate) mod sealed {
         fn narrow(value: f64) -> Self;
         /// `dst = alpha * lhs * rhs`, added to `dst` if `accumulate`; sequential.
         fn gemm(dst: MatMut<'_, Self>, accumulate: bool, lhs: MatRef<'_, Self>, rhs: MatRef<'_, Self>, alpha: Self);
+        /// The lower triangle of `lhs * rhs`; sequential.
+        fn gemm_lower(dst: MatMut<'_, Self>, lhs: MatRef<'_, Self>, rhs: MatRef<'_, Self>);
     }
 }
 
@@ -50,6 +53,12 @@ macro_rules! kernel {
             ) {
                 let mode = if accumulate { Accum::Add } else { Accum::Replace };
                 faer::linalg::matmul::matmul(dst, mode, lhs, rhs, alpha, Par::Seq);
+            }
+
+            fn gemm_lower(dst: MatMut<'_, Self>, lhs: MatRef<'_, Self>, rhs: MatRef<'_, Self>) {
+                let full = BlockStructure::Rectangular;
+                let lower = BlockStructure::TriangularLower;
+                triangular::matmul(dst, lower, Accum::Replace, lhs, full, rhs, full, 1.0, Par::Seq);
             }
         }
     };

@@ -41,8 +41,10 @@ pub enum Algorithm {
     GramEigen,
     /// Bidiagonalisation with divide and conquer in double precision, from faer.
     Bidiagonal,
-    /// Bidiagonalisation with implicit QR steps in double precision, from nalgebra.
-    QrIteration,
+    /// The same without a QR decomposition first: slower for tall matrices, and more accurate for graded and rank-deficient ones.
+    BidiagonalDirect,
+    /// One-sided Jacobi rotations in double precision.
+    Jacobi,
     /// Written down directly: the matrix is zero.
     Zero,
     /// Randomised subspace iteration.
@@ -62,7 +64,8 @@ impl Algorithm {
         match self {
             Self::GramEigen => "gram-eigen",
             Self::Bidiagonal => "bidiagonal",
-            Self::QrIteration => "qr-iteration",
+            Self::BidiagonalDirect => "bidiagonal-direct",
+            Self::Jacobi => "jacobi",
             Self::Zero => "zero",
             Self::RandomizedPower => "randomized-power",
             Self::RandomizedKrylov => "randomized-krylov",

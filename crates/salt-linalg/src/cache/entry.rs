@@ -7,7 +7,7 @@ use std::io;
 
 use nalgebra::{DMatrix, DVector, Dyn};
 use safetensors::SafeTensors;
-use safetensors::tensor::TensorView;
+use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -22,6 +22,8 @@ use crate::svd::{Algorithm, Svd};
 const LEFT: &str = "u_transposed";
 const VALUES: &str = "singular_values";
 const RIGHT: &str = "v";
+/// The six numbers of the error estimate, in the order of its fields.
+const ERROR: &str = "error";
 /// The one metadata field; one alone, because safetensors does not keep the order of several.
 const RECORD: &str = "salt-linalg";
 
@@ -31,7 +33,6 @@ struct Record {
     content_hash: String,
     method: Method,
     algorithm: Algorithm,
-    error: ErrorEstimate,
     checksum: String,
 }
 
@@ -41,7 +42,6 @@ pub(super) fn encode<T: Real>(svd: &Svd<T>, key: &CacheKey) -> io::Result<Vec<u8
         content_hash: key.content.to_string(),
         method: key.method,
         algorithm: svd.algorithm,
-        error: svd.error,
         checksum: checksum(svd).to_string(),
     };
     let record = HashMap::from([(RECORD.to_owned(), serde_json::to_string(&record)?)]);
@@ -50,10 +50,13 @@ pub(super) fn encode<T: Real>(svd: &Svd<T>, key: &CacheKey) -> io::Result<Vec<u8
     let left = little_endian(svd.u.as_slice());
     let values = little_endian(svd.singular_values.as_slice());
     let right = little_endian(svd.v_t.as_slice());
+    let error = svd.error.to_array();
+    let error = little_endian(&error);
     let tensors = [
         (LEFT, TensorView::new(T::DTYPE, vec![rank, rows], &left).map_err(io::Error::other)?),
         (VALUES, TensorView::new(T::DTYPE, vec![rank], &values).map_err(io::Error::other)?),
         (RIGHT, TensorView::new(T::DTYPE, vec![cols, rank], &right).map_err(io::Error::other)?),
+        (ERROR, TensorView::new(Dtype::F64, vec![6], &error).map_err(io::Error::other)?),
     ];
     safetensors::serialize(tensors, Some(record)).map_err(io::Error::other)
 }
@@ -70,6 +73,9 @@ pub(super) fn decode<T: Real>(bytes: &[u8], key: &CacheKey) -> Result<Svd<T>, St
         return Err("the record belongs to another matrix, method or version".to_owned());
     }
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+    let error = tensors.tensor(ERROR).map_err(|error| error.to_string())?;
+    let error: Option<[f64; 6]> = from_little_endian(error.data()).try_into().ok();
+    let error = error.map(ErrorEstimate::from_array).ok_or("the error estimate does not have six numbers")?;
     let read = |name: &str| -> Result<(Vec<T>, Vec<usize>), String> {
         let tensor = tensors.tensor(name).map_err(|error| error.to_string())?;
         if tensor.dtype() != T::DTYPE {
@@ -88,7 +94,7 @@ pub(super) fn decode<T: Real>(bytes: &[u8], key: &CacheKey) -> Result<Svd<T>, St
         u: DMatrix::from_vec_generic(Dyn(key.rows), Dyn(rank), left),
         singular_values: DVector::from_vec(values),
         v_t: DMatrix::from_vec_generic(Dyn(rank), Dyn(key.cols), right),
-        error: record.error,
+        error,
         algorithm: record.algorithm,
     };
     if checksum(&svd).to_string() != record.checksum {
@@ -102,6 +108,7 @@ fn checksum<T: Real>(svd: &Svd<T>) -> ContentHash {
     for values in [svd.u.as_slice(), svd.singular_values.as_slice(), svd.v_t.as_slice()] {
         update(&mut hasher, values);
     }
+    update(&mut hasher, &svd.error.to_array());
     ContentHash::from_bytes(hasher.finalize().into())
 }
 

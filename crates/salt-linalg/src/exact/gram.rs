@@ -9,16 +9,17 @@
 use faer::diag::DiagMut;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
-use faer::linalg::matmul::triangular::{self, BlockStructure};
-use faer::{Accum, MatRef, Par, Spec};
+use faer::{MatRef, Par, Spec};
 use nalgebra::DMatrix;
 
 use super::Factors;
 use crate::error::StepFailure;
-use crate::product::{Schedule, product, product_into, sum_of_squares, view, view_mut, zeros};
+use crate::product::{Schedule, gram, product, product_into, sum_of_squares, view, view_mut, zeros};
 
 /// Below this share of the largest singular value, left vectors are re-orthonormalised.
-const RELIABLE: f64 = 1e-3;
+const RELIABLE: f64 = 1e-4;
+/// Above this share, one step of orthonormalisation squares the lean away; below it takes two.
+const ONE_STEP: f64 = 1e-5;
 /// Below this share, the Gram matrix says too little.
 const LIMIT: f64 = 1e-7;
 
@@ -39,62 +40,13 @@ pub(super) fn decompose(tall: &DMatrix<f64>, schedule: Schedule) -> Result<Facto
         values.push(length);
     }
     let reliable = values.iter().take_while(|&&value| value >= RELIABLE * largest).count();
-    orthonormalise_tail(&mut left, reliable, schedule);
+    let steps = if smallest >= ONE_STEP * largest { 1 } else { 2 };
+    orthonormalise_tail(&mut left, reliable, steps, schedule);
     Ok(sorted(Factors { left, values, right }))
 }
 
-/// Lower triangle of AᵀA.
-fn gram(tall: MatRef<'_, f64>, schedule: Schedule) -> DMatrix<f64> {
-    use rayon::prelude::*;
-    let cols = tall.ncols();
-    let mut out = zeros(cols, cols);
-    // Columns of the lower triangle, cut so that the blocks cost about the same.
-    let blocks = if cols >= 256 { 6 } else { 1 };
-    let mut tasks = Vec::with_capacity(blocks);
-    let mut rest = view_mut(&mut out);
-    let mut start = 0;
-    for i in 1..=blocks {
-        let share = 1.0 - (1.0 - i as f64 / blocks as f64).sqrt();
-        let end = if i == blocks { cols } else { (share * cols as f64) as usize / 16 * 16 };
-        let (head, tail) = rest.split_at_col_mut(end - start);
-        tasks.push((head, start, end));
-        rest = tail;
-        start = end;
-    }
-    let run = |(block, start, end): (faer::MatMut<'_, f64>, usize, usize)| {
-        let width = end - start;
-        let (_, block) = block.split_at_row_mut(start);
-        let (diagonal, below) = block.split_at_row_mut(width);
-        let columns = tall.subcols(start, width);
-        triangular::matmul(
-            diagonal,
-            BlockStructure::TriangularLower,
-            Accum::Replace,
-            columns.transpose(),
-            BlockStructure::Rectangular,
-            columns,
-            BlockStructure::Rectangular,
-            1.0,
-            Par::Seq,
-        );
-        faer::linalg::matmul::matmul(
-            below,
-            Accum::Replace,
-            tall.subcols(end, cols - end).transpose(),
-            columns,
-            1.0,
-            Par::Seq,
-        );
-    };
-    match schedule {
-        Schedule::Sequential => tasks.into_iter().for_each(run),
-        Schedule::Parallel => tasks.into_par_iter().with_max_len(1).for_each(run),
-    }
-    out
-}
-
 /// Eigenvalues, descending, and eigenvectors of a symmetric matrix given by its lower triangle.
-pub(crate) fn eigen(symmetric: DMatrix<f64>) -> Result<(Vec<f64>, DMatrix<f64>), StepFailure> {
+fn eigen(symmetric: DMatrix<f64>) -> Result<(Vec<f64>, DMatrix<f64>), StepFailure> {
     let size = symmetric.nrows();
     let mut values = vec![0.0; size];
     let mut vectors = zeros(size, size);
@@ -123,13 +75,13 @@ pub(crate) fn eigen(symmetric: DMatrix<f64>) -> Result<(Vec<f64>, DMatrix<f64>),
 }
 
 /// Makes the columns from `start` on orthogonal to those before, and orthonormal among themselves.
-fn orthonormalise_tail(left: &mut DMatrix<f64>, start: usize, schedule: Schedule) {
+fn orthonormalise_tail(left: &mut DMatrix<f64>, start: usize, steps: usize, schedule: Schedule) {
     let count = left.ncols() - start;
     if count == 0 {
         return;
     }
     let (rows, split) = (left.nrows(), left.nrows() * start);
-    for _ in 0..2 {
+    for _ in 0..steps {
         let (head, tail) = left.as_mut_slice().split_at_mut(split);
         let head = MatRef::from_column_major_slice(head, rows, start);
         let mut tail = faer::MatMut::from_column_major_slice_mut(tail, rows, count);

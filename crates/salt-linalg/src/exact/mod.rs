@@ -1,6 +1,7 @@
 //! Full decompositions: a ladder of algorithms, each result checked before it is believed.
 
 mod gram;
+mod jacobi;
 mod ladder;
 mod steps;
 
@@ -9,7 +10,7 @@ use nalgebra::{DMatrix, DVector};
 use crate::certificate::{self, ErrorEstimate};
 use crate::error::{StepFailure, SvdError};
 use crate::input::{self, Input};
-use crate::product::{Schedule, convert, convert_transposed, sum_of_squares, zeros};
+use crate::product::{Schedule, convert, convert_scaled, convert_transposed, convert_transposed_scaled, sum_of_squares, zeros};
 use crate::real::Real;
 use crate::real::sealed::Kernel;
 use crate::sign;
@@ -77,8 +78,11 @@ pub(crate) fn thin_with<T: Real>(matrix: &DMatrix<T>, schedule: Schedule) -> Res
     if input.is_zero {
         return Ok(zero(rows, cols));
     }
-    let tall: DMatrix<f64> =
-        if rows >= cols { convert(input.matrix.as_ref()) } else { convert_transposed(input.matrix.as_ref()) };
+    let tall: DMatrix<f64> = if rows >= cols {
+        convert_scaled(input.matrix.as_ref(), input.unit)
+    } else {
+        convert_transposed_scaled(input.matrix.as_ref(), input.unit)
+    };
     let steps = steps::ladder(T::EPSILON > 1e-10);
     let climbed = ladder::climb(&steps, &tall, schedule, |factors| finish(&input, factors, schedule));
     let (accepted, algorithm) = climbed.map_err(|attempts| SvdError::NoConvergence { rows, cols, attempts })?;
@@ -113,7 +117,7 @@ fn finish<T: Real>(input: &Input<'_, T>, factors: &Factors, schedule: Schedule) 
         (convert(&factors.right), convert_transposed(&factors.left))
     };
     sign::apply(&mut u, &mut v_t);
-    let values: Vec<T> = factors.values.iter().map(|&value| T::narrow(value)).collect();
+    let values: Vec<T> = factors.values.iter().map(|&value| T::narrow(value / input.unit)).collect();
     let error = certificate::measure(input.matrix.as_ref(), &u, &values, &v_t, CERTIFICATE_SEED, 0, schedule);
     let limit = ACCEPTED * <T as Kernel>::EPSILON * (rows.max(cols) as f64).sqrt();
     for (quantity, found) in [

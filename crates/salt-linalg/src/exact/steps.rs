@@ -2,15 +2,15 @@
 
 use faer::diag::DiagMut;
 use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
-use faer::{Par, Spec};
+use faer::linalg::svd::{ComputeSvdVectors, SvdParams, svd, svd_scratch};
+use faer::{Auto, Par, Spec};
 use nalgebra::DMatrix;
 
 use super::Factors;
-use super::gram;
+use super::{gram, jacobi};
 use super::ladder::Step;
 use crate::error::StepFailure;
-use crate::product::{Schedule, view, view_mut, zeros};
+use crate::product::{view, view_mut, zeros};
 use crate::svd::Algorithm;
 
 /// The algorithms to try, fastest first. The Gram matrix squares the condition number, which double precision can afford only
@@ -20,18 +20,24 @@ pub(super) fn ladder(single_precision: bool) -> Vec<Step<'static>> {
     if single_precision {
         steps.push(Step { algorithm: Algorithm::GramEigen, run: &gram::decompose });
     }
-    steps.push(Step { algorithm: Algorithm::Bidiagonal, run: &bidiagonal });
-    steps.push(Step { algorithm: Algorithm::QrIteration, run: &qr_iteration });
+    steps.push(Step { algorithm: Algorithm::Bidiagonal, run: &|tall, _| bidiagonal(tall, Spec::default()) });
+    steps.push(Step { algorithm: Algorithm::BidiagonalDirect, run: &|tall, _| bidiagonal(tall, without_qr()) });
+    steps.push(Step { algorithm: Algorithm::Jacobi, run: &jacobi::decompose });
     steps
 }
 
+/// faer reduces matrices that are much taller than wide to their triangular factor first. Its QR decomposition stops at columns that it takes for
+/// dependent, which costs a few hundred rounding units for graded and rank-deficient matrices; without it the result is as exact as for square ones.
+fn without_qr() -> Spec<SvdParams, f64> {
+    Spec::new(SvdParams { qr_ratio_threshold: f64::INFINITY, ..<SvdParams as Auto<f64>>::auto() })
+}
+
 /// faer's thin decomposition, always sequential: with its own threads the bits would depend on their number.
-fn bidiagonal(tall: &DMatrix<f64>, _: Schedule) -> Result<Factors, StepFailure> {
+fn bidiagonal(tall: &DMatrix<f64>, params: Spec<SvdParams, f64>) -> Result<Factors, StepFailure> {
     let (rows, cols) = tall.shape();
     let (mut left, mut right) = (zeros(rows, cols), zeros(cols, cols));
     let mut values = vec![0.0; cols];
     let thin = ComputeSvdVectors::Thin;
-    let params = Spec::default();
     let mut memory = MemBuffer::try_new(svd_scratch::<f64>(rows, cols, thin, thin, Par::Seq, params))
         .map_err(|_| StepFailure::Panicked("out of memory for the workspace".to_owned()))?;
     svd(
@@ -45,19 +51,4 @@ fn bidiagonal(tall: &DMatrix<f64>, _: Schedule) -> Result<Factors, StepFailure> 
     )
     .map_err(|_| StepFailure::NoConvergence)?;
     Ok(Factors { left, values, right })
-}
-
-/// nalgebra's decomposition: slow, and independent of faer.
-fn qr_iteration(tall: &DMatrix<f64>, _: Schedule) -> Result<Factors, StepFailure> {
-    // A singular value takes two or three implicit QR steps; thirty each is LAPACK's limit too.
-    let budget = 30 * tall.ncols() * tall.ncols().max(10);
-    let mut svd = nalgebra::linalg::SVD::try_new_unordered(tall.clone(), true, true, f64::EPSILON, budget)
-        .ok_or(StepFailure::NoConvergence)?;
-    svd.sort_by_singular_values();
-    match (svd.u, svd.v_t) {
-        (Some(left), Some(v_t)) => {
-            Ok(Factors { left, values: svd.singular_values.as_slice().to_vec(), right: v_t.transpose() })
-        }
-        _ => Err(StepFailure::NoConvergence),
-    }
 }

@@ -6,11 +6,14 @@ mod range;
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
-use crate::certificate;
-use crate::error::{StepFailure, SvdError};
+use self::range::Range;
+use crate::certificate::{self, ErrorEstimate};
+use crate::error::{Attempt, StepFailure, SvdError};
+use crate::exact::thin_with;
 use crate::input::{self, Input};
-use crate::product::{Schedule, product, view};
+use crate::product::{Schedule, product, sum_of_squares, view};
 use crate::real::Real;
+use crate::real::sealed::Kernel;
 use crate::sign;
 use crate::svd::{Algorithm, Svd};
 
@@ -37,15 +40,19 @@ pub struct RandomizedOptions {
 #[serde(tag = "method", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Iteration {
-    /// Subspace iteration with re-orthonormalisation after every product (Halko, Martinsson and Tropp 2011, algorithm 4.4).
+    /// Subspace iteration with re-orthonormalisation (Halko, Martinsson and Tropp 2011, algorithm 4.4), applied to whichever of A and Aᵀ is tall.
     Power {
-        /// Number of times that A Aᵀ is applied.
+        /// Number of times that AᵀA is applied to the sketch AᵀΩ.
         iterations: usize,
     },
     /// Block Krylov iteration, which keeps all the blocks on the way instead of the last one (Musco and Musco 2015, algorithm 2).
     BlockKrylov {
-        /// Number of times that A Aᵀ is applied; the basis has (iterations + 1) blocks.
+        /// Number of times that AᵀA is applied; the basis has (iterations + 1) blocks, or min(m, n) columns if that is fewer.
         iterations: usize,
+        /// Columns of a block; `rank + oversampling` if absent. Blocks narrower than the rank take fewer products for the same error
+        /// (Chen, Epperly, Meyer, Musco and Rao 2025), as long as all blocks together have `rank + oversampling` columns.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        block: Option<usize>,
     },
 }
 
@@ -55,6 +62,10 @@ impl Default for Iteration {
     }
 }
 
+/// Share of ‖A‖_F², in rounding units, below which ‖A‖_F² − Σ s² is mostly rounding.
+pub(crate) const IDENTITY_FLOOR: f64 = 4096.0;
+/// A defect from orthonormality at which something has gone wrong beyond rounding.
+const LOST: f64 = 1e-2;
 /// More applications of A Aᵀ than this are refused as a mistake: the error shrinks geometrically and is at its floor long before.
 const MAX_ITERATIONS: usize = 100;
 
@@ -93,7 +104,20 @@ impl RandomizedOptions {
             let (rank, oversampling) = (self.rank, self.oversampling);
             return Err(SvdError::OversamplingTooLarge { rank, oversampling, limit, rows, cols });
         }
-        let (Iteration::Power { iterations } | Iteration::BlockKrylov { iterations }) = self.iteration;
+        let iterations = match self.iteration {
+            Iteration::Power { iterations } => iterations,
+            Iteration::BlockKrylov { iterations, block } => {
+                let columns = block.unwrap_or(self.rank).saturating_mul(iterations.saturating_add(1));
+                if block.is_some_and(|block| block == 0 || block > limit || columns < self.rank + self.oversampling) {
+                    return Err(SvdError::InvalidOption {
+                        option: "block",
+                        value: format!("{} with {iterations} iterations", block.unwrap_or_default()),
+                        expected: "between 1 and min(m, n), and all blocks together at least rank + oversampling",
+                    });
+                }
+                iterations
+            }
+        };
         if iterations > MAX_ITERATIONS {
             let expected = "at most 100";
             return Err(SvdError::InvalidOption { option: "iterations", value: iterations.to_string(), expected });
@@ -128,24 +152,53 @@ pub(crate) fn randomized_with<T: Real>(
         Iteration::Power { .. } => Algorithm::RandomizedPower,
         Iteration::BlockKrylov { .. } => Algorithm::RandomizedKrylov,
     };
-    let failed = |failure: StepFailure| SvdError::NoConvergence {
-        rows,
-        cols,
-        attempts: vec![crate::Attempt { algorithm, failure }],
+    let matrix = view(input.matrix.as_ref());
+    let tall = if rows >= cols { matrix } else { matrix.transpose() };
+    let Range { basis, image } = range::find(tall, options, schedule);
+    // A ≈ A Z Zᵀ with the basis Z, and the image A Z = U diag(s) Wᵀ is decomposed exactly, so that V = Z W.
+    let small = thin_with(&image, schedule)?.truncate(options.rank)?;
+    let (mut u, mut v_t): (DMatrix<T>, DMatrix<T>) = if rows >= cols {
+        (small.u, product(schedule, view(&small.v_t), view(&basis).transpose()))
+    } else {
+        (product(schedule, view(&basis), view(&small.v_t).transpose()), small.u.transpose())
     };
-    let q = range::find(&input, options, schedule);
-    // A ≈ Q Qᵀ A, and the small factor is decomposed exactly: (Qᵀ A)ᵀ = V diag(s) Wᵀ.
-    let projected: DMatrix<T> = product(schedule, view(&input.matrix).transpose(), view(&q));
-    let small = crate::exact::thin_with(&projected, schedule)?.truncate(options.rank)?;
-    let mut u: DMatrix<T> = product(schedule, view(&q), view(&small.v_t).transpose());
-    let mut v_t: DMatrix<T> = crate::product::convert_transposed(&small.u);
     sign::apply(&mut u, &mut v_t);
     let values = small.singular_values.as_slice();
-    let error = certificate::measure(input.matrix.as_ref(), &u, values, &v_t, options.seed, 1, schedule)
-        .unscaled(input.unscale);
-    if !error.spectral_bound.is_finite() {
-        return Err(failed(StepFailure::NotFinite));
+    let error = estimate(&input, &u, values, &v_t, options.seed, schedule);
+    if !(error.spectral_bound.is_finite() && error.left_defect < LOST && error.right_defect < LOST) {
+        let failure = StepFailure::Inaccurate {
+            quantity: "the orthogonality defect",
+            found: error.left_defect.max(error.right_defect),
+            limit: LOST,
+        };
+        return Err(SvdError::NoConvergence { rows, cols, attempts: vec![Attempt { algorithm, failure }] });
     }
     let values: Result<Vec<T>, SvdError> = values.iter().map(|value| input.unscaled(value.widen())).collect();
-    Ok(Svd { u, singular_values: DVector::from_vec(values?), v_t, error, algorithm })
+    Ok(Svd {
+        u,
+        singular_values: DVector::from_vec(values?),
+        v_t,
+        error: error.unscaled(input.unscale),
+        algorithm,
+    })
+}
+
+/// The certificate, with the Frobenius norm computed instead of estimated where that is possible: U diag(s) = A V and V is orthonormal, so
+/// ‖A − U diag(s) Vᵀ‖_F² = ‖A‖_F² − Σ s². The difference loses its digits once it is a few thousand rounding units of ‖A‖_F²;
+/// there the probes' estimate stands.
+fn estimate<T: Real>(
+    input: &Input<'_, T>,
+    u: &DMatrix<T>,
+    values: &[T],
+    v_t: &DMatrix<T>,
+    seed: u64,
+    schedule: Schedule,
+) -> ErrorEstimate {
+    let mut error = certificate::measure(input.matrix.as_ref(), u, values, v_t, seed, 1, schedule);
+    let total = error.matrix_norm * error.matrix_norm;
+    let left = total - sum_of_squares(values);
+    if left > IDENTITY_FLOOR * <T as Kernel>::EPSILON * total {
+        error.frobenius = left.sqrt();
+    }
+    error
 }

@@ -1,42 +1,98 @@
-//! An orthonormal basis that captures most of the range of a matrix.
+//! An orthonormal basis of a subspace that nearly contains the leading right singular vectors of a tall matrix A (m x n, m ≥ n),
+//! together with A times that basis.
 
+use faer::MatRef;
 use nalgebra::DMatrix;
 
-use super::orthonormal::orthonormalise;
+use super::orthonormal::{extend, orthonormalise};
 use super::{Iteration, RandomizedOptions};
 use crate::gaussian::{self, Stream};
-use crate::input::Input;
-use crate::product::{Schedule, product, view, zeros};
+use crate::product::{Schedule, gram, mirror, product, view, zeros};
 use crate::real::Real;
 
-pub(super) fn find<T: Real>(input: &Input<'_, T>, options: &RandomizedOptions, schedule: Schedule) -> DMatrix<T> {
-    let matrix = view(input.matrix.as_ref());
-    let width = options.rank + options.oversampling;
-    let omega: DMatrix<T> = gaussian::matrix(matrix.ncols(), width, options.seed, Stream::Sketch);
-    let mut q = orthonormalise(product(schedule, matrix, view(&omega)), schedule);
+pub(super) struct Range<T: Real> {
+    /// Orthonormal, n x l.
+    pub(super) basis: DMatrix<T>,
+    /// A times the basis, m x l.
+    pub(super) image: DMatrix<T>,
+}
+
+/// Beyond this condition number the image of a basis is orthonormalised too before it is multiplied again: AᵀA squares the condition,
+/// and single precision has seven digits.
+const WELL_CONDITIONED: f64 = 100.0;
+
+pub(super) fn find<T: Real>(tall: MatRef<'_, T>, options: &RandomizedOptions, schedule: Schedule) -> Range<T> {
     match options.iteration {
-        Iteration::Power { iterations } => {
-            for _ in 0..iterations {
-                let z = orthonormalise(product(schedule, matrix.transpose(), view(&q)), schedule);
-                q = orthonormalise(product(schedule, matrix, view(&z)), schedule);
-            }
-            q
-        }
-        Iteration::BlockKrylov { iterations } => {
-            let limit = input.matrix.nrows().min(input.matrix.ncols());
-            let mut basis: DMatrix<T> = zeros(matrix.nrows(), (width * (iterations + 1)).min(limit));
-            let mut filled = 0;
-            for i in 0..=iterations {
-                let count = width.min(basis.ncols() - filled);
-                basis.columns_mut(filled, count).copy_from(&q.columns(0, count));
-                filled += count;
-                if i == iterations || filled == basis.ncols() {
-                    break;
-                }
-                let z = product(schedule, matrix.transpose(), view(&q));
-                q = orthonormalise(product(schedule, matrix, view(&z)), schedule);
-            }
-            orthonormalise(basis, schedule)
+        Iteration::Power { iterations } => power(tall, options, iterations, schedule),
+        Iteration::BlockKrylov { iterations, block } => {
+            let block = block.unwrap_or(options.rank + options.oversampling);
+            krylov(tall, options.seed, block, iterations, schedule)
         }
     }
+}
+
+/// The span of (AᵀA)^iterations AᵀΩ, orthonormalised after every product that could lose digits.
+fn power<T: Real>(tall: MatRef<'_, T>, options: &RandomizedOptions, iterations: usize, schedule: Schedule) -> Range<T> {
+    let width = options.rank + options.oversampling;
+    let omega: DMatrix<T> = gaussian::matrix(tall.nrows(), width, options.seed, Stream::Sketch);
+    let mut basis = orthonormalise(&product(schedule, tall.transpose(), view(&omega)), schedule);
+    let squared = squared_if_cheaper(tall, width, iterations, basis.condition, schedule);
+    for _ in 0..iterations {
+        let next = if let Some(squared) = &squared {
+            product(schedule, view(squared), view(&basis.q))
+        } else {
+            let mut image = product(schedule, tall, view(&basis.q));
+            if basis.condition > WELL_CONDITIONED {
+                image = orthonormalise(&image, schedule).q;
+            }
+            product(schedule, tall.transpose(), view(&image))
+        };
+        basis = orthonormalise(&next, schedule);
+    }
+    let image = product(schedule, tall, view(&basis.q));
+    Range { basis: basis.q, image }
+}
+
+/// AᵀA, if the sketch is well conditioned and wide enough that forming the product once costs less than multiplying with A and Aᵀ.
+fn squared_if_cheaper<T: Real>(
+    tall: MatRef<'_, T>,
+    width: usize,
+    iterations: usize,
+    condition: f64,
+    schedule: Schedule,
+) -> Option<DMatrix<T>> {
+    let (m, n) = (tall.nrows(), tall.ncols());
+    // Multiplications; the product needs only one triangle.
+    let direct = 2 * iterations * m * n * width;
+    let squared = m * n * n / 2 + iterations * n * n * width;
+    if condition > WELL_CONDITIONED || squared > direct {
+        return None;
+    }
+    let mut out = gram(tall, schedule);
+    mirror(&mut out);
+    Some(out)
+}
+
+/// The span of AᵀΩ, (AᵀA) AᵀΩ, … , (AᵀA)^iterations AᵀΩ, each block made orthogonal to those before.
+fn krylov<T: Real>(tall: MatRef<'_, T>, seed: u64, block: usize, iterations: usize, schedule: Schedule) -> Range<T> {
+    let (m, n) = (tall.nrows(), tall.ncols());
+    let total = block.saturating_mul(iterations + 1).min(n);
+    let (mut basis, mut image): (DMatrix<T>, DMatrix<T>) = (zeros(n, total), zeros(m, total));
+    let omega: DMatrix<T> = gaussian::matrix(m, block, seed, Stream::Sketch);
+    let mut fresh = product(schedule, tall.transpose(), view(&omega));
+    let mut filled = 0;
+    while filled < total {
+        let count = block.min(total - filled);
+        // The last block may have to be narrower than the others.
+        let fresh_columns = fresh.columns(0, count).into_owned();
+        let next = extend(&basis, filled, &fresh_columns, schedule);
+        let product_with_a = product(schedule, tall, view(&next));
+        basis.columns_mut(filled, count).copy_from(&next);
+        image.columns_mut(filled, count).copy_from(&product_with_a);
+        filled += count;
+        if filled < total {
+            fresh = product(schedule, tall.transpose(), view(&product_with_a));
+        }
+    }
+    Range { basis, image }
 }
