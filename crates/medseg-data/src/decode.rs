@@ -59,7 +59,9 @@ fn decode(path: &Path, bytes: &[u8], limits: &Limits) -> Result<DynamicImage> {
         return Err(fail(format!("expected png, jpeg, tiff, gif, bmp or pnm, found the first bytes {start}")));
     }
     let guarded = std::panic::catch_unwind(|| {
-        let (width, height) = reader().map_err(image::ImageError::IoError)?.into_dimensions()?;
+        let mut header = reader().map_err(image::ImageError::IoError)?;
+        header.no_limits();
+        let (width, height) = header.into_dimensions()?;
         if width.max(height) > limits.max_side {
             return Ok(Err(width.max(height)));
         }
@@ -105,8 +107,7 @@ fn flatten(decoded: DynamicImage) -> Image {
         }
         other if other.color().has_alpha() => {
             let raw = other.into_rgba8().into_raw();
-            let data =
-                raw.chunks_exact(4).flat_map(|p| [0, 1, 2].map(|c| over_black(p[c], p[3]))).collect();
+            let data = raw.chunks_exact(4).flat_map(|p| [0, 1, 2].map(|c| over_black(p[c], p[3]))).collect();
             Image::from_parts(width, height, 3, data)
         }
         other => Image::from_parts(width, height, 3, other.into_rgb8().into_raw()),

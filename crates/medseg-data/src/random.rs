@@ -38,7 +38,8 @@ impl Stream {
             hash.update(text.as_bytes());
         }
         let digest = hash.finalize();
-        let word = |i: usize| u32::from_le_bytes([digest[4 * i], digest[4 * i + 1], digest[4 * i + 2], digest[4 * i + 3]]);
+        let word =
+            |i: usize| u32::from_le_bytes([digest[4 * i], digest[4 * i + 1], digest[4 * i + 2], digest[4 * i + 3]]);
         Self { key: [word(0), word(1)], nonce: [word(2), word(3)], block: 0, buffer: [0; 4], left: 0 }
     }
 
@@ -50,7 +51,8 @@ impl Stream {
     /// The next 32 random bits.
     pub fn next_u32(&mut self) -> u32 {
         if self.left == 0 {
-            self.buffer = philox([self.block as u32, (self.block >> 32) as u32, self.nonce[0], self.nonce[1]], self.key);
+            self.buffer =
+                philox([self.block as u32, (self.block >> 32) as u32, self.nonce[0], self.nonce[1]], self.key);
             self.block = self.block.wrapping_add(1);
             self.left = 4;
         }
@@ -121,8 +123,7 @@ fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..10 {
         let a = u64::from(counter[0]) * 0xD251_1F53;
         let b = u64::from(counter[2]) * 0xCD9E_8D57;
-        counter =
-            [(b >> 32) as u32 ^ counter[1] ^ key[0], b as u32, (a >> 32) as u32 ^ counter[3] ^ key[1], a as u32];
+        counter = [(b >> 32) as u32 ^ counter[1] ^ key[0], b as u32, (a >> 32) as u32 ^ counter[3] ^ key[1], a as u32];
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
     counter

@@ -14,8 +14,12 @@ impl Image {
     /// `width * height * channels` bytes.
     pub fn new(width: usize, height: usize, channels: usize, data: Vec<u8>) -> Option<Self> {
         let right = matches!(channels, 1 | 3) && width > 0 && height > 0;
-        (right && data.len() == width.checked_mul(height)?.checked_mul(channels)?)
-            .then_some(Self { width, height, channels, data })
+        (right && data.len() == width.checked_mul(height)?.checked_mul(channels)?).then_some(Self {
+            width,
+            height,
+            channels,
+            data,
+        })
     }
 
     pub(crate) fn from_parts(width: usize, height: usize, channels: usize, data: Vec<u8>) -> Self {
@@ -66,9 +70,8 @@ impl Image {
         if self.channels == 1 {
             return self.clone();
         }
-        let luma = |p: &[u8]| {
-            ((299 * u32::from(p[0]) + 587 * u32::from(p[1]) + 114 * u32::from(p[2]) + 500) / 1000) as u8
-        };
+        let luma =
+            |p: &[u8]| ((299 * u32::from(p[0]) + 587 * u32::from(p[1]) + 114 * u32::from(p[2]) + 500) / 1000) as u8;
         Self::from_parts(self.width, self.height, 1, self.data.chunks_exact(3).map(luma).collect())
     }
 

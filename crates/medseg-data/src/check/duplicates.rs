@@ -42,10 +42,9 @@ fn local_contrast(data: &[u8]) -> Vec<f32> {
     let mut sums = vec![0f64; (SIDE + 1) * (SIDE + 1)];
     for y in 0..SIDE {
         for x in 0..SIDE {
-            sums[(y + 1) * (SIDE + 1) + x + 1] = f64::from(data[y * SIDE + x])
-                + sums[y * (SIDE + 1) + x + 1]
-                + sums[(y + 1) * (SIDE + 1) + x]
-                - sums[y * (SIDE + 1) + x];
+            sums[(y + 1) * (SIDE + 1) + x + 1] =
+                f64::from(data[y * SIDE + x]) + sums[y * (SIDE + 1) + x + 1] + sums[(y + 1) * (SIDE + 1) + x]
+                    - sums[y * (SIDE + 1) + x];
         }
     }
     let mut out: Vec<f32> = (0..SIDE * SIDE)

@@ -65,7 +65,8 @@ pub struct Fingerprint {
     pub intensity: Option<Distribution>,
     /// Standard deviation of grey values within a sample.
     pub contrast: Option<Distribution>,
-    /// Mean grey value of the foreground less that of the background: negative where vessels are dark.
+    /// Mean grey value of the foreground less that of its surroundings (background within 8 pixels): negative where vessels are
+    /// dark.
     pub vessel_contrast: Option<Distribution>,
     /// Share of foreground pixels of a sample, 0 to 1.
     pub foreground: Option<Distribution>,
@@ -128,19 +129,21 @@ fn facts(sample: &Sample, limits: &Limits) -> Result<Facts> {
     let grey = image.to_grey();
     let (mut sum, mut square) = (0f64, 0f64);
     let mut parts = [(0f64, 0usize); 2];
-    for (&value, &label) in grey.data().iter().zip(mask.data()) {
+    let near = surroundings(&mask);
+    for ((&value, &label), &near) in grey.data().iter().zip(mask.data()).zip(&near) {
         let value = f64::from(value);
         sum += value;
         square += value * value;
-        let part = &mut parts[label as usize];
-        *part = (part.0 + value, part.1 + 1);
+        if near {
+            let part = &mut parts[label as usize];
+            *part = (part.0 + value, part.1 + 1);
+        }
     }
     let count = grey.data().len() as f64;
     let mean = sum / count;
     let [background, foreground] = parts.map(|(sum, n)| (n > 0).then(|| sum / n as f64));
-    let shape = medseg_metrics::Mask::from_bytes(mask.height(), mask.width(), mask.data()).map_err(|e| {
-        crate::error::DataError::Decode { path: sample.mask.path().to_owned(), reason: e.to_string() }
-    })?;
+    let shape = medseg_metrics::Mask::from_bytes(mask.height(), mask.width(), mask.data())
+        .map_err(|e| crate::error::DataError::Decode { path: sample.mask.path().to_owned(), reason: e.to_string() })?;
     Ok(Facts {
         size: image.size(),
         channels: image.channels(),
@@ -151,4 +154,29 @@ fn facts(sample: &Sample, limits: &Limits) -> Result<Facts> {
         widths: vessel_widths(&shape, Spacing::pixels()).into_iter().map(|(_, width)| width).collect(),
         components: count_components(&shape, Connectivity::Eight) as f64,
     })
+}
+
+/// Pixels with foreground within 8 pixels, columns and rows apart.
+fn surroundings(mask: &crate::raster::Mask) -> Vec<bool> {
+    const REACH: usize = 8;
+    let width = mask.width();
+    let spread = |line: &mut dyn Iterator<Item = bool>| {
+        let marks: Vec<usize> = line.enumerate().filter(|(_, on)| *on).map(|(i, _)| i).collect();
+        move |length: usize| {
+            let mut out = vec![false; length];
+            for mark in marks {
+                out[mark.saturating_sub(REACH)..(mark + REACH + 1).min(length)].fill(true);
+            }
+            out
+        }
+    };
+    let mut near = Vec::with_capacity(mask.data().len());
+    for row in mask.data().chunks_exact(width) {
+        near.extend(spread(&mut row.iter().map(|v| *v == 1))(width));
+    }
+    for x in 0..width {
+        let column = spread(&mut near.iter().skip(x).step_by(width).copied())(mask.height());
+        near.iter_mut().skip(x).step_by(width).zip(column).for_each(|(n, c)| *n = c);
+    }
+    near
 }

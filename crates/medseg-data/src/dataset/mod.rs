@@ -8,10 +8,10 @@ mod options;
 mod sample;
 mod tree;
 
-pub use options::{ArcadeTask, GroundTruth, Layout, OctaField, Observer, OpenOptions, Plexus};
+pub use options::{ArcadeTask, GroundTruth, Layout, Observer, OctaField, OpenOptions, Plexus};
 pub(crate) use sample::same_size;
-pub(crate) use tree::natural;
 pub use sample::{ImageSource, Loaded, MaskSource, Sample};
+pub(crate) use tree::natural;
 
 use crate::error::{DataError, Result};
 use crate::split::{Split, SplitTable};

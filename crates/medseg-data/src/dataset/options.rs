@@ -10,8 +10,10 @@ pub enum Layout {
     /// ARCADE, both generations of the archive: COCO json and PNG.
     Arcade,
     /// ROSE-1: three plexuses of OCT angiography.
+    #[serde(rename = "rose-1")]
     Rose1,
     /// ROSE-2.
+    #[serde(rename = "rose-2")]
     Rose2,
     /// DRIVE: retinal fundus photographs.
     Drive,
@@ -22,6 +24,7 @@ pub enum Layout {
     /// CHASE_DB1: retinal fundus photographs, two observers.
     ChaseDb1,
     /// OCTA-500: projection maps of OCT angiography.
+    #[serde(rename = "octa-500")]
     Octa500,
     /// ROSSA: OCT angiography.
     Rossa,

@@ -132,7 +132,10 @@ impl Sample {
                 if mask.area() == 0 && !policy.allow_empty {
                     return Err(DataError::Annotation {
                         path: annotations.clone(),
-                        reason: format!("image {} ({}) has no annotation that covers a pixel", image.id, image.file_name),
+                        reason: format!(
+                            "image {} ({}) has no annotation that covers a pixel",
+                            image.id, image.file_name
+                        ),
                     });
                 }
                 Ok(mask)
@@ -159,12 +162,7 @@ impl Sample {
     }
 }
 
-pub(crate) fn same_size(
-    reference: &Path,
-    expected: (usize, usize),
-    path: &Path,
-    found: (usize, usize),
-) -> Result<()> {
+pub(crate) fn same_size(reference: &Path, expected: (usize, usize), path: &Path, found: (usize, usize)) -> Result<()> {
     if expected == found {
         return Ok(());
     }

@@ -28,7 +28,11 @@ impl Batch {
         };
         let side = first.size;
         if let Some(other) = items.iter().find(|i| i.size != side) {
-            return Err(DataError::config("size", format!("{side} pixels as the first sample of the batch"), other.size));
+            return Err(DataError::config(
+                "size",
+                format!("{side} pixels as the first sample of the batch"),
+                other.size,
+            ));
         }
         let mut images = Vec::with_capacity(items.len() * 3 * side * side);
         let mut masks = Vec::with_capacity(items.len() * side * side);

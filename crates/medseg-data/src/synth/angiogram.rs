@@ -96,11 +96,7 @@ fn place(branches: &[Branch], view: &View, scale: f64, size: usize, stream: &mut
 /// Source to detector 1000 mm, source to heart 750 mm: what is nearer to the source looks larger.
 fn project(point: Vec3, view: &View, scale: f64, placing: (f64, f64)) -> (f64, f64, f64) {
     let zoom = 750.0 / (750.0 + dot(point, view.towards));
-    (
-        placing.0 + scale * zoom * dot(point, view.right),
-        placing.1 - scale * zoom * dot(point, view.up),
-        scale * zoom,
-    )
+    (placing.0 + scale * zoom * dot(point, view.right), placing.1 - scale * zoom * dot(point, view.up), scale * zoom)
 }
 
 fn shadow<'a>(branch: &'a Branch, view: &View, scale: f64, placing: (f64, f64)) -> Shadow<'a> {
@@ -361,7 +357,8 @@ fn expose(path: &Plane, size: usize, stream: &mut Stream) -> Image {
     let normal = 1.0 / libm::sqrt(spread);
     let mut seen = Plane::new(size, size, 0.0);
     for (i, value) in seen.data.iter_mut().enumerate() {
-        let count = photons * (0.86 * libm::exp(-f64::from(sharp.data[i])) + 0.14 * libm::exp(-f64::from(scatter.data[i])));
+        let count =
+            photons * (0.86 * libm::exp(-f64::from(sharp.data[i])) + 0.14 * libm::exp(-f64::from(scatter.data[i])));
         let counted = count + libm::sqrt(count) * normal * f64::from(noise.data[i]);
         *value = -libm::log((counted / photons).max(0.01)) as f32;
     }

@@ -30,13 +30,11 @@ pub(super) struct Growth {
     pub(super) stiffness: f64,
 }
 
-/// Grows trees from `roots` (position and initial direction) towards `tissue`.
-pub(super) fn colonise(
-    roots: &[((f64, f64), (f64, f64))],
-    mut tissue: Vec<(f64, f64)>,
-    growth: &Growth,
-    stream: &mut Stream,
-) -> Vec<Node> {
+/// Where a tree begins, and the direction of its first step.
+pub(super) type Root = ((f64, f64), (f64, f64));
+
+/// Grows trees from `roots` towards `tissue`.
+pub(super) fn colonise(roots: &[Root], mut tissue: Vec<(f64, f64)>, growth: &Growth, stream: &mut Stream) -> Vec<Node> {
     let mut nodes: Vec<Node> = Vec::new();
     let mut directions = Vec::new();
     for (tree, &((x, y), direction)) in roots.iter().enumerate() {

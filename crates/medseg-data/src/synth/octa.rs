@@ -5,7 +5,7 @@
 //! beside arterioles and ending in a ring around the avascular zone. The scan adds speckle, rows that saccades have shifted,
 //! rows of different gain, and the projection of deeper and shallower layers.
 
-use super::colonise::{Growth, chains, colonise};
+use super::colonise::{Growth, Root, chains, colonise};
 use super::plane::{Dot, Plane, clouds, smoothstep, stroke, white};
 use super::{Piece, Synthetic};
 use crate::random::Stream;
@@ -84,7 +84,7 @@ fn trees(size: usize, fovea: &Fovea, stream: &mut Stream) -> Vec<Vec<Dot>> {
     // Vessels enter from all sides, the thick ones from above and below the fovea.
     let count = 6 + stream.below(3);
     let turn = stream.range(0.0, 2.0 * PI);
-    let roots: Vec<((f64, f64), (f64, f64))> = (0..count)
+    let roots: Vec<Root> = (0..count)
         .map(|i| {
             let angle = turn + 2.0 * PI * (f64::from(i) + stream.range(-0.28, 0.28)) / f64::from(count);
             let (c, s) = (libm::cos(angle), libm::sin(angle));
@@ -114,8 +114,7 @@ fn trees(size: usize, fovea: &Fovea, stream: &mut Stream) -> Vec<Vec<Dot>> {
     };
     let nodes = colonise(&roots, tissue, &growth, stream);
     let brightness: Vec<f64> = roots.iter().map(|_| stream.range(0.9, 1.08)).collect();
-    let waves: Vec<(f64, f64)> =
-        roots.iter().map(|_| (stream.range(0.0, 6.3), stream.range(0.05, 0.11))).collect();
+    let waves: Vec<(f64, f64)> = roots.iter().map(|_| (stream.range(0.0, 6.3), stream.range(0.05, 0.11))).collect();
     chains(&nodes)
         .into_iter()
         .map(|chain| {
@@ -160,13 +159,13 @@ fn vessels(trees: &[Vec<Dot>], size: usize) -> (Plane, Plane) {
 fn capillaries(size: usize, far: &Plane, halo: &Plane, stream: &mut Stream) -> Plane {
     let n = size as f64;
     let unit = n / 304.0;
-    let (bend_x, bend_y) = (clouds(size, size, 14.0 * unit, 2, 0.6, stream), clouds(size, size, 14.0 * unit, 2, 0.6, stream));
+    let (bend_x, bend_y) =
+        (clouds(size, size, 14.0 * unit, 2, 0.6, stream), clouds(size, size, 14.0 * unit, 2, 0.6, stream));
     let mut sum = Plane::new(size, size, 0.0);
     for (cell, width, strength) in [(8.5, 1.15, 1.0), (6.2, 0.9, 0.62)] {
         let cell = cell * unit * stream.range(0.92, 1.1);
         let columns = (n / cell) as usize + 6;
-        let points: Vec<(f64, f64)> =
-            (0..columns * columns).map(|_| (stream.uniform(), stream.uniform())).collect();
+        let points: Vec<(f64, f64)> = (0..columns * columns).map(|_| (stream.uniform(), stream.uniform())).collect();
         let level = clouds(size, size, 9.0 * unit, 2, 0.7, stream);
         for y in 0..size {
             for x in 0..size {

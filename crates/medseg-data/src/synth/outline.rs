@@ -59,11 +59,15 @@ const STEPS: [(i64, i64); 4] = [(1, 0), (0, 1), (-1, 0), (0, -1)];
 /// Walks around a 4-connected region with the region on the right hand. Where two pixels meet at a corner only, the walk turns
 /// right, which keeps it on its own pixel.
 fn trace(region: &[(usize, usize)]) -> Traced {
-    let inside: std::collections::HashSet<(i64, i64)> =
-        region.iter().map(|&(x, y)| (x as i64, y as i64)).collect();
+    let inside: std::collections::HashSet<(i64, i64)> = region.iter().map(|&(x, y)| (x as i64, y as i64)).collect();
     let mut edges: BTreeMap<(i64, i64), [bool; 4]> = BTreeMap::new();
     for &(x, y) in &inside {
-        let sides = [((x, y - 1), (x, y), 0), ((x + 1, y), (x + 1, y), 1), ((x, y + 1), (x + 1, y + 1), 2), ((x - 1, y), (x, y + 1), 3)];
+        let sides = [
+            ((x, y - 1), (x, y), 0),
+            ((x + 1, y), (x + 1, y), 1),
+            ((x, y + 1), (x + 1, y + 1), 2),
+            ((x - 1, y), (x, y + 1), 3),
+        ];
         for (neighbour, start, direction) in sides {
             if !inside.contains(&neighbour) {
                 edges.entry(start).or_default()[direction] = true;

@@ -207,15 +207,16 @@ fn make(folder: &Path) -> Result<std::path::PathBuf> {
 fn make_empty(folder: &Path) -> Result<()> {
     make(folder)?;
     if std::fs::read_dir(folder).map_err(DataError::io(folder))?.next().is_some() {
-        let full = std::io::Error::new(std::io::ErrorKind::AlreadyExists, "expected an empty folder, found files in it");
+        let full =
+            std::io::Error::new(std::io::ErrorKind::AlreadyExists, "expected an empty folder, found files in it");
         return Err(DataError::io(folder)(full));
     }
     Ok(())
 }
 
 fn write_json(path: &Path, file: &CocoFile) -> Result<()> {
-    let text = serde_json::to_vec(file)
-        .map_err(|e| DataError::Annotation { path: path.to_owned(), reason: e.to_string() })?;
+    let text =
+        serde_json::to_vec(file).map_err(|e| DataError::Annotation { path: path.to_owned(), reason: e.to_string() })?;
     std::fs::write(path, text).map_err(DataError::io(path))
 }
 

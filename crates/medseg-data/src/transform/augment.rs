@@ -75,12 +75,18 @@ impl Default for Augmentation {
 impl Augmentation {
     /// Nothing is varied: for evaluation.
     pub fn none() -> Self {
-        let mut none = Self::default();
-        none.horizontal_flip = 0.0;
-        for jitter in [&mut none.rotation, &mut none.brightness, &mut none.contrast, &mut none.scale, &mut none.crop] {
-            jitter.probability = 0.0;
+        let own = Self::default();
+        let off = |jitter: Jitter| Jitter { probability: 0.0, ..jitter };
+        Self {
+            horizontal_flip: 0.0,
+            vertical_flip: 0.0,
+            rotation: off(own.rotation),
+            brightness: off(own.brightness),
+            contrast: off(own.contrast),
+            scale: off(own.scale),
+            crop: off(own.crop),
+            elastic: Elastic { probability: 0.0, ..own.elastic },
         }
-        none
     }
 
     /// The released code's: mirrored with probability 1/2; rotated with probability 1/2 by a whole number of 1 to 10 degrees,
@@ -114,7 +120,11 @@ impl Augmentation {
             if low <= j.low && j.low <= j.high && j.high <= high {
                 return Ok(());
             }
-            Err(DataError::config(field, format!("low <= high within {low} to {high}"), format!("{} to {}", j.low, j.high)))
+            Err(DataError::config(
+                field,
+                format!("low <= high within {low} to {high}"),
+                format!("{} to {}", j.low, j.high),
+            ))
         };
         share("horizontal_flip", self.horizontal_flip)?;
         share("vertical_flip", self.vertical_flip)?;

@@ -1,5 +1,6 @@
 //! The two protocols, from a sample to a normalised tensor.
 
+use super::resize::resize_image_rounded_once;
 use super::warp::{Field, Warp};
 use super::{
     Augmentation, Jitter, ResizeGeometry, adjust_brightness, adjust_contrast, flip_horizontal, flip_horizontal_mask,
@@ -238,10 +239,10 @@ impl Pipeline {
         }
         let draw = |transform: &str, jitter: &Jitter| {
             let mut stream = stream(transform);
-            (jitter.probability > 0.0 && stream.chance(jitter.probability)).then(|| stream.range(jitter.low, jitter.high))
+            (jitter.probability > 0.0 && stream.chance(jitter.probability))
+                .then(|| stream.range(jitter.low, jitter.high))
         };
-        let (rotation, scale, crop) =
-            (draw("rotation", &a.rotation), draw("scale", &a.scale), draw("crop", &a.crop));
+        let (rotation, scale, crop) = (draw("rotation", &a.rotation), draw("scale", &a.scale), draw("crop", &a.crop));
         let elastic = chance("elastic", a.elastic.probability);
         if rotation.is_some() || scale.is_some() || crop.is_some() || elastic {
             let mut place = stream("crop place");
@@ -270,7 +271,7 @@ impl Pipeline {
         let padded = width < self.size || height < self.size;
         let resized = match self.protocol {
             Protocol::Default => None,
-            Protocol::Paper => Some(resize_image(image, width, height)),
+            Protocol::Paper => Some(resize_image_rounded_once(image, width, height)),
         };
         let image = resized.as_ref().unwrap_or(image);
         let tables: [[f32; 256]; 3] = match self.protocol {
@@ -293,7 +294,8 @@ impl Pipeline {
                 target.fill(table[0]);
             }
             let offset = if channels == 1 { 0 } else { c };
-            for (target, source) in target.chunks_exact_mut(self.size).zip(image.data().chunks_exact(width * channels)) {
+            for (target, source) in target.chunks_exact_mut(self.size).zip(image.data().chunks_exact(width * channels))
+            {
                 if channels == 1 {
                     target.iter_mut().zip(source).for_each(|(t, &v)| *t = table[v as usize]);
                 } else {

@@ -36,6 +36,28 @@ impl Taps {
         Self { first, count, weights, stride }
     }
 
+    /// The same weights in single precision throughout, in the order of torch's arithmetic: where a value lies between two
+    /// grey levels, the last bit decides.
+    fn single(input: usize, output: usize) -> (Self, Vec<f32>) {
+        let mut taps = Self::new(input, output);
+        let scale = input as f32 / output as f32;
+        let (support, inverse) = if scale >= 1.0 { (scale, 1.0 / scale) } else { (1.0, 1.0) };
+        let mut weights = vec![0f32; output * taps.stride];
+        for (position, row) in weights.chunks_exact_mut(taps.stride).enumerate() {
+            let center = scale * (position as f32 + 0.5);
+            let low = (center - support + 0.5).max(0.0) as usize;
+            let high = ((center + support + 0.5) as usize).min(input);
+            let mut sum = 0.0;
+            for (weight, offset) in row.iter_mut().zip(0..high - low) {
+                *weight = (1.0 - (((offset + low) as f32 - center + 0.5) * inverse).abs()).max(0.0);
+                sum += *weight;
+            }
+            row.iter_mut().for_each(|w| *w /= sum);
+            (taps.first[position], taps.count[position]) = (low, high - low);
+        }
+        (taps, weights)
+    }
+
     fn fixed(&self) -> Vec<i32> {
         self.weights.iter().map(|w| (w * f64::from(1 << BITS) + 0.5) as i32).collect()
     }
@@ -126,21 +148,38 @@ pub fn resize_mask(mask: &Mask, width: usize, height: usize) -> Mask {
 /// Resizes a mask with the same filter and keeps the covered share of every pixel, 0 to 1, `[height, width]`: the soft masks
 /// of the paper's protocol.
 pub fn resize_soft(mask: &Mask, width: usize, height: usize) -> Vec<f32> {
-    let (width, height) = (width.max(1), height.max(1));
-    let source: Vec<f32> = mask.data().iter().map(|&v| f32::from(v)).collect();
-    let taps = Taps::new(mask.width(), width);
-    let weights: Vec<f32> = taps.weights.iter().map(|&w| w as f32).collect();
-    let mut rows = vec![0f32; mask.height() * width];
-    for (source, target) in source.chunks_exact(mask.width()).zip(rows.chunks_exact_mut(width)) {
-        for ((first, weights), value) in taps.iter(&weights).zip(target) {
-            *value = weights.iter().zip(&source[first..]).map(|(w, v)| w * v).sum();
+    resize_floats::<1>(mask.data(), mask.size(), (width.max(1), height.max(1)))
+}
+
+/// Resizes an image in floating point and rounds once at the end, as torchvision's `Resize` does with 8-bit tensors. Differs from
+/// [`resize_image`] by one grey level in some pixels.
+pub(super) fn resize_image_rounded_once(image: &Image, width: usize, height: usize) -> Image {
+    let target = (width.max(1), height.max(1));
+    let values = match image.channels() {
+        1 => resize_floats::<1>(image.data(), image.size(), target),
+        _ => resize_floats::<3>(image.data(), image.size(), target),
+    };
+    let data = values.into_iter().map(|v| v.round_ties_even().clamp(0.0, 255.0) as u8).collect();
+    Image::from_parts(target.0, target.1, image.channels(), data)
+}
+
+fn resize_floats<const C: usize>(data: &[u8], size: (usize, usize), target: (usize, usize)) -> Vec<f32> {
+    let (taps, weights) = Taps::single(size.0, target.0);
+    let row = target.0 * C;
+    let mut rows = vec![0f32; size.1 * row];
+    for (source, target) in data.chunks_exact(size.0 * C).zip(rows.chunks_exact_mut(row)) {
+        for ((first, weights), pixel) in taps.iter(&weights).zip(target.chunks_exact_mut(C)) {
+            for (&weight, values) in weights.iter().zip(source[first * C..].chunks_exact(C)) {
+                for (sum, &value) in pixel.iter_mut().zip(values) {
+                    *sum += weight * f32::from(value);
+                }
+            }
         }
     }
-    let taps = Taps::new(mask.height(), height);
-    let weights: Vec<f32> = taps.weights.iter().map(|&w| w as f32).collect();
-    let mut out = vec![0f32; width * height];
-    for ((first, weights), target) in taps.iter(&weights).zip(out.chunks_exact_mut(width)) {
-        for (&weight, source) in weights.iter().zip(rows[first * width..].chunks_exact(width)) {
+    let (taps, weights) = Taps::single(size.1, target.1);
+    let mut out = vec![0f32; target.1 * row];
+    for ((first, weights), target) in taps.iter(&weights).zip(out.chunks_exact_mut(row)) {
+        for (&weight, source) in weights.iter().zip(rows[first * row..].chunks_exact(row)) {
             for (value, v) in target.iter_mut().zip(source) {
                 *value += weight * v;
             }

@@ -25,7 +25,8 @@ fn parts(root: &Path, task: ArcadeTask) -> Vec<(Split, PathBuf)> {
         ArcadeTask::Stenosis => ("stenosis_dataset", "sten", ["test_cases_stenosis", "test_case_stenosis"]),
     };
     let new = SPLITS.map(|split| (split, root.join(task.folder()).join(split.to_string())));
-    let old = [Split::Train, Split::Val].map(|split| (split, root.join("dataset_phase_1").join(phase).join(format!("{prefix}_{split}"))));
+    let old = [Split::Train, Split::Val]
+        .map(|split| (split, root.join("dataset_phase_1").join(phase).join(format!("{prefix}_{split}"))));
     let test = last.map(|name| (Split::Test, root.join("dataset_final_phase").join(name)));
     new.into_iter().chain(old).chain(test).filter(|(_, p)| p.join("annotations").is_dir()).collect()
 }
@@ -119,7 +120,10 @@ fn annotation_file(split: Split, folder: &Path) -> Result<PathBuf> {
         (Some(only), 0) => Ok(only),
         (_, others) => Err(DataError::Annotation {
             path: folder,
-            reason: format!("expected one json file, or one named {split}.json, found {}", others + usize::from(others > 0)),
+            reason: format!(
+                "expected one json file, or one named {split}.json, found {}",
+                others + usize::from(others > 0)
+            ),
         }),
     }
 }

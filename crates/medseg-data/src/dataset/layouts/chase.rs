@@ -32,7 +32,8 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Found> {
     let files = images(root, &mut found.problems)?;
     let (masks, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(stem, _)| stem.ends_with("HO"));
     let image_key = |stem: &str| child(stem).map(|_| stem.to_owned());
-    let mask_key = |stem: &str| (!stem.ends_with(other)).then(|| stem.strip_suffix(suffix)).flatten().and_then(image_key);
+    let mask_key =
+        |stem: &str| (!stem.ends_with(other)).then(|| stem.strip_suffix(suffix)).flatten().and_then(image_key);
     for (stem, image, mask) in pair(files, masks, image_key, mask_key, &mut found.problems) {
         let number = child(&stem).unwrap_or_default();
         let split = if number <= 10 { Split::Train } else { Split::Test };

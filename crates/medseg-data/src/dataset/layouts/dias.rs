@@ -59,7 +59,9 @@ pub(super) fn open(root: &Path, _: &OpenOptions) -> Result<Found> {
                 Some(sequence) => {
                     masks.insert(sequence, path);
                 }
-                None => found.problems.push(Problem::new(ProblemKind::Ambiguous, &path, "expected a name such as label_s1")),
+                None => {
+                    found.problems.push(Problem::new(ProblemKind::Ambiguous, &path, "expected a name such as label_s1"))
+                }
             }
         }
         for (sequence, frames) in sequences {

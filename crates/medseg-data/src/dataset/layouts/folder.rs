@@ -39,9 +39,7 @@ fn folders(root: &Path) -> Option<(PathBuf, PathBuf)> {
 
 pub(super) fn find(root: &Path) -> Option<PathBuf> {
     let parts = PARTS.iter().any(|(name, _)| folders(&root.join(name)).is_some());
-    let flat = || {
-        images(root, &mut Vec::new()).is_ok_and(|files| files.iter().any(|(stem, _)| stem.ends_with(SUFFIX)))
-    };
+    let flat = || images(root, &mut Vec::new()).is_ok_and(|files| files.iter().any(|(stem, _)| stem.ends_with(SUFFIX)));
     (folders(root).is_some() || parts || flat()).then(|| root.to_owned())
 }
 
@@ -69,13 +67,7 @@ pub(super) fn open(root: &Path, _: &OpenOptions) -> Result<Found> {
     Ok(found)
 }
 
-fn read(
-    image_folder: &Path,
-    mask_folder: &Path,
-    split: Option<Split>,
-    prefix: &str,
-    found: &mut Found,
-) -> Result<()> {
+fn read(image_folder: &Path, mask_folder: &Path, split: Option<Split>, prefix: &str, found: &mut Found) -> Result<()> {
     let files = images(image_folder, &mut found.problems)?;
     let masks = images(mask_folder, &mut found.problems)?;
     add(files, masks, split, prefix, found);

@@ -47,8 +47,7 @@ pub(super) fn find_rose2(root: &Path) -> Option<PathBuf> {
 }
 
 pub(super) fn open_rose2(root: &Path, _: &OpenOptions) -> Result<Found> {
-    let mut found =
-        Found { description: "ROSE-2".into(), expected_size: Some((840, 840)), ..Found::default() };
+    let mut found = Found { description: "ROSE-2".into(), expected_size: Some((840, 840)), ..Found::default() };
     read(root, "original", "gt", &mut found)?;
     Ok(found)
 }

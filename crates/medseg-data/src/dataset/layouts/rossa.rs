@@ -15,11 +15,8 @@ pub(super) fn find(root: &Path) -> Option<PathBuf> {
 }
 
 pub(super) fn open(root: &Path, _: &OpenOptions) -> Result<Found> {
-    let mut found = Found {
-        description: "ROSSA, manual labels".into(),
-        expected_size: Some((320, 320)),
-        ..Found::default()
-    };
+    let mut found =
+        Found { description: "ROSSA, manual labels".into(), expected_size: Some((320, 320)), ..Found::default() };
     if root.join("train_sam").is_dir() {
         found.notes.push("train_sam holds labels made by a model; left out".into());
     }

@@ -1,0 +1,68 @@
+//! Small trees of files to open.
+
+use medseg_data::{Image, Mask};
+use std::path::{Path, PathBuf};
+
+/// Writes a grey image whose pixels are a function of place; the format follows the extension.
+pub(crate) fn grey(path: impl AsRef<Path>, width: usize, height: usize, f: impl Fn(usize, usize) -> u8) {
+    let data: Vec<u8> = (0..width * height).map(|i| f(i % width, i / width)).collect();
+    let path = path.as_ref();
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    if path.extension().is_some_and(|e| e == "gif") {
+        let rgba: Vec<u8> = data.iter().flat_map(|&v| [v, v, v, 255]).collect();
+        image::RgbaImage::from_raw(width as u32, height as u32, rgba).unwrap().save(path).unwrap();
+        return;
+    }
+    image::save_buffer(path, &data, width as u32, height as u32, image::ExtendedColorType::L8).unwrap();
+}
+
+/// A gradient, different for every `seed`.
+pub(crate) fn picture(path: impl AsRef<Path>, width: usize, height: usize, seed: usize) {
+    grey(path, width, height, |x, y| ((x * (3 + seed) + y * 5 + seed * 17) % 251) as u8);
+}
+
+/// A mask with a bar three pixels high.
+pub(crate) fn bar(path: impl AsRef<Path>, width: usize, height: usize) {
+    grey(path, width, height, |_, y| if (4..7).contains(&y) { 255 } else { 0 });
+}
+
+/// An image and mask in memory: smooth texture, a few vessel-like bands.
+pub(crate) fn scene(width: usize, height: usize, channels: usize) -> (Image, Mask) {
+    let mut pixels = Vec::new();
+    let mut mask = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            for c in 0..channels {
+                let v = 120.0 + 70.0 * ((x as f64) / 7.0 + c as f64).sin() + 50.0 * ((y as f64) / 5.0).cos();
+                pixels.push(v as u8);
+            }
+            let centre = height as f64 / 2.0 + 0.2 * height as f64 * ((x as f64) / 9.0).sin();
+            mask.push(u8::from((y as f64 - centre).abs() < 2.0));
+        }
+    }
+    (Image::new(width, height, channels, pixels).unwrap(), Mask::new(width, height, mask).unwrap())
+}
+
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// The golden file of this name in `SALT_PARITY_DIR`, or the committed copy.
+pub(crate) fn parity(name: &str) -> PathBuf {
+    let given = std::env::var_os("SALT_PARITY_DIR").map(|dir| PathBuf::from(dir).join(name));
+    given.filter(|path| path.is_file()).unwrap_or_else(|| fixture(name))
+}
+
+/// A folder of real data, or `None` with a word that the test is skipped.
+pub(crate) fn real(folder: &str) -> Option<PathBuf> {
+    let Some(root) = std::env::var_os("SALT_DATA_DIR") else {
+        eprintln!("skipped: SALT_DATA_DIR is not set, so {folder} is not tested");
+        return None;
+    };
+    let path = PathBuf::from(root).join(folder);
+    if path.is_dir() {
+        return Some(path);
+    }
+    eprintln!("skipped: {} is no folder", path.display());
+    None
+}
