@@ -1,6 +1,6 @@
 //! Segmentation metrics that state their definition.
 //!
-//! "HD95" is at least five different numbers in five libraries: they disagree on what a surface is, on whether the two
+//! "HD95" is a different number in each library: they disagree on what a surface is, on whether the two
 //! directions are pooled or the larger one is taken, on weighting by length, and on interpolation. Empty masks are worse: the
 //! same pair is an exception, NaN, infinity or 0 depending on the library, and that alone can turn a ranking around. This crate
 //! makes each of these choices explicit, computes all definitions from the same distances, and writes the choice into every
@@ -38,6 +38,14 @@
 //! assert!(hd95(Definition::MaxDirected)? > hd95(Definition::Pooled)?);
 //! # Ok::<(), medseg_metrics::MetricsError>(())
 //! ```
+//!
+//! # Speed
+//!
+//! Masks hold 64 pixels a word; surfaces, skeletons and topology are computed on words, and distances only where a surface
+//! pixel asks for them. `benches/peers/peers.py` times the Python packages on the same masks in the same run and checks that
+//! the values agree. On 512 x 512 vessel masks and one busy core, HD, HD95, ASSD and NSD under all five definitions took
+//! 1/12 to 1/14 of the time of the fastest package's HD95 alone (1/6 for two unrelated trees, where every distance is long),
+//! and clDice 1/31 to 1/37 of scikit-image's.
 //!
 //! # Conventions
 //!

@@ -5,14 +5,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 use medseg_data::decode::{Limits, MaskPolicy, decode_mask};
 use medseg_metrics::folders::{FilePair, pair_folders};
 use medseg_metrics::{
-    BootstrapOptions, Case, CompareOptions, Definition, EmptyPolicy, Evaluator, Mask, Protocol, Report, Spacing,
-    Tolerance,
+    BootstrapOptions, Case, CompareOptions, Definition, EmptyPolicy, Evaluator, Mask, MetricsError, Protocol, Report,
+    Spacing, Tolerance,
 };
 use rayon::prelude::*;
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// Measure a folder of predicted masks against a folder of reference masks.
 ///
@@ -36,9 +37,9 @@ pub(crate) struct Args {
     /// Definitions of the boundary metrics, or `all`: max_directed (MONAI), pooled (medpy), length_weighted (DeepMind),
     /// paper_released (the SALT paper's code), paper_released_open_border
     #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "max_directed")]
-    definition: Vec<String>,
+    definition: Vec<DefinitionChoice>,
     /// Percentile of the Hausdorff distance
-    #[arg(long, value_name = "0-100", default_value_t = 95.0)]
+    #[arg(long, value_name = "0-100", default_value_t = 95.0, value_parser = parse_percentile)]
     percentile: f64,
     /// What stands in when one mask is empty, and when both are: error, nan, infinity, diagonal, perfect or skip
     #[arg(long, value_name = "ONE,BOTH", default_value = "diagonal,perfect")]
@@ -69,6 +70,28 @@ pub(crate) struct Args {
     compare: Option<PathBuf>,
 }
 
+#[derive(Debug, Clone, Copy)]
+enum DefinitionChoice {
+    All,
+    One(Definition),
+}
+
+impl FromStr for DefinitionChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim().eq_ignore_ascii_case("all") {
+            return Ok(Self::All);
+        }
+        text.parse().map(Self::One).map_err(|error: MetricsError| format!("{error}, or all"))
+    }
+}
+
+fn parse_percentile(text: &str) -> Result<f64, String> {
+    let percentile = text.parse::<f64>().ok().filter(|p| (0.0..=100.0).contains(p));
+    percentile.ok_or_else(|| format!("expected a number from 0 to 100, found `{text}`"))
+}
+
 fn parse_spacing(text: &str) -> Result<Spacing, String> {
     let number = |part: &str| part.trim().parse::<f64>().map_err(|_| format!("expected a number, found `{part}`"));
     match text.split(',').map(number).collect::<Result<Vec<f64>, String>>()?[..] {
@@ -80,12 +103,12 @@ fn parse_spacing(text: &str) -> Result<Spacing, String> {
 
 impl Args {
     fn evaluator(&self) -> Result<Evaluator, Box<dyn Error>> {
-        let all = self.definition.iter().any(|name| name.trim().eq_ignore_ascii_case("all"));
-        let definitions = if all {
-            Definition::ALL.to_vec()
-        } else {
-            self.definition.iter().map(|name| name.parse()).collect::<Result<_, _>>()?
+        let one = |choice: &DefinitionChoice| match choice {
+            DefinitionChoice::One(definition) => Some(*definition),
+            DefinitionChoice::All => None,
         };
+        let named: Option<Vec<Definition>> = self.definition.iter().map(one).collect();
+        let definitions = named.unwrap_or_else(|| Definition::ALL.to_vec());
         let spacing = self.spacing.unwrap_or_else(Spacing::pixels);
         let protocol = Protocol::new(spacing, self.tolerance, self.empty)?;
         Ok(Evaluator::new(protocol.with_percentile(self.percentile)?.with_definitions(definitions)?))

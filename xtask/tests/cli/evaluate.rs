@@ -177,8 +177,8 @@ fn wrong_arguments_are_told_apart_from_failures() {
     with(&["--tolerance", "two"]).code(2).stderr(contains("2px or 1.5mm"));
     with(&["--empty", "zero"]).code(2).stderr(contains("diagonal"));
     with(&["--threshold", "0"]).code(2);
-    with(&["--definition", "monai"]).code(1).stderr(contains("max_directed"));
-    with(&["--percentile", "101"]).code(1).stderr(contains("101"));
+    with(&["--definition", "monai"]).code(2).stderr(contains("max_directed"));
+    with(&["--percentile", "101"]).code(2).stderr(contains("101"));
     with(&["--spacing", "1,2"]).code(1).stderr(contains("not square"));
     with(&["--tolerance", "2mm"]).code(1).stderr(contains("spacing in millimetres"));
     with(&["--spacing", "1,2", "--tolerance", "2mm"]).success();

@@ -6,6 +6,8 @@ use medseg_metrics::{
     Metric, MetricsError, Protocol, Report, Spacing, Tolerance,
 };
 
+use proptest::prelude::*;
+
 const DIAGONAL: EmptyPolicy = EmptyPolicy::new(EmptyValue::ImageDiagonal, EmptyValue::Perfect);
 
 fn protocol(empty: EmptyPolicy) -> Protocol {
@@ -233,5 +235,24 @@ fn what_each_library_would_have_said() {
     let table = report.table(&report.aggregate(&quick()).unwrap());
     for text in ["raises on 4", "4 dropped", "inf", "medpy, panoptica", "hd95_pooled_px", report.lock().fingerprint()] {
         assert!(table.contains(text), "{text} in\n{table}");
+    }
+}
+
+proptest! {
+    /// A damaged file is an error or a report, never a panic.
+    #[test]
+    fn damaged_files_do_no_harm(at in prop::collection::vec((0usize..20_000, any::<u8>()), 1..4), cut in 0usize..20_000) {
+        let evaluator = Evaluator::new(protocol(DIAGONAL));
+        let (a, b) = (rectangle(30, 40, 5..20, 5..9), rectangle(30, 40, 7..25, 5..12));
+        let cases = ["x", "y"].map(|id| evaluator.evaluate(id, Some("p"), &a, &b).unwrap());
+        let report = evaluator.report(cases.to_vec()).unwrap();
+        let mut text = Vec::new();
+        report.write_json(&mut text, &[]).unwrap();
+        for (at, byte) in at {
+            let length = text.len();
+            text[at % length] = byte;
+        }
+        let _ = Report::read_json(&text[..]);
+        let _ = Report::read_json(&text[..cut % text.len()]);
     }
 }

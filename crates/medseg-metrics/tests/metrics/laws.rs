@@ -2,9 +2,10 @@
 
 use medseg_metrics::{
     Betti, Boundary, Centrelines, Connectivity, Definition, EmptyPolicy, EmptyValue, Mask, Overlap, Spacing, Tolerance,
-    connected_components, distance_to, distance_transform,
+    connected_components, distance_to, distance_transform, vessel_widths,
 };
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 const POLICY: EmptyPolicy = EmptyPolicy::new(EmptyValue::Infinity, EmptyValue::Perfect);
 
@@ -222,6 +223,83 @@ proptest! {
         let expected = directed(&from, &to).max(directed(&to, &from));
         let boundary = Boundary::new(&a, &b, spacing).unwrap();
         prop_assert_eq!(boundary.hausdorff(Definition::MaxDirected, POLICY).unwrap().value(), Some(expected));
+    }
+
+    /// Every pixel of a missed centre-line is on a polyline, every link between neighbours on exactly one.
+    #[test]
+    fn polylines_cover_what_was_missed((reference, prediction) in pair(), spacing in spacing()) {
+        let lines = Centrelines::new(&prediction, &reference).unwrap();
+        let rest = lines.reference_skeleton().difference(&prediction).unwrap();
+        let segments = lines.missed_segments(spacing);
+        let mut seen = Mask::new(rest.height(), rest.width()).unwrap();
+        let mut links = BTreeSet::new();
+        for segment in &segments {
+            segment.points.iter().for_each(|&(r, c)| seen.insert(r, c));
+            let mut length = 0.0;
+            for step in segment.points.windows(2) {
+                let (dr, dc) = (step[0].0.abs_diff(step[1].0), step[0].1.abs_diff(step[1].1));
+                prop_assert!(dr.max(dc) == 1);
+                prop_assert!(links.insert((step[0].min(step[1]), step[0].max(step[1]))), "{:?} twice", step);
+                length += ((dr as f64 * spacing.row()).powi(2) + (dc as f64 * spacing.column()).powi(2)).sqrt();
+            }
+            prop_assert!((length - segment.length).abs() <= 1e-9 * length);
+        }
+        prop_assert_eq!(&seen, &rest);
+        let on = |r: usize, c: usize| rest.get(r, c);
+        let expected: usize = rest.pixels().map(|(r, c)| {
+            let corner = |at: usize| on(r + 1, at) && !on(r, at) && !on(r + 1, c);
+            usize::from(on(r, c + 1)) + usize::from(on(r + 1, c)) + usize::from(corner(c + 1))
+                + usize::from(c > 0 && corner(c - 1))
+        }).sum();
+        prop_assert_eq!(links.len(), expected);
+        prop_assert!(segments.windows(2).all(|s| s[0].length >= s[1].length));
+    }
+
+    #[test]
+    fn widths_equal_brute_force((mask, _) in pair(), spacing in spacing()) {
+        let background = mask.complement();
+        prop_assume!(!background.is_empty());
+        let pixel = (spacing.row() * spacing.column()).sqrt();
+        for (at, width) in vessel_widths(&mask, spacing) {
+            prop_assert_eq!(width, 2.0 * nearest(&background, at, spacing) - pixel);
+        }
+    }
+
+    #[test]
+    fn components_and_holes_equal_flooding((mask, _) in pair()) {
+        let padded = placed(&mask, 1, 1);
+        let flood = |inside: bool, corners: bool| {
+            let mut left = if inside { padded.clone() } else { padded.complement() };
+            let mut number = 0;
+            loop {
+                let start = left.pixels().next();
+                let Some(start) = start else { break };
+                number += 1;
+                let mut open = vec![start];
+                while let Some((r, c)) = open.pop() {
+                    if left.get(r, c) {
+                        left.remove(r, c);
+                        for (dr, dc) in [(0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)] {
+                            if (corners || dr == 0 || dc == 0) && r as isize + dr >= 0 && c as isize + dc >= 0 {
+                                open.push(((r as isize + dr) as usize, (c as isize + dc) as usize));
+                            }
+                        }
+                    }
+                }
+            }
+            number
+        };
+        let betti = Betti::new(&mask);
+        prop_assert_eq!(betti.components, flood(true, true));
+        prop_assert_eq!(betti.holes, flood(false, false) - 1);
+        let four = connected_components(&mask, Connectivity::Four);
+        prop_assert_eq!(four.components().len() as u64, flood(true, false));
+        prop_assert_eq!(four.components().iter().map(|c| c.area).sum::<u64>(), mask.count());
+        let placed = mask.pixels().all(|(r, c)| {
+            let part = &four.components()[four.label(r, c) as usize - 1];
+            part.rows.contains(&r) && part.columns.contains(&c)
+        });
+        prop_assert!(placed);
     }
 
     #[test]
