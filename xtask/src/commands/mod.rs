@@ -4,6 +4,7 @@ mod data;
 mod eval;
 mod merge;
 mod evaluate;
+mod params;
 mod parity;
 mod predict;
 mod reproduce;
@@ -24,6 +25,7 @@ pub(crate) enum Command {
     Train(train::Args),
     Eval(eval::Args),
     Merge(merge::Args),
+    Params(params::Args),
     Parity(parity::Args),
     Predict(predict::Args),
     Pretrain(pretrain::Args),
@@ -39,6 +41,7 @@ impl Command {
             Self::Train(args) => train::run(args),
             Self::Eval(args) => eval::run(args),
             Self::Merge(args) => merge::run(args),
+            Self::Params(args) => params::run(args),
             Self::Parity(args) => parity::run(args),
             Self::Predict(args) => predict::run(args),
             Self::Pretrain(args) => pretrain::run(args),

@@ -1,0 +1,389 @@
+//! `cargo xtask params`: the paper's parameter counts beside the counts of the module tree.
+
+use super::CommandResult;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use salt_peft::{AdapterConfig, Plan, Rank, plan};
+use sam_model::{AutomaticPrompt, Sam, SamConfig, TextAffine};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Print every parameter count that the SALT paper publishes next to the count from the module tree.
+///
+/// The models are built from their shapes only: no weight is allocated and no checkpoint is needed. Each row says whether
+/// the published figure is exact, within rounding or not reproducible, and why.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: Args) -> CommandResult {
+    let report = Report::new()?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}
+
+/// SAM as the paper's code runs it at 512 x 512, with the layer that brings text features to the prompt's width.
+#[derive(Module, Debug)]
+struct PaperModel {
+    sam: Sam,
+    text_affine: Option<TextAffine>,
+}
+
+/// A buffer in the original, which Burn's model keeps as a parameter: random frequencies that nothing trains.
+const FREQUENCIES: &str = "positional_encoding_gaussian_matrix";
+/// The four linear layers of an encoder block and the two convolutions of the neck: what the published counts need.
+const ADAPTED: [&str; 2] = [r"image_encoder\.blocks\.\d+\.(attn|mlp)\.(qkv|proj|lin1|lin2)\.weight$", NECK];
+const NECK: &str = r"image_encoder\.neck\..*weight$";
+/// The paper's trained extras: positions, encoder norms, the norms of the decoder's transformer, the text layer.
+const EXTRAS: [&str; 4] = [
+    r"image_encoder\.pos_embed$",
+    r"image_encoder\.blocks\.\d+\.norm\d\.",
+    r"mask_decoder\.transformer\..*norm",
+    r"^text_affine\.",
+];
+
+/// Shapes of CLIP ViT-B/32, from the sizes of its two transformers.
+fn clip_parameters() -> usize {
+    fn transformer(width: usize, layers: usize) -> usize {
+        let linear = |inputs: usize, outputs: usize| inputs * outputs + outputs;
+        let norm = 2 * width;
+        let attention = linear(width, 3 * width) + linear(width, width);
+        let mlp = linear(width, 4 * width) + linear(4 * width, width);
+        layers * (attention + mlp + 2 * norm)
+    }
+    let (image, patch, vision, text, joint) = (224, 32, 768, 512, 512);
+    let (vocabulary, context) = (49_408, 77);
+    let patches = (image / patch) * (image / patch);
+    let vision_tower = 3 * patch * patch * vision // patch embedding without a bias
+        + vision // class token
+        + (patches + 1) * vision // positions
+        + 2 * (2 * vision) // norms before and after
+        + transformer(vision, 12)
+        + vision * joint; // projection
+    let text_tower = vocabulary * text + context * text + transformer(text, 12) + 2 * text + text * joint;
+    let temperature = 1;
+    vision_tower + text_tower + temperature
+}
+
+/// All rows with the model that they belong to.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// Parameters of the parts of the model.
+    parts: BTreeMap<&'static str, usize>,
+    /// All of them.
+    base: usize,
+    /// Trained besides adapters in every row.
+    extras: usize,
+    rows: Vec<Row>,
+}
+
+/// One published figure.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    setting: String,
+    published: String,
+    adapters: usize,
+    trainable: usize,
+    frozen: usize,
+    total: usize,
+    percent: f64,
+    verdict: Verdict,
+    why: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Verdict {
+    /// The count, rounded to the printed digits, is the printed figure.
+    Exact,
+    /// It is, but so few digits are printed that other settings fit as well; or only cutting digits off gives it.
+    WithinRounding,
+    /// No setting that was found gives it.
+    NotReproducible,
+    /// The paper gives no figure for this point.
+    Unpublished,
+}
+
+impl Verdict {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::WithinRounding => "within rounding",
+            Self::NotReproducible => "not reproducible",
+            Self::Unpublished => "(not published)",
+        }
+    }
+
+    /// How a percentage compares with the printed one.
+    fn of(percent: f64, printed: &str) -> Self {
+        let digits = printed.split_once('.').map_or(0, |(_, digits)| digits.len());
+        let rounded = format!("{percent:.digits$}");
+        let scale = 10f64.powi(digits as i32);
+        let truncated = format!("{:.digits$}", (percent * scale).floor() / scale);
+        match (rounded == printed, truncated == printed) {
+            (true, _) if digits >= 2 => Self::Exact,
+            (true, _) | (_, true) => Self::WithinRounding,
+            _ => Self::NotReproducible,
+        }
+    }
+}
+
+/// The counting model and what counts around it.
+struct Counter {
+    model: PaperModel,
+    clip: usize,
+}
+
+impl Counter {
+    fn new() -> Result<Self, Box<dyn std::error::Error>> {
+        let device = Device::default();
+        let config = SamConfig::vit_b().paper(512);
+        let text = AutomaticPrompt::from_text(Tensor::zeros([1, 512], &device), config.output_channels, &device);
+        Ok(Self {
+            model: PaperModel { sam: config.init(&device)?, text_affine: text.text_affine },
+            clip: clip_parameters(),
+        })
+    }
+
+    fn plan(&self, config: AdapterConfig) -> Result<Plan, salt_peft::PeftError> {
+        plan(&self.model, &config.with_train(EXTRAS))
+    }
+
+    /// Values of the buffers that Burn's model keeps as parameters.
+    fn buffers(plan: &Plan) -> usize {
+        plan.frozen
+            .iter()
+            .filter(|parameter| parameter.path.ends_with(FREQUENCIES))
+            .map(|parameter| parameter.count())
+            .sum()
+    }
+
+    /// Adapters, trainable and total parameters of a setting.
+    fn count(&self, config: AdapterConfig) -> Result<[usize; 3], Box<dyn std::error::Error>> {
+        let plan = self.plan(config)?;
+        let buffers = Self::buffers(&plan);
+        let trainable = plan.trainable().ok_or("every rank of the paper is a number")?;
+        let extras: usize = plan.trained.iter().map(|parameter| parameter.count()).sum();
+        let adapters = trainable - extras;
+        Ok([adapters, trainable, plan.base_parameters() - buffers + self.clip + adapters])
+    }
+}
+
+/// SALT with one rank for attention, MLP and neck each.
+fn salt(attention: usize, mlp: usize, neck: usize, lora_rank: usize) -> AdapterConfig {
+    AdapterConfig {
+        lora_rank,
+        svd_rank_pattern: BTreeMap::from([
+            (r"\.attn\.".to_owned(), Rank::Fixed(attention)),
+            (r"\.mlp\.".to_owned(), Rank::Fixed(mlp)),
+            (r"\.neck\.".to_owned(), Rank::Fixed(neck)),
+        ]),
+        ..AdapterConfig::salt(0, lora_rank).with_include(ADAPTED)
+    }
+}
+
+impl Report {
+    fn new() -> Result<Self, Box<dyn std::error::Error>> {
+        let counter = Counter::new()?;
+        let lora = |rank: usize| AdapterConfig::lora(rank, rank as f64).with_include(ADAPTED);
+        let svd = AdapterConfig::svd().with_include(ADAPTED);
+        let mut rows = Vec::new();
+        let mut row = |name: &str, setting: &str, published: &str, config: AdapterConfig, why| {
+            counter.count(config).map(|[adapters, trainable, total]| {
+                let percent = 100.0 * trainable as f64 / total as f64;
+                let verdict = if published.is_empty() {
+                    Verdict::Unpublished
+                } else {
+                    Verdict::of(percent, published.trim_end_matches([' ', '%']))
+                };
+                rows.push(Row {
+                    name: name.into(),
+                    setting: setting.into(),
+                    published: published.into(),
+                    adapters,
+                    trainable,
+                    frozen: total - trainable,
+                    total,
+                    percent,
+                    verdict,
+                    why,
+                });
+            })
+        };
+        row("S-SAM", "all singular values of 48 linear layers and the neck", "0.40 %", svd, S_SAM)?;
+        row("LoRA 4", "rank 4, linear layers and neck", "0.64 %", lora(4), LORA_4)?;
+        row("LoRA 256", "rank 256, linear layers and neck", "14.08 %", lora(256), LORA_256)?;
+        row("SALT 4", "r 700 / 200 / 200 (attention / MLP / neck), d 4", "0.46 %", salt(700, 200, 200, 4), SALT_4)?;
+        row("SALT 4", "r 760 / 50 / 250, d 4", "0.46 %", salt(760, 50, 250, 4), SALT_4_RELEASED)?;
+        row("SALT 256", "r 760 / 50 / 250, d 256", "3.9 %", salt(760, 50, 250, 256), SALT_256)?;
+        row("ablation 256/200", "r 200 everywhere, d 256", "5.84 %", salt(200, 200, 200, 256), ABLATION)?;
+        for d in [4, 8, 16, 32, 64, 128, 256] {
+            row("ablation of d", &format!("r 200 everywhere, d {d}"), "", salt(200, 200, 200, d), RANKS)?;
+        }
+        for r in [700, 600, 500, 400, 300, 200] {
+            row("ablation of r", &format!("r {r}, neck 200, d 256"), "", salt(r, r, 200, 256), TRUNCATION)?;
+        }
+        let base = rows.first().map_or(0, |row| row.total - row.adapters);
+        let extras = rows.first().map_or(0, |row| row.trainable - row.adapters);
+        let buffers = Counter::buffers(&counter.plan(lora(4))?);
+        let parts = BTreeMap::from([
+            ("SAM image encoder", counter.model.sam.image_encoder.num_params()),
+            ("SAM prompt encoder", counter.model.sam.prompt_encoder.num_params() - buffers),
+            ("SAM mask decoder", counter.model.sam.mask_decoder.num_params()),
+            ("text layer", counter.model.text_affine.as_ref().map_or(0, |layer| layer.num_params())),
+            ("CLIP ViT-B/32", counter.clip),
+        ]);
+        Ok(Self { parts, base, extras, rows })
+    }
+}
+
+const S_SAM: &str = "0.40 is the figure of S-SAM's own abstract; the trained extras alone are 0.3955 % of the base";
+const LORA_4: &str = "rounds to the printed figure";
+const LORA_256: &str = "rounds to the printed figure, and only with the neck adapted (13.80 without)";
+const SALT_4: &str = "rounds to the printed figure, as other ranks near these do; the paper does not give its ranks";
+const SALT_4_RELEASED: &str = "the released ranks give the figure only by cutting digits off";
+const SALT_256: &str = "the released ranks; one printed digit fits any sum of attention and MLP rank from 809 to 830";
+const ABLATION: &str = "rounds to the printed figure, and only with the neck adapted (5.82 without)";
+const RANKS: &str = "the paper prints only the last point (5.84) and that all stay below 6 %";
+const TRUNCATION: &str = "the paper prints only the last point (5.84)";
+
+/// Groups of three digits.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "SAM ViT-B at 512 x 512 as the paper's code runs it (no relative positions, positions 32 x 32)")?;
+        for (name, count) in &self.parts {
+            writeln!(f, "  {name:22} {:>12}", grouped(*count))?;
+        }
+        writeln!(f, "  {:22} {:>12}", "base", grouped(self.base))?;
+        writeln!(f, "  {:22} {:>12}", "trained extras", grouped(self.extras))?;
+        let frozen = self.base - self.extras;
+        writeln!(
+            f,
+            "  {:22} {:>12}  published as 241M: the frozen count with its digits cut off, not the total\n",
+            "frozen",
+            grouped(frozen)
+        )?;
+        writeln!(
+            f,
+            "{:17} {:52} {:>9} {:>11} {:>11} {:>12} {:>9}  {:17} why",
+            "row", "setting", "published", "adapters", "trainable", "total", "percent", "verdict"
+        )?;
+        for row in &self.rows {
+            writeln!(
+                f,
+                "{:17} {:52} {:>9} {:>11} {:>11} {:>12} {:>9.4}  {:17} {}",
+                row.name,
+                row.setting,
+                row.published,
+                grouped(row.adapters),
+                grouped(row.trainable),
+                grouped(row.total),
+                row.percent,
+                row.verdict.text(),
+                row.why
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(config: AdapterConfig) -> [usize; 3] {
+        Counter::new().expect("the model has a valid configuration").count(config).expect("every pattern matches")
+    }
+
+    fn percent([_, trainable, total]: [usize; 3]) -> f64 {
+        100.0 * trainable as f64 / total as f64
+    }
+
+    #[test]
+    fn clip_comes_from_its_layer_shapes() {
+        assert_eq!(clip_parameters(), 151_277_313);
+    }
+
+    #[test]
+    fn the_base_is_the_papers() {
+        let report = Report::new().expect("counts");
+        assert_eq!(report.parts["SAM image encoder"], 87_218_944);
+        assert_eq!(report.parts["SAM prompt encoder"], 6_220);
+        assert_eq!(report.parts["SAM mask decoder"], 4_058_340);
+        assert_eq!(report.parts["text layer"], 131_840);
+        assert_eq!(report.base, 242_692_657);
+        assert_eq!(report.parts.values().sum::<usize>(), report.base);
+        assert_eq!(report.extras, 959_744);
+        assert_eq!(report.base - report.extras, 241_732_913);
+        assert!(report.rows.iter().all(|row| row.frozen == 241_732_913));
+    }
+
+    #[test]
+    fn every_published_row_has_its_integer() {
+        let lora = |rank: usize| AdapterConfig::lora(rank, 1.0).with_include(ADAPTED);
+        assert_eq!(counts(AdapterConfig::svd().with_include(ADAPTED)), [74_752, 1_034_496, 242_767_409]);
+        assert_eq!(counts(lora(4)), [604_160, 1_563_904, 243_296_817]);
+        assert_eq!(counts(lora(256)), [38_666_240, 39_625_984, 281_358_897]);
+        assert_eq!(counts(salt(700, 200, 200, 4)), [167_008, 1_126_752, 242_859_665]);
+        assert_eq!(counts(salt(760, 50, 250, 4)), [179_368, 1_139_112, 242_872_025]);
+        assert_eq!(counts(salt(760, 50, 250, 256)), [8_967_112, 9_926_856, 251_659_769]);
+        assert_eq!(counts(salt(200, 200, 200, 256)), [14_036_512, 14_996_256, 256_729_169]);
+        assert_eq!(format!("{:.4}", percent(counts(lora(4)))), "0.6428");
+        assert_eq!(format!("{:.4}", percent(counts(lora(256)))), "14.0838");
+        assert_eq!(format!("{:.4}", percent(counts(salt(760, 50, 250, 256)))), "3.9446");
+    }
+
+    #[test]
+    fn both_ablation_series_have_their_percentages() {
+        let report = Report::new().expect("counts");
+        let series = |name: &str, digits: usize| -> Vec<String> {
+            report.rows.iter().filter(|row| row.name == name).map(|row| format!("{:.digits$}", row.percent)).collect()
+        };
+        assert_eq!(series("ablation of d", 4), ["0.4935", "0.5831", "0.7618", "1.1175", "1.8211", "3.1988", "5.8413"]);
+        assert_eq!(series("ablation of r", 3), ["1.127", "2.108", "3.068", "4.011", "4.935", "5.841"]);
+        let first = report.rows.iter().find(|row| row.name == "ablation of d").expect("a series");
+        assert_eq!((first.adapters, first.trainable), (239_008, 1_198_752));
+    }
+
+    #[test]
+    fn verdicts_follow_from_the_digits() {
+        assert_eq!(Verdict::of(0.6428, "0.64"), Verdict::Exact);
+        assert_eq!(Verdict::of(3.9446, "3.9"), Verdict::WithinRounding);
+        assert_eq!(Verdict::of(0.4690, "0.46"), Verdict::WithinRounding);
+        assert_eq!(Verdict::of(0.4261, "0.40"), Verdict::NotReproducible);
+        let report = Report::new().expect("counts");
+        let verdicts: Vec<Verdict> = report.rows.iter().take(7).map(|row| row.verdict).collect();
+        use Verdict::{Exact, NotReproducible, WithinRounding};
+        assert_eq!(verdicts, [NotReproducible, Exact, Exact, Exact, WithinRounding, WithinRounding, Exact]);
+        assert!(report.to_string().contains("241,732,913") && serde_json::to_string(&report).is_ok());
+    }
+
+    #[test]
+    fn without_the_neck_the_published_figures_do_not_come_out() {
+        let blocks = |config: AdapterConfig| config.with_include([ADAPTED[0]]);
+        assert_eq!(format!("{:.2}", percent(counts(blocks(AdapterConfig::lora(256, 1.0))))), "13.80");
+        let linear_only = AdapterConfig::salt(200, 256);
+        assert_eq!(format!("{:.2}", percent(counts(blocks(linear_only)))), "5.82");
+    }
+}
