@@ -1,4 +1,49 @@
-//! Parameter-efficient fine-tuning for any Burn module: SALT, SVD tuning, LoRA, DoRA.
+//! Parameter-efficient fine-tuning for any Burn module: SALT, SVD tuning (S-SAM), LoRA, rsLoRA, DoRA, and the plain choices (biases,
+//! norms, named parameters, everything).
+//!
+//! [`attach`] takes any module and a [`AdapterConfig`] that names weights by their path. The module needs no change and does not know:
+//! adapters hang on its parameters as Burn reparameterizations, so every layer that asks for its weight gets `W'` instead of `W`.
+//! The base is frozen: it gets no gradient, no optimiser state, and keeps its bits until it is dropped. Parameters trained in full (norms,
+//! positions, a decoder) get a trained stand-in in the same way, so that they too are switched, saved and undone with their adapter.
+//!
+//! ```
+//! use burn::nn::LinearConfig;
+//! use burn::tensor::{Device, Distribution, Tensor};
+//! use salt_peft::{AdapterConfig, AttachOptions, attach, merge, plan, trainable_report};
+//!
+//! let device = Device::default().autodiff();
+//! let layer = LinearConfig::new(16, 24).init(&device);
+//! let x = Tensor::<2>::random([4, 16], Distribution::Normal(0.0, 1.0), &device);
+//! let before = layer.forward(x.clone());
+//!
+//! // The four largest singular values get a scale and a shift, the other twelve an update of rank 2.
+//! let config = AdapterConfig::salt(4, 2);
+//! print!("{}", plan(&layer, &config)?); // a dry run: what would be adapted
+//! let (adapted, _) = attach(layer, &config, &AttachOptions::default())?;
+//! assert_eq!(trainable_report(&adapted)?.trainable, 2 * 4 + 2 * 2 * 12);
+//! assert_eq!(adapted.forward(x.clone()).into_data(), before.into_data()); // at step 0, the base itself
+//!
+//! // Train as ever: only the adapter gets gradients. Then fold it into a plain weight, or take the base back.
+//! let grads = adapted.forward(x).square().sum().backward();
+//! assert!(adapted.weight.base().grad(&grads).is_none());
+//! let merged = merge(adapted)?;
+//! let _plain = merged.module().weight.val();
+//! let _adapted_again = merged.unmerge();
+//! # Ok::<(), salt_peft::PeftError>(())
+//! ```
+//!
+//! What to reach for:
+//!
+//! * before training: [`plan()`] (a dry run from shapes), [`attach`], [`trainable_report`];
+//! * for evaluation: [`materialize`], once. `module.valid()` alone keeps the adapters and rebuilds every weight at every call;
+//! * files: [`save_adapter`] and [`load_adapter`], in Hugging Face PEFT's two-file form; LoRA and DoRA are exchanged with PEFT both ways;
+//! * afterwards: [`merge`] and [`Merged::unmerge`], [`switch`], [`disable`] and [`remove`] for several named adapters, [`to_lora`], [`inspect`];
+//! * for speed, where a model's author opts in: [`linear`] and [`conv2d`] give a layer's own output in its cheapest exact form.
+//!
+//! A model must read its weights through `Param::val`, as Burn's layers do; code that dereferences a parameter sees the base.
+//! Weights are single precision on disk and in decompositions; factors have the number type of their base.
+//!
+//! The equations with their functions and tests are in `docs/peft.md`.
 
 mod attach;
 mod config;

@@ -3,7 +3,7 @@
 
 use crate::support::{Toy, WIDTH, batch, doubles, gradients, in_doubles, perturb, relative_error, set, state, values};
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
+use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use salt_peft::{
     AdapterConfig, AttachOptions, BasisStorage, Initialization, LoadOptions, Method, PeftError, Rank, SaltForm,

@@ -39,6 +39,14 @@ fn the_dry_run_lists_what_matched_and_what_did_not() {
 }
 
 #[test]
+fn the_dry_run_brings_no_parameter_into_being() {
+    let layer: Linear = LinearConfig::new(1 << 20, 1 << 20).init(&device());
+    let planned = plan(&layer, &AdapterConfig::salt(100, 4)).expect("plans four terabytes");
+    assert_eq!(planned.trainable(), Some(2 * 100 + 2 * 4 * ((1 << 20) - 100)));
+    assert!(!layer.weight.is_initialized());
+}
+
+#[test]
 fn patterns_that_match_nothing_or_contradict_are_errors() {
     let model = Toy::new(&device());
     let fails = |config: AdapterConfig| plan(&model, &config).map(|_| ()).expect_err("must fail").to_string();
