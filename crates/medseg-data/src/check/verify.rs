@@ -21,8 +21,8 @@ pub struct VerifyOptions {
 }
 
 impl Default for VerifyOptions {
-    /// Near duplicates from 0.97: frames of one sequence reach it, images of different patients do not (highest values on
-    /// real sets: CHASE_DB1 0.59, ROSSA 0.62 apart from true doubles).
+    /// Near duplicates from 0.97. The most alike of different images reach 0.94 in ARCADE stenosis val, 0.93 in CHASE_DB1 and
+    /// 0.44 in ROSSA; a scan that was stored twice, 0.999.
     fn default() -> Self {
         Self { limits: Limits::default(), masks: MaskPolicy::default(), near_duplicates: Some(0.97) }
     }

@@ -103,9 +103,46 @@ fn resize_bytes<const C: usize>(data: &[u8], size: (usize, usize), target: (usiz
 
 fn resize_rows<const C: usize>(data: &[u8], width: usize, new_width: usize) -> Vec<u8> {
     let taps = Taps::new(width, new_width);
-    let fixed = taps.fixed();
     let mut out = vec![0u8; data.len() / width * new_width];
-    for (source, target) in data.chunks_exact(width * C).zip(out.chunks_exact_mut(new_width * C)) {
+    // A number of weights that the compiler knows makes this pass several times faster.
+    match taps.count.iter().max().copied().unwrap_or(0) {
+        0..=2 if width >= 2 => weigh_rows::<C, 2>(data, width, &taps, &mut out),
+        0..=4 if width >= 4 => weigh_rows::<C, 4>(data, width, &taps, &mut out),
+        0..=6 if width >= 6 => weigh_rows::<C, 6>(data, width, &taps, &mut out),
+        0..=10 if width >= 10 => weigh_rows::<C, 10>(data, width, &taps, &mut out),
+        _ => weigh_any::<C>(data, width, &taps, &mut out),
+    }
+    out
+}
+
+/// Rows with at most `K` weights an output pixel; unused weights are 0.
+fn weigh_rows<const C: usize, const K: usize>(data: &[u8], width: usize, taps: &Taps, out: &mut [u8]) {
+    let windows: Vec<(usize, [i32; K])> = taps
+        .iter(&taps.fixed())
+        .map(|(first, weights)| {
+            let start = first.min(width - K);
+            let mut padded = [0; K];
+            padded[first - start..][..weights.len()].copy_from_slice(weights);
+            (start * C, padded)
+        })
+        .collect();
+    for (source, target) in data.chunks_exact(width * C).zip(out.chunks_exact_mut(windows.len() * C)) {
+        for ((start, weights), pixel) in windows.iter().zip(target.chunks_exact_mut(C)) {
+            let window = &source[*start..start + K * C];
+            for (c, byte) in pixel.iter_mut().enumerate() {
+                let mut sum = HALF;
+                for (k, weight) in weights.iter().enumerate() {
+                    sum = sum.wrapping_add(weight.wrapping_mul(i32::from(window[k * C + c])));
+                }
+                *byte = to_byte(sum);
+            }
+        }
+    }
+}
+
+fn weigh_any<const C: usize>(data: &[u8], width: usize, taps: &Taps, out: &mut [u8]) {
+    let fixed = taps.fixed();
+    for (source, target) in data.chunks_exact(width * C).zip(out.chunks_exact_mut(taps.first.len() * C)) {
         for ((first, weights), pixel) in taps.iter(&fixed).zip(target.chunks_exact_mut(C)) {
             let mut sums = [HALF; C];
             for (&weight, values) in weights.iter().zip(source[first * C..].chunks_exact(C)) {
@@ -118,7 +155,6 @@ fn resize_rows<const C: usize>(data: &[u8], width: usize, new_width: usize) -> V
             }
         }
     }
-    out
 }
 
 /// Resizes an image to `width` x `height` pixels (both at least 1) with antialiasing, as Pillow's `BILINEAR`.

@@ -30,21 +30,20 @@ impl Warp {
         self
     }
 
-    /// The input position of every output pixel, row by row.
-    fn positions(&self, mut visit: impl FnMut(usize, f32, f32)) {
+    /// The input positions of one row of output pixels.
+    fn positions(&self, row: usize, out: &mut [(f32, f32)]) {
         let (width, height) = self.size;
         let (cx, cy) = ((width as f64 - 1.0) / 2.0, (height as f64 - 1.0) / 2.0);
         let [[a, b], [c, d]] = self.matrix;
-        for row in 0..height {
-            let y = row as f64 - cy;
-            for column in 0..width {
-                let x = column as f64 - cx;
-                let mut at = (a * x + b * y + cx + self.offset.0, c * x + d * y + cy + self.offset.1);
-                if let Some(field) = &self.field {
-                    let (dx, dy) = field.at(column as f64 / width as f64, row as f64 / height as f64);
-                    at = (at.0 + dx, at.1 + dy);
-                }
-                visit(row * width + column, at.0 as f32, at.1 as f32);
+        let y = row as f64 - cy;
+        let start = (a * -cx + b * y + cx + self.offset.0, c * -cx + d * y + cy + self.offset.1);
+        for (column, at) in out.iter_mut().enumerate() {
+            *at = ((start.0 + a * column as f64) as f32, (start.1 + c * column as f64) as f32);
+        }
+        if let Some(field) = &self.field {
+            for (column, at) in out.iter_mut().enumerate() {
+                let (dx, dy) = field.at(column as f64 / width as f64, row as f64 / height as f64);
+                *at = (at.0 + dx as f32, at.1 + dy as f32);
             }
         }
     }
@@ -65,33 +64,53 @@ impl Warp {
     fn run<const C: usize>(&self, image: &[u8], mask: &[u8], pixels: &mut [u8], labels: &mut [u8]) {
         let (width, height) = self.size;
         let (right, bottom) = (width as f32 - 1.0, height as f32 - 1.0);
-        self.positions(|index, x, y| {
-            if x <= -1.0 || y <= -1.0 || x >= right + 1.0 || y >= bottom + 1.0 {
-                return;
-            }
-            let (x0, y0) = (x.floor(), y.floor());
-            let (u, v) = (x - x0, y - y0);
-            let weights = [(1.0 - u) * (1.0 - v), u * (1.0 - v), (1.0 - u) * v, u * v];
-            let mut values = [0f32; C];
-            let mut covered = 0f32;
-            let inside = x0 >= 0.0 && y0 >= 0.0 && x0 < right && y0 < bottom;
-            for (corner, weight) in weights.into_iter().enumerate() {
-                let (cx, cy) = (x0 as isize + (corner & 1) as isize, y0 as isize + (corner >> 1) as isize);
-                if !inside && (cx < 0 || cy < 0 || cx >= width as isize || cy >= height as isize) {
-                    continue;
+        let mut at = vec![(0f32, 0f32); width];
+        let rows = pixels.chunks_exact_mut(width * C).zip(labels.chunks_exact_mut(width));
+        for (row, (pixels, labels)) in rows.enumerate() {
+            self.positions(row, &mut at);
+            for ((pixel, label), &(x, y)) in pixels.chunks_exact_mut(C).zip(labels).zip(&at) {
+                if x >= 0.0 && y >= 0.0 && x < right && y < bottom {
+                    // All four neighbours are inside: by far the most frequent case.
+                    let (left, top) = (x as i32, y as i32);
+                    let (u, v) = (x - left as f32, y - top as f32);
+                    let weights = [(1.0 - u) * (1.0 - v), u * (1.0 - v), (1.0 - u) * v, u * v];
+                    let first = top as usize * width + left as usize;
+                    let (upper, lower) = (&mask[first..][..2], &mask[first + width..][..2]);
+                    *label = u8::from(weigh(weights, [upper[0], upper[1], lower[0], lower[1]]) >= 0.5);
+                    let (above, below) = (&image[first * C..][..2 * C], &image[(first + width) * C..][..2 * C]);
+                    for (c, value) in pixel.iter_mut().enumerate() {
+                        let near = [above[c], above[C + c], below[c], below[C + c]];
+                        *value = (weigh(weights, near) + 0.5) as u8;
+                    }
+                } else if x > -1.0 && y > -1.0 && x < right + 1.0 && y < bottom + 1.0 {
+                    self.at_border::<C>(image, mask, (x, y), pixel, label);
                 }
-                let at = cy as usize * width + cx as usize;
-                covered += weight * f32::from(mask[at]);
-                for (value, &source) in values.iter_mut().zip(&image[at * C..at * C + C]) {
-                    *value += weight * f32::from(source);
-                }
             }
-            for (pixel, value) in pixels[index * C..index * C + C].iter_mut().zip(values) {
-                *pixel = (value + 0.5) as u8;
-            }
-            labels[index] = u8::from(covered >= 0.5);
-        });
+        }
     }
+
+    /// A position with some of its four neighbours outside: those count as black and background.
+    fn at_border<const C: usize>(&self, image: &[u8], mask: &[u8], at: (f32, f32), pixel: &mut [u8], label: &mut u8) {
+        let (width, height) = (self.size.0 as isize, self.size.1 as isize);
+        let (left, top) = (at.0.floor(), at.1.floor());
+        let (u, v) = (at.0 - left, at.1 - top);
+        let weights = [(1.0 - u) * (1.0 - v), u * (1.0 - v), (1.0 - u) * v, u * v];
+        let place = |corner: isize| {
+            let (x, y) = (left as isize + (corner & 1), top as isize + (corner >> 1));
+            ((0..width).contains(&x) && (0..height).contains(&y)).then_some((y * width + x) as usize)
+        };
+        let places = [0, 1, 2, 3].map(place);
+        let covered = weigh(weights, places.map(|p| p.map_or(0, |p| mask[p])));
+        *label = u8::from(covered >= 0.5);
+        for (c, value) in pixel.iter_mut().enumerate() {
+            *value = (weigh(weights, places.map(|p| p.map_or(0, |p| image[p * C + c]))) + 0.5) as u8;
+        }
+    }
+}
+
+fn weigh(weights: [f32; 4], values: [u8; 4]) -> f32 {
+    let [a, b, c, d] = values.map(f32::from);
+    weights[0] * a + weights[1] * b + weights[2] * c + weights[3] * d
 }
 
 /// A smooth displacement: uniform cubic B-splines over a coarse grid of random vectors.

@@ -88,9 +88,9 @@ fn batches_are_the_items_stacked() {
     let second = &batches[1];
     assert_eq!(second.images.dims(), [3, 3, 32, 32]);
     assert_eq!(second.masks.dims(), [3, 1, 32, 32]);
-    let images = second.images.to_data().to_vec::<f32>().unwrap();
+    let images = second.images.to_data().try_to_vec::<f32>().unwrap();
     assert_eq!(images[3 * 32 * 32..2 * 3 * 32 * 32], items[4].image);
-    let masks = second.masks.to_data().to_vec::<f32>().unwrap();
+    let masks = second.masks.to_data().try_to_vec::<f32>().unwrap();
     assert_eq!(masks[32 * 32..2 * 32 * 32], items[4].mask);
     assert_eq!(second.geometry[1], items[4].geometry);
     let dropping = LoaderConfig { drop_last: true, ..config() };
@@ -107,7 +107,7 @@ fn resuming_in_the_middle_of_an_epoch_gives_the_rest() {
     assert_eq!(rest.len(), 2);
     for (a, b) in whole[1..].iter().zip(&rest) {
         assert_eq!(a.ids, b.ids);
-        assert_eq!(a.images.to_data().to_vec::<f32>().unwrap(), b.images.to_data().to_vec::<f32>().unwrap());
+        assert_eq!(a.images.to_data().try_to_vec::<f32>().unwrap(), b.images.to_data().try_to_vec::<f32>().unwrap());
     }
     assert_eq!(loader.epoch_from(5, 99, &device).count(), 0);
 }
