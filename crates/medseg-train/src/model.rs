@@ -101,13 +101,7 @@ impl BaseModel {
                 let name = format!("random weights, seed {} (not pre-trained)", config.seed);
                 (random(&architecture(SamConfig::mini()), config.seed, device)?, name, false, Vec::new())
             }
-            "sam-mini" => match asset() {
-                Some(bytes) => mini(bytes, config, image_size, device)?,
-                None => {
-                    let name = "random weights, not pre-trained (this build carries no sam-mini)".to_string();
-                    (random(&architecture(SamConfig::mini()), config.seed, device)?, name, false, Vec::new())
-                }
-            },
+            "sam-mini" => mini(config, image_size, device)?,
             file => from_file(Path::new(file), config, image_size, device)?,
         };
         let patch = segmenter.sam.config().patch_size;
@@ -203,12 +197,17 @@ fn from_file(path: &Path, config: &ModelConfig, image_size: usize, device: &Devi
     Ok((Segmenter { sam, prompt }, path.display().to_string(), true, notes))
 }
 
-fn mini(_bytes: &[u8], _config: &ModelConfig, _image_size: usize, _device: &Device) -> Result<Loaded> {
-    Err(TrainError::Model("sam-mini cannot be read".into()))
-}
-
-
-/// The weights of sam-mini, where this build carries them.
-fn asset() -> Option<&'static [u8]> {
-    None
+/// sam-mini, or random weights of its architecture where this checkout does not hold it: then the name says so everywhere.
+fn mini(config: &ModelConfig, image_size: usize, device: &Device) -> Result<Loaded> {
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+    let (weights, token) = (assets.join("sam-mini.safetensors"), assets.join("sam-mini-prompt.safetensors"));
+    if !weights.is_file() {
+        let own = config.architecture.config().unwrap_or_else(SamConfig::mini);
+        let own = if config.variant == SamVariant::Paper { own.paper(image_size) } else { own };
+        let name = "random weights, not pre-trained (sam-mini is not in this checkout)".to_string();
+        return Ok((random(&own, config.seed, device)?, name, false, Vec::new()));
+    }
+    let (mut segmenter, _, _, notes) = from_file(&weights, config, image_size, device)?;
+    segmenter.prompt = AutomaticPrompt::load(&token, device).map_err(sam)?.0;
+    Ok((segmenter, "sam-mini".into(), true, notes))
 }

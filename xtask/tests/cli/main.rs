@@ -5,3 +5,5 @@ mod data;
 mod evaluate;
 mod predict;
 mod pretrain;
+mod reproduce;
+mod train;
