@@ -11,9 +11,7 @@ use std::time::Instant;
 use nalgebra::DMatrix;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
-use salt_linalg::{
-    BasisCache, BatchOptions, Iteration, Method, RandomizedOptions, Svd, decompose_all, randomized_svd,
-};
+use salt_linalg::{BasisCache, BatchOptions, Iteration, Method, RandomizedOptions, Svd, decompose_all, randomized_svd};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -88,7 +88,9 @@ pub enum SvdError {
     },
 
     /// Not even all components meet the tolerance: it lies below the rounding of the number type.
-    #[error("the tolerance {tolerance:e} is below the relative error {achieved:e} that a full decomposition in {number_type} achieves")]
+    #[error(
+        "the tolerance {tolerance:e} is below the relative error {achieved:e} that a full decomposition in {number_type} achieves"
+    )]
     ToleranceTooSmall {
         /// Relative tolerance asked for.
         tolerance: f64,

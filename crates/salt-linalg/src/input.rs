@@ -33,7 +33,12 @@ impl<'a, T: Real> Input<'a, T> {
         // The root of the largest finite number, with room for sums over a million entries.
         let comfortable = if <T as Kernel>::EPSILON > 1e-10 { 40 } else { 450 };
         if exponent.abs() <= comfortable {
-            return Ok(Self { matrix: Cow::Borrowed(matrix), unscale: 1.0, unit: 2.0f64.powi(-exponent), is_zero: largest == 0.0 });
+            return Ok(Self {
+                matrix: Cow::Borrowed(matrix),
+                unscale: 1.0,
+                unit: 2.0f64.powi(-exponent),
+                is_zero: largest == 0.0,
+            });
         }
         let exponent = exponent.clamp(-1000, 1000);
         let scale = 2.0f64.powi(-exponent);

@@ -143,11 +143,7 @@ pub(crate) fn gram<T: Kernel>(matrix: MatRef<'_, T>, schedule: Schedule) -> DMat
     let mut start = 0;
     for i in 1..=blocks {
         let share = 1.0 - (1.0 - i as f64 / blocks as f64).sqrt();
-        let end = if i == blocks {
-            cols
-        } else {
-            (share * cols as f64) as usize / BLOCK_MULTIPLE * BLOCK_MULTIPLE
-        };
+        let end = if i == blocks { cols } else { (share * cols as f64) as usize / BLOCK_MULTIPLE * BLOCK_MULTIPLE };
         let (head, tail) = rest.split_at_col_mut(end - start);
         tasks.push((head, start, end));
         rest = tail;

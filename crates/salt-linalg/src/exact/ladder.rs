@@ -67,7 +67,8 @@ mod tests {
         let wrong = |tall: &DMatrix<f64>, _: Schedule| Ok(Factors { values: vec![2.0; 3], ..identity(tall) });
         let works = |tall: &DMatrix<f64>, _: Schedule| Ok(identity(tall));
         let rejected = StepFailure::Inaccurate { quantity: "the relative residual", found: 1.0, limit: 0.0 };
-        let check = |factors: &Factors| if factors.values[0] == 1.0 { Ok(factors.values.len()) } else { Err(rejected.clone()) };
+        let check =
+            |factors: &Factors| if factors.values[0] == 1.0 { Ok(factors.values.len()) } else { Err(rejected.clone()) };
 
         let tall = DMatrix::identity(3, 3);
         let steps = [

@@ -10,7 +10,9 @@ use nalgebra::{DMatrix, DVector};
 use crate::certificate::{self, ErrorEstimate};
 use crate::error::{StepFailure, SvdError};
 use crate::input::{self, Input};
-use crate::product::{Schedule, convert, convert_scaled, convert_transposed, convert_transposed_scaled, sum_of_squares, zeros};
+use crate::product::{
+    Schedule, convert, convert_scaled, convert_transposed, convert_transposed_scaled, sum_of_squares, zeros,
+};
 use crate::real::Real;
 use crate::real::sealed::Kernel;
 use crate::sign;

@@ -7,8 +7,8 @@ use faer::{Auto, Par, Spec};
 use nalgebra::DMatrix;
 
 use super::Factors;
-use super::{gram, jacobi};
 use super::ladder::Step;
+use super::{gram, jacobi};
 use crate::error::StepFailure;
 use crate::product::{view, view_mut, zeros};
 use crate::svd::Algorithm;

@@ -126,7 +126,15 @@ impl RandomizedOptions {
     }
 }
 
-/// The leading components by a randomised algorithm.
+/// The leading `rank` components by a randomised algorithm.
+///
+/// A Gaussian sketch of `rank + oversampling` columns finds a subspace that holds most of the matrix, the iteration sharpens it, and the matrix is
+/// decomposed exactly within it: A ≈ A Z Zᵀ with an orthonormal basis Z. The singular values never exceed the true ones.
+/// [`Svd::error`] bounds the spectral error; its Frobenius error is exact (not an estimate) unless it is tiny. Some guidance:
+///
+/// * Two power iterations (the default) suffice for weights whose spectrum falls by a decade over the kept components.
+/// * For flat spectra [`Iteration::BlockKrylov`] reaches the same error with fewer products; blocks of half the rank are a good choice.
+/// * For a rank above a third of min(m, n) [`thin_svd`](crate::thin_svd) is about as fast, and exact.
 ///
 /// # Errors
 /// [`SvdError::Empty`], [`SvdError::NotFinite`], [`SvdError::RankOutOfRange`], [`SvdError::OversamplingTooLarge`],
@@ -174,13 +182,7 @@ pub(crate) fn randomized_with<T: Real>(
         return Err(SvdError::NoConvergence { rows, cols, attempts: vec![Attempt { algorithm, failure }] });
     }
     let values: Result<Vec<T>, SvdError> = values.iter().map(|value| input.unscaled(value.widen())).collect();
-    Ok(Svd {
-        u,
-        singular_values: DVector::from_vec(values?),
-        v_t,
-        error: error.unscaled(input.unscale),
-        algorithm,
-    })
+    Ok(Svd { u, singular_values: DVector::from_vec(values?), v_t, error: error.unscaled(input.unscale), algorithm })
 }
 
 /// The certificate, with the Frobenius norm computed instead of estimated where that is possible: U diag(s) = A V and V is orthonormal, so

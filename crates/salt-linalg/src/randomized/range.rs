@@ -34,43 +34,51 @@ pub(super) fn find<T: Real>(tall: MatRef<'_, T>, options: &RandomizedOptions, sc
 /// The span of (AᵀA)^iterations AᵀΩ, orthonormalised after every product that could lose digits.
 fn power<T: Real>(tall: MatRef<'_, T>, options: &RandomizedOptions, iterations: usize, schedule: Schedule) -> Range<T> {
     let width = options.rank + options.oversampling;
-    let omega: DMatrix<T> = gaussian::matrix(tall.nrows(), width, options.seed, Stream::Sketch);
-    let mut basis = orthonormalise(&product(schedule, tall.transpose(), view(&omega)), schedule);
-    let squared = squared_if_cheaper(tall, width, iterations, basis.condition, schedule);
-    for _ in 0..iterations {
-        let next = if let Some(squared) = &squared {
-            product(schedule, view(squared), view(&basis.q))
-        } else {
+    let squared = through_square(tall, width, iterations, options.seed, schedule);
+    let basis = squared.unwrap_or_else(|| {
+        let omega: DMatrix<T> = gaussian::matrix(tall.nrows(), width, options.seed, Stream::Sketch);
+        let mut basis = orthonormalise(&product(schedule, tall.transpose(), view(&omega)), schedule);
+        for _ in 0..iterations {
             let mut image = product(schedule, tall, view(&basis.q));
             if basis.condition > WELL_CONDITIONED {
                 image = orthonormalise(&image, schedule).q;
             }
-            product(schedule, tall.transpose(), view(&image))
-        };
-        basis = orthonormalise(&next, schedule);
-    }
-    let image = product(schedule, tall, view(&basis.q));
-    Range { basis: basis.q, image }
+            basis = orthonormalise(&product(schedule, tall.transpose(), view(&image)), schedule);
+        }
+        basis.q
+    });
+    let image = product(schedule, tall, view(&basis));
+    Range { basis, image }
 }
 
-/// AᵀA, if the sketch is well conditioned and wide enough that forming the product once costs less than multiplying with A and Aᵀ.
-fn squared_if_cheaper<T: Real>(
+/// The span of (AᵀA)^(iterations + 1) Ω, half a step further than asked for, by way of the product AᵀA, if forming that once costs less than multiplying
+/// with A and Aᵀ in turn. `None` if it does not, or if the sketch is so badly conditioned that the square would lose digits.
+fn through_square<T: Real>(
     tall: MatRef<'_, T>,
     width: usize,
     iterations: usize,
-    condition: f64,
+    seed: u64,
     schedule: Schedule,
 ) -> Option<DMatrix<T>> {
     let (m, n) = (tall.nrows(), tall.ncols());
-    // Multiplications; the product needs only one triangle.
-    let direct = 2 * iterations * m * n * width;
-    let squared = m * n * n / 2 + iterations * n * n * width;
-    if condition > WELL_CONDITIONED || squared > direct {
+    // Multiplications; of the product only one triangle is computed.
+    let direct = (2 * iterations + 1) * m * n * width;
+    let square = m * n * n / 2 + (iterations + 1) * n * n * width;
+    if square > direct {
         return None;
     }
-    let mut out = gram(tall, schedule);
-    mirror(&mut out);
-    Some(out)
+    let mut squared = gram(tall, schedule);
+    mirror(&mut squared);
+    let omega: DMatrix<T> = gaussian::matrix(n, width, seed, Stream::Sketch);
+    let mut basis = omega;
+    for _ in 0..=iterations {
+        let next = orthonormalise(&product(schedule, view(&squared), view(&basis)), schedule);
+        if next.condition > WELL_CONDITIONED * WELL_CONDITIONED {
+            return None;
+        }
+        basis = next.q;
+    }
+    Some(basis)
 }
 
 /// The span of AᵀΩ, (AᵀA) AᵀΩ, … , (AᵀA)^iterations AᵀΩ, each block made orthogonal to those before.

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod batch;
+mod burn;
 mod cache;
 mod cut;
 mod input;

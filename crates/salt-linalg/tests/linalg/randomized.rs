@@ -114,7 +114,8 @@ fn seeds_differ() {
 fn a_matrix_of_low_rank_is_recovered() {
     for (rows, cols) in [(300, 200), (200, 300)] {
         let matrix = gaussian(rows, 12, 1) * gaussian(12, cols, 2);
-        for iteration in [Iteration::Power { iterations: 0 }, Iteration::BlockKrylov { iterations: 1, block: Some(11) }] {
+        for iteration in [Iteration::Power { iterations: 0 }, Iteration::BlockKrylov { iterations: 1, block: Some(11) }]
+        {
             let options = RandomizedOptions::new(12).with_iteration(iteration);
             let svd = randomized_svd(&matrix, &options).unwrap();
             assert!(residual(&matrix, &svd) < 1e-12 * norm(&matrix));
