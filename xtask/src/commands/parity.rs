@@ -57,8 +57,14 @@ pub(crate) fn run(args: Args) -> CommandResult {
     if beyond.is_empty() {
         return Ok(());
     }
-    Err(format!("{} of {} stages differ by more than {}: {}", beyond.len(), stages.len(), args.tolerance, beyond.join(", "))
-        .into())
+    Err(format!(
+        "{} of {} stages differ by more than {}: {}",
+        beyond.len(),
+        stages.len(),
+        args.tolerance,
+        beyond.join(", ")
+    )
+    .into())
 }
 
 fn read_config(path: &Path) -> Result<SamConfig, Box<dyn std::error::Error>> {

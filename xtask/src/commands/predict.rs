@@ -94,6 +94,8 @@ fn numbers(text: &str) -> Result<Vec<f32>, String> {
 struct Settings<'a> {
     checkpoint: String,
     checkpoint_bytes: u64,
+    /// Seconds since 1970: a checkpoint that was trained on under the same name is another one.
+    checkpoint_modified: Option<u64>,
     input_size: usize,
     points: Vec<([f32; 2], i32)>,
     bounding_box: Option<[f32; 4]>,
@@ -119,7 +121,9 @@ pub(crate) fn run(args: Args) -> CommandResult {
 
     let labels: Vec<String> = match &automatic {
         Some((_, labels)) => labels.clone(),
-        None if args.multimask => (1..=predictor.model().config().num_multimask_outputs).map(|i| i.to_string()).collect(),
+        None if args.multimask => {
+            (1..=predictor.model().config().num_multimask_outputs).map(|i| i.to_string()).collect()
+        }
         None => vec![String::new()],
     };
     check_labels(&labels)?;
@@ -160,8 +164,10 @@ fn list_images(path: &Path) -> Result<BTreeMap<String, PathBuf>, Box<dyn Error>>
         let entries = std::fs::read_dir(path).map_err(|e| format!("{}: {e}", path.display()))?;
         let paths: Vec<PathBuf> = entries.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
         paths.into_iter().filter(|path| path.is_file() && has_image_extension(path)).collect()
-    } else {
+    } else if path.exists() {
         vec![path.to_owned()]
+    } else {
+        return Err(format!("{}: no such file or folder", path.display()).into());
     };
     let mut images = BTreeMap::new();
     for path in paths {
@@ -189,6 +195,11 @@ fn claim_folder(args: &Args, input_size: usize) -> Result<(), Box<dyn Error>> {
     let settings = Settings {
         checkpoint: args.checkpoint.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         checkpoint_bytes: metadata.len(),
+        checkpoint_modified: metadata
+            .modified()
+            .ok()
+            .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+            .map(|since| since.as_secs()),
         input_size,
         points: args.points.iter().map(|PointArgument(point, label)| (*point, label.code())).collect(),
         bounding_box: args.bounding_box.map(|BoxArgument(corners)| corners),
@@ -199,7 +210,7 @@ fn claim_folder(args: &Args, input_size: usize) -> Result<(), Box<dyn Error>> {
     let path = args.out.join("predict.json");
     match std::fs::read_to_string(&path) {
         Ok(found) if found == text => return Ok(()),
-        Ok(_) if !args.overwrite => {
+        Ok(_) if !args.overwrite && !results(&args.out)?.is_empty() => {
             let reason = "holds the settings of another run; choose another --out, or --overwrite its results";
             return Err(format!("{}: {reason}", path.display()).into());
         }
@@ -225,14 +236,21 @@ fn check_labels(labels: &[String]) -> Result<(), Box<dyn Error>> {
 
 const KINDS: [&str; 3] = ["probability", "overlay", "mask"];
 
+/// The results in a folder.
+fn results(out: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let entries = std::fs::read_dir(out).map_err(|e| format!("{}: {e}", out.display()))?;
+    let paths: Vec<PathBuf> = entries.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
+    let is_result = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        KINDS.iter().any(|kind| name.ends_with(&format!("_{kind}.png")))
+    };
+    Ok(paths.into_iter().filter(is_result).collect())
+}
+
 /// Removes the results of a run with other settings, so that none of them is taken for one of this run.
 fn remove_results(out: &Path) -> Result<(), Box<dyn Error>> {
-    for entry in std::fs::read_dir(out)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if KINDS.iter().any(|kind| name.ends_with(&format!("_{kind}.png"))) {
-            std::fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        }
+    for path in results(out)? {
+        std::fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     }
     Ok(())
 }

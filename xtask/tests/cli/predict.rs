@@ -93,14 +93,16 @@ fn a_folder_is_segmented_in_the_images_own_sizes_and_continued() {
 #[test]
 fn automatic_prompts_write_one_mask_a_label() {
     let folder = tempfile::tempdir().unwrap();
-    let (image, out, prompt) = (folder.path().join("i.png"), folder.path().join("o"), folder.path().join("p.safetensors"));
+    let (image, out, prompt) =
+        (folder.path().join("i.png"), folder.path().join("o"), folder.path().join("p.safetensors"));
     picture(&image, 20, 20);
     let tokens = sam_model::AutomaticPrompt::learned(2, 32, &burn::tensor::Device::default());
     tokens.save(&prompt, &["artery".to_owned(), "vein".to_owned()]).unwrap();
     let weights = checkpoint(folder.path());
     let mut command = xtask();
     command.arg("predict").arg("--checkpoint").arg(&weights).arg("--image").arg(&image).arg("--out").arg(&out);
-    command.arg("--prompt").arg(&prompt).args(["--input-size", "96"]).assert().success();
+    command.arg("--prompt").arg(&prompt).args(["--input-size", "96"]);
+    command.assert().success();
     assert!(out.join("i_artery_mask.png").is_file() && out.join("i_vein_mask.png").is_file());
 }
 
