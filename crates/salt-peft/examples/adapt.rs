@@ -9,8 +9,8 @@ use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Distribution, Tensor};
 use salt_peft::{
-    AdapterConfig, AttachOptions, LoadOptions, Rank, SaveOptions, attach, inspect, load_adapter, materialize, merge, merge_report, plan,
-    save_adapter, trainable_report,
+    AdapterConfig, AttachOptions, LoadOptions, Rank, SaveOptions, attach, inspect, load_adapter, materialize, merge,
+    merge_report, plan, save_adapter, trainable_report,
 };
 use std::error::Error;
 

@@ -31,12 +31,14 @@ impl Base {
     fn read(file: &SafeTensors<'_>, device: &Device) -> Result<Self, Box<dyn Error>> {
         let data = |key: &str| -> Result<TensorData, Box<dyn Error>> {
             let view = file.tensor(key)?;
-            let values: Vec<f32> = view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            let values: Vec<f32> =
+                view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
             Ok(TensorData::new(values, view.shape().to_vec()))
         };
         let linear = |name: String| -> Result<Linear, Box<dyn Error>> {
             let mut layer = LinearConfig::new(1, 1).init(device);
-            layer.weight = Param::from_tensor(Tensor::<2>::from_data(data(&format!("{name}.weight"))?, device).transpose());
+            layer.weight =
+                Param::from_tensor(Tensor::<2>::from_data(data(&format!("{name}.weight"))?, device).transpose());
             layer.bias = Some(Param::from_data(data(&format!("{name}.bias"))?, device));
             Ok(layer)
         };
@@ -100,8 +102,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("dora_conv", AdapterConfig::dora(3, 4.0)),
         ("slices", AdapterConfig { slices: slices.clone(), ..AdapterConfig::lora(2, 3.0) }),
         ("dora_slices", AdapterConfig { slices, ..AdapterConfig::dora(2, 3.0) }.with_include(["qkv"])),
-        ("pattern", AdapterConfig { lora_rank_pattern: ranks, ..AdapterConfig::lora(2, 4.0) }.with_include(["blocks"]).with_train(["neck"])),
-        ("from_salt", AdapterConfig { svd_rank: Rank::Fixed(4), lora_rank: 2, method: Method::Salt, ..AdapterConfig::default() }),
+        (
+            "pattern",
+            AdapterConfig { lora_rank_pattern: ranks, ..AdapterConfig::lora(2, 4.0) }
+                .with_include(["blocks"])
+                .with_train(["neck"]),
+        ),
+        (
+            "from_salt",
+            AdapterConfig { svd_rank: Rank::Fixed(4), lora_rank: 2, method: Method::Salt, ..AdapterConfig::default() },
+        ),
     ];
     let mut outputs = vec![("x".to_owned(), x.clone())];
     for (name, config) in configs {
@@ -121,7 +131,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok((name, shape, values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>()))
         })
         .collect::<Result<Vec<_>, String>>()?;
-    let views = tensors.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
+    let views =
+        tensors.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
     let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
     std::fs::write(out.join("io.safetensors"), safetensors::serialize(views, None)?)?;
     Ok(())

@@ -226,7 +226,7 @@ pub(crate) fn base_part(site: &Site, layout: Layout, start: usize, outputs: usiz
     match layout {
         Layout::OutIn if outputs == rows => matrix,
         Layout::InOut if outputs == columns => matrix,
-        Layout::OutIn => matrix.slice([start..start + outputs]),
+        Layout::OutIn => matrix.slice(start..start + outputs),
         Layout::InOut => matrix.slice([0..rows, start..start + outputs]),
     }
 }

@@ -22,7 +22,7 @@ pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     let [inputs, outputs] = layer.weight.dims();
     let tokens = x.shape().num_elements() / inputs.max(1);
     let shape = LinearShape { tokens, inputs, outputs, training: x.is_autodiff() };
-    linear_by(layer, x, linear_form(&kind, shape)).unwrap_or_else(|x| layer.forward(x))
+    linear_by(layer, x.clone(), linear_form(&kind, shape)).unwrap_or_else(|| layer.forward(x))
 }
 
 /// The single active adapter that covers a whole weight.
@@ -36,34 +36,31 @@ fn whole<const D: usize>(weight: &Param<Tensor<D>>) -> Option<(Kind, &Adapter)> 
     }
 }
 
-/// `layer.forward(x)` in a given form; gives the input back where that form does not exist for the attached adapter.
-///
-/// # Errors
-/// The untouched input.
-pub fn linear_by<const D: usize>(layer: &Linear, x: Tensor<D>, form: LinearForm) -> Result<Tensor<D>, Tensor<D>> {
+/// `layer.forward(x)` in a given form; none where that form does not exist for the attached adapter.
+pub fn linear_by<const D: usize>(layer: &Linear, x: Tensor<D>, form: LinearForm) -> Option<Tensor<D>> {
     if form == LinearForm::Weight {
-        return Ok(layer.forward(x));
+        return Some(layer.forward(x));
     }
-    let Some((_, adapter)) = whole(&layer.weight) else { return Err(x) };
+    let (_, adapter) = whole(&layer.weight)?;
     let shape = x.shape();
     let [inputs, outputs] = layer.weight.dims();
     let rows = shape.num_elements() / inputs.max(1);
-    let flat: Tensor<2> = x.clone().reshape([rows, inputs]);
-    let y = match (form, adapter) {
+    let flat: Tensor<2> = x.reshape([rows, inputs]);
+    let mut y = match (form, adapter) {
         (LinearForm::Activation, adapter) => activation_update(adapter, flat.clone()).map(|update| {
             let base = flat.matmul(layer.weight.base());
             update.into_iter().fold(base, |sum, term| sum + term)
         }),
         (LinearForm::Spectral, adapter) => spectral_output(adapter, flat),
         (LinearForm::Weight, _) => None,
-    };
-    let Some(mut y) = y else { return Err(x) };
+    }?;
+
     if let Some(bias) = &layer.bias {
         y = y + bias.val().reshape([1, outputs]);
     }
     let mut out = shape;
     out.as_mut_slice()[D - 1] = outputs;
-    Ok(y.reshape(out))
+    Some(y.reshape(out))
 }
 
 /// The terms that the adapter adds to `x W`; a `Linear` is stored `[in, out]`, so `left` is `V` and `right` is `U^T`.
@@ -166,26 +163,23 @@ pub fn conv2d(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     let [batch, _, rows, columns] = x.dims();
     let pixels = batch * (rows / layer.stride[0].max(1)) * (columns / layer.stride[1].max(1));
     let shape = LinearShape { tokens: pixels, inputs: kernel, outputs, training: x.is_autodiff() };
-    conv2d_by(layer, x, linear_form(&kind, shape)).unwrap_or_else(|x| layer.forward(x))
+    conv2d_by(layer, x.clone(), linear_form(&kind, shape)).unwrap_or_else(|| layer.forward(x))
 }
 
-/// `layer.forward(x)` in a given form; gives the input back where that form does not exist for the attached adapter or layer.
-///
-/// # Errors
-/// The untouched input.
-pub fn conv2d_by(layer: &Conv2d, x: Tensor<4>, form: LinearForm) -> Result<Tensor<4>, Tensor<4>> {
+/// `layer.forward(x)` in a given form; none where that form does not exist for the attached adapter or layer.
+pub fn conv2d_by(layer: &Conv2d, x: Tensor<4>, form: LinearForm) -> Option<Tensor<4>> {
     if form == LinearForm::Weight {
-        return Ok(layer.forward(x));
+        return Some(layer.forward(x));
     }
     let (LinearForm::Activation, 1, Some((_, Adapter::Lora(lora)))) = (form, layer.groups, whole(&layer.weight)) else {
-        return Err(x);
+        return None;
     };
     let [outputs, inputs, kernel_height, kernel_width] = layer.weight.dims();
     let rank = lora.a.dims()[0];
     let (vertical, horizontal) = match layer.padding {
         PaddingConfig2d::Valid => ((0, 0), (0, 0)),
         PaddingConfig2d::Explicit(top, left, bottom, right) => ((top, bottom), (left, right)),
-        PaddingConfig2d::Same => return Err(x),
+        PaddingConfig2d::Same => return None,
     };
     let options = ConvOptions::new_with_padding(layer.stride, [vertical, horizontal], layer.dilation, 1);
     let base = convolve(x.clone(), layer.weight.base(), layer.bias.as_ref().map(Param::val), options.clone());
@@ -193,5 +187,5 @@ pub fn conv2d_by(layer: &Conv2d, x: Tensor<4>, form: LinearForm) -> Result<Tenso
     let up: Tensor<4> = lora.b.val().reshape([outputs, rank, 1, 1]);
     let small = convolve(x, down, None, options);
     let small = if lora.scale == 1.0 { small } else { small * lora.scale };
-    Ok(base + convolve(small, up, None, ConvOptions::new([1, 1], [0, 0], [1, 1], 1)))
+    Some(base + convolve(small, up, None, ConvOptions::new([1, 1], [0, 0], [1, 1], 1)))
 }

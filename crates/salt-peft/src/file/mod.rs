@@ -4,7 +4,10 @@
 //! `salt_peft` of the configuration says what PEFT has no words for: fingerprints, ranges of outputs, the forms of SALT, parameters
 //! trained alone. Files hold matrices as `[out, in]` and normalisations as `weight` and `bias`, whatever Burn's layout is.
 
+mod describe;
+mod host;
 mod load;
+mod load_spectral;
 mod manifest;
 mod names;
 mod peft;

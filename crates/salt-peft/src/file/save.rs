@@ -1,21 +1,20 @@
 //! Writing an adapter.
 
+use super::describe::{peft_config, trained_modules};
+use super::host::{HostBasis, low_rank_shapes, parameter_array, read, read1};
 use super::manifest::{BasisStorage, FORMAT, LayerEntry, Manifest};
 use super::names::{KeyMap, key};
-use super::peft::PeftConfig;
-use super::tensors::{Array, Arrays, encode, sha256, sha256_floats, write_atomically};
+use super::tensors::{Array, Arrays, encode, sha256, write_atomically};
 use super::{CONFIG_FILE, WEIGHTS_FILE};
 use crate::attach::part_matrix;
-use crate::config::{Layout, SaltForm};
+use crate::config::Layout;
 use crate::error::PeftError;
-use crate::layer::{
-    Adapter, Basis, Entry, Kind, Lora, Top, effective, matrix_shape, outputs_inputs, row_norms, transpose,
-};
+use crate::layer::{Adapter, Basis, Entry, Kind, Lora, Salt, Top, effective, outputs_inputs, row_norms, transpose};
 use crate::manage::floats;
 use crate::model::{Site, Snapshot};
 use burn::module::Module;
 use burn::tensor::Tensor;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// How to write an adapter.
@@ -213,6 +212,25 @@ impl Writer<'_> {
         Ok(())
     }
 
+    fn put(&mut self, module: &str, name: &str, shape: impl Into<Vec<usize>>, values: Vec<f32>) {
+        self.arrays.insert(key(module, name), Array::new(shape, values));
+    }
+
+    fn put_matrix(&mut self, path: &str, module: &str, name: &str, matrix: Tensor<2>) -> Result<(), PeftError> {
+        let shape = matrix.dims();
+        let values = read(path, matrix)?;
+        self.put(module, name, shape, values);
+        Ok(())
+    }
+
+    /// The trained scale and shift.
+    fn put_top(&mut self, path: &str, module: &str, [alpha, beta]: [String; 2], top: &Top) -> Result<(), PeftError> {
+        for (name, values) in [(alpha, read1(path, top.alpha.val())?), (beta, read1(path, top.beta.val())?)] {
+            self.put(module, &name, [values.len()], values);
+        }
+        Ok(())
+    }
+
     /// SALT and SVD tuning; gives the hash of the basis.
     fn spectral(
         &mut self,
@@ -223,55 +241,35 @@ impl Writer<'_> {
         suffix: &str,
     ) -> Result<Option<String>, PeftError> {
         let path = &site.path;
-        let mut put = |name: &str, shape: Vec<usize>, values: Vec<f32>| {
-            self.arrays.insert(key(module, &format!("{name}{suffix}")), Array::new(shape, values));
-        };
-        let put_matrix = |put: &mut dyn FnMut(&str, Vec<usize>, Vec<f32>), name: &str, tensor: Tensor<2>| {
-            let shape = tensor.dims().to_vec();
-            read(path, tensor).map(|values| put(name, shape, values))
-        };
-        let put_top =
-            |put: &mut dyn FnMut(&str, Vec<usize>, Vec<f32>), prefix: &str, top: &Top| -> Result<(), PeftError> {
-                for (name, value) in [("alpha", &top.alpha), ("beta", &top.beta)] {
-                    let values = read1(path, value.val())?;
-                    put(&format!("{prefix}_{name}"), vec![values.len()], values);
-                }
-                Ok(())
-            };
-        let delta_only = self.options.basis == BasisStorage::Delta;
-        if delta_only {
+        if self.options.basis == BasisStorage::Delta {
             return Ok(None);
         }
+        let prefix = if matches!(part, Adapter::Svd(_)) { "svd" } else { "salt" };
+        let name = |factor: &str| format!("{prefix}_{factor}{suffix}");
+        let top_names = [name("alpha"), name("beta")];
         let mut blocks: Vec<&Basis> = Vec::new();
-        let prefix = match part {
-            Adapter::Svd(svd) => {
-                put_top(&mut put, "svd", &svd.top)?;
-                blocks.push(&svd.top.basis);
-                "svd"
-            }
-            Adapter::Salt(salt) => {
-                if let Some(top) = &salt.top {
-                    put_top(&mut put, "salt", top)?;
-                    blocks.push(&top.basis);
-                }
-                if let Some(tail) = &salt.tail {
-                    put_matrix(&mut put, "salt_X", tail.x.val())?;
-                    put_matrix(&mut put, "salt_Y", tail.y.val())?;
-                    blocks.push(&tail.basis);
-                }
-                "salt"
-            }
-            Adapter::Projector(projector) => {
-                if let Some(top) = &projector.top {
-                    put_top(&mut put, "salt", top)?;
-                    blocks.push(&top.basis);
-                }
-                put_matrix(&mut put, "salt_A", projector.a.val())?;
-                put_matrix(&mut put, "salt_B", projector.b.val())?;
-                "salt"
-            }
+        let top = match part {
+            Adapter::Svd(svd) => Some(&svd.top),
+            Adapter::Salt(salt) => salt.top.as_ref(),
+            Adapter::Projector(projector) => projector.top.as_ref(),
             _ => return Ok(None),
         };
+        if let Some(top) = top {
+            self.put_top(path, module, top_names, top)?;
+            blocks.push(&top.basis);
+        }
+        match part {
+            Adapter::Salt(Salt { tail: Some(tail), .. }) => {
+                self.put_matrix(path, module, &name("X"), tail.x.val())?;
+                self.put_matrix(path, module, &name("Y"), tail.y.val())?;
+                blocks.push(&tail.basis);
+            }
+            Adapter::Projector(projector) => {
+                self.put_matrix(path, module, &name("A"), projector.a.val())?;
+                self.put_matrix(path, module, &name("B"), projector.b.val())?;
+            }
+            _ => {}
+        }
         if blocks.is_empty() {
             return Ok(None);
         }
@@ -279,9 +277,10 @@ impl Writer<'_> {
         let hash = host.hash();
         if self.options.basis == BasisStorage::Basis {
             let k = host.sigma.len();
-            put(&format!("{prefix}_U"), vec![host.outputs, k], transpose(&host.u_t, k, host.outputs));
-            put(&format!("{prefix}_S"), vec![k], host.sigma);
-            put(&format!("{prefix}_Vt"), vec![k, host.inputs], host.v_t);
+            let u = transpose(&host.u_t, k, host.outputs);
+            self.put(module, &name("U"), [host.outputs, k], u);
+            self.put(module, &name("S"), [k], host.sigma);
+            self.put(module, &name("Vt"), [k, host.inputs], host.v_t);
         }
         Ok(Some(hash))
     }
@@ -297,173 +296,4 @@ impl Writer<'_> {
         self.arrays.insert(key(module, "salt_delta"), parameter_array(site, values));
         Ok(())
     }
-}
-
-/// A basis on the host in the papers' orientation: `U^T [k, out]`, `sigma [k]`, `V^T [k, in]`.
-pub(crate) struct HostBasis {
-    pub(crate) outputs: usize,
-    pub(crate) inputs: usize,
-    pub(crate) u_t: Vec<f32>,
-    pub(crate) sigma: Vec<f32>,
-    pub(crate) v_t: Vec<f32>,
-}
-
-impl HostBasis {
-    /// Joins consecutive blocks of triplets.
-    pub(crate) fn gather(path: &str, layout: Layout, blocks: &[&Basis]) -> Result<Self, PeftError> {
-        let mut host = Self { outputs: 0, inputs: 0, u_t: Vec::new(), sigma: Vec::new(), v_t: Vec::new() };
-        for block in blocks {
-            let (u, v_t) = block.papers_factors(layout);
-            [host.outputs, host.inputs] = [u.dims()[0], v_t.dims()[1]];
-            host.u_t.extend(read(path, u.transpose())?);
-            host.sigma.extend(read1(path, block.sigma.val())?);
-            host.v_t.extend(read(path, v_t)?);
-        }
-        Ok(host)
-    }
-
-    pub(crate) fn hash(&self) -> String {
-        sha256_floats([self.u_t.as_slice(), &self.sigma, &self.v_t])
-    }
-}
-
-pub(crate) fn read(path: &str, tensor: Tensor<2>) -> Result<Vec<f32>, PeftError> {
-    floats(path, tensor.without_autodiff().into_data())
-}
-
-pub(crate) fn read1(path: &str, tensor: Tensor<1>) -> Result<Vec<f32>, PeftError> {
-    floats(path, tensor.without_autodiff().into_data())
-}
-
-/// PEFT's shapes of `lora_A` and `lora_B`: those of the two layers that they are in PyTorch.
-pub(crate) fn low_rank_shapes(layout: Layout, shape: &[usize], rank: usize) -> (Vec<usize>, Vec<usize>) {
-    let [outputs, inputs] = outputs_inputs(layout, shape);
-    if layout == Layout::OutIn && shape.len() > 2 {
-        let a = [vec![rank], shape[1..].to_vec()].concat();
-        let b = [vec![outputs, rank], vec![1; shape.len() - 2]].concat();
-        (a, b)
-    } else {
-        (vec![rank, inputs], vec![outputs, rank])
-    }
-}
-
-/// Whether files hold this parameter transposed: a linear layer's matrix is `[out, in]` there.
-pub(crate) fn is_transposed(site: &Site) -> bool {
-    site.container == "Linear" && site.name() == "weight" && site.shape.len() == 2
-}
-
-/// A parameter's values in the file's layout.
-fn parameter_array(site: &Site, values: Vec<f32>) -> Array {
-    match (is_transposed(site), matrix_shape(&site.shape)) {
-        (true, [rows, columns]) => Array::new([columns, rows], transpose(&values, rows, columns)),
-        (false, _) => Array::new(site.shape.clone(), values),
-    }
-}
-
-/// The modules that PEFT would list as `modules_to_save`, and their parameters and statistics that are not trained but belong to them.
-///
-/// A module qualifies if it holds parameters only, no modules, and is not adapted itself.
-fn trained_modules<'a>(snapshot: &'a Snapshot, name: &str, options: &SaveOptions) -> (Vec<String>, Vec<&'a Site>) {
-    let is_full =
-        |site: &Site| site.entry(name).is_some_and(|entry| matches!(entry.parts.as_slice(), [Adapter::Full(_)]));
-    let mut modules: BTreeSet<&str> =
-        snapshot.sites.iter().filter(|site| is_full(site)).map(Site::module_path).collect();
-    modules.retain(|module| {
-        let inside = |site: &&Site| site.path.starts_with(&format!("{module}."));
-        !module.is_empty()
-            && snapshot
-                .sites
-                .iter()
-                .filter(inside)
-                .all(|site| site.module_path() == *module && (is_full(site) || site.entry(name).is_none()))
-    });
-    let siblings = snapshot
-        .sites
-        .iter()
-        .filter(|site| modules.contains(site.module_path()) && site.entry(name).is_none())
-        .collect();
-    let names: BTreeSet<String> = modules.into_iter().map(|module| options.keys.apply(module)).collect();
-    (names.into_iter().collect(), siblings)
-}
-
-fn peft_config(
-    snapshot: &Snapshot,
-    name: &str,
-    options: &SaveOptions,
-    modules_to_save: Vec<String>,
-    manifest: Manifest,
-) -> PeftConfig {
-    let mut config = PeftConfig {
-        base_model_name_or_path: options.base_model.clone(),
-        bias: "none".into(),
-        inference_mode: true,
-        init_lora_weights: true.into(),
-        modules_to_save: (!modules_to_save.is_empty()).then_some(modules_to_save),
-        peft_type: "FULL".into(),
-        ..PeftConfig::default()
-    };
-    let mut targets = Vec::new();
-    let mut ranks: BTreeMap<String, (usize, f64)> = BTreeMap::new();
-    for site in &snapshot.sites {
-        let Some(entry) = site.entry(name) else { continue };
-        let total: usize = entry
-            .spec
-            .parts
-            .iter()
-            .map(|part| match part.kind {
-                Kind::Lora { rank, .. } | Kind::Dora { rank, .. } => rank,
-                _ => 0,
-            })
-            .sum();
-        let Some(part) = entry.spec.parts.first() else { continue };
-        match part.kind {
-            Kind::Full => continue,
-            Kind::Lora { scale, .. } | Kind::Dora { scale, .. } => {
-                config.peft_type = "LORA".into();
-                config.use_dora |= matches!(part.kind, Kind::Dora { .. });
-                ranks.insert(options.keys.adapted(site), (total, scale * total as f64));
-            }
-            Kind::Svd { .. } => config.peft_type = "SVD".into(),
-            Kind::Salt { form: SaltForm::Projector, .. } => config.peft_type = "SALT_PROJECTOR".into(),
-            Kind::Salt { .. } => config.peft_type = "SALT".into(),
-            Kind::Delta => config.peft_type = "DELTA".into(),
-        }
-        targets.push(options.keys.adapted(site));
-    }
-    targets.sort();
-    config.target_modules = targets.into();
-    if options.basis == BasisStorage::Delta && config.peft_type != "LORA" && config.peft_type != "FULL" {
-        config.peft_type = "DELTA".into();
-    }
-    if let Some((rank, alpha)) = most_common(&ranks) {
-        (config.r, config.lora_alpha) = (rank, alpha);
-        for (module, (own_rank, own_alpha)) in ranks {
-            let pattern = regex::escape(&module);
-            if own_rank != rank {
-                config.rank_pattern.insert(pattern.clone(), own_rank);
-            }
-            if own_alpha != alpha {
-                config.alpha_pattern.insert(pattern, own_alpha);
-            }
-        }
-    }
-    config.salt_peft = Some(manifest);
-    config
-}
-
-/// The pair that most modules share; the smaller one where several tie.
-fn most_common(ranks: &BTreeMap<String, (usize, f64)>) -> Option<(usize, f64)> {
-    let mut best: Option<((usize, f64), usize)> = None;
-    for candidate in ranks.values() {
-        let count = ranks.values().filter(|value| *value == candidate).count();
-        let better = best.is_none_or(|(known, known_count)| {
-            count > known_count
-                || (count == known_count
-                    && (candidate.0 < known.0 || (candidate.0 == known.0 && candidate.1 < known.1)))
-        });
-        if better {
-            best = Some((*candidate, count));
-        }
-    }
-    best.map(|(pair, _)| pair)
 }

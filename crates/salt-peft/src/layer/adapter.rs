@@ -12,6 +12,7 @@ use burn::tensor::{Device, Tensor};
 /// The factors of one part.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "a model has dozens, each beside megabytes of factors")]
 pub enum Adapter {
     /// LoRA.
     Lora(Lora),

@@ -87,7 +87,7 @@ pub(crate) fn effective(spec: &LayerSpec, parts: &[Adapter], base: Tensor<2>) ->
         return part.effective(base, spec.layout);
     }
     let range = |base: &Tensor<2>, start: usize, end: usize| match axis {
-        0 => base.clone().slice([start..end]),
+        0 => base.clone().slice(start..end),
         _ => base.clone().slice([0..base.dims()[0], start..end]),
     };
     let mut pieces = Vec::with_capacity(2 * parts.len() + 1);

@@ -61,7 +61,7 @@ fn every_form_of_an_adapted_linear_layer_gives_the_same_output_and_gradients() {
             let chosen = run(&model, &x, linear);
             assert!(relative_error(&chosen.0, &ordinary.0) < 3e-6, "{name}: chosen form");
             for form in [LinearForm::Weight, LinearForm::Activation, LinearForm::Spectral] {
-                if linear_by(&model, x.clone(), form).is_err() {
+                if linear_by(&model, x.clone(), form).is_none() {
                     continue;
                 }
                 compared += 1;
