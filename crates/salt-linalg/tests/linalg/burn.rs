@@ -3,7 +3,6 @@
 use burn::tensor::{Tensor, TensorData};
 use nalgebra::DMatrix;
 use proptest::prelude::*;
-use salt_linalg::thin_svd;
 
 use crate::oracles::agree;
 use crate::support::*;
