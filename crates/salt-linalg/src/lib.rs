@@ -80,6 +80,9 @@
 //!   EUSIPCO 2007; Rudelson, Vershynin, *Sampling from large matrices*, J. ACM 54 (2007): [`RankRule`].
 //! * Demmel, Veselić, *Jacobi's method is more accurate than QR*, SIAM J. Matrix Anal. Appl. 13 (1992): the last step of the ladder.
 
+// Comparisons with a limit are negated on purpose where NaN must fall on the refusing side.
+#![allow(clippy::neg_cmp_op_on_partial_ord)]
+
 mod batch;
 mod cache;
 mod certificate;
