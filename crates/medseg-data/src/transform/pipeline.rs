@@ -1,10 +1,11 @@
 //! The two protocols, from a sample to a normalised tensor.
 
 use super::resize::resize_image_rounded_once;
+use super::rotate::rotate_both;
 use super::warp::{Field, Warp};
 use super::{
     Augmentation, Jitter, ResizeGeometry, adjust_brightness, adjust_contrast, flip_horizontal, flip_horizontal_mask,
-    flip_vertical, flip_vertical_mask, resize_image, resize_mask, resize_soft, rotate_image, rotate_mask,
+    flip_vertical, flip_vertical_mask, resize_image, resize_mask, resize_soft,
 };
 use crate::dataset::{Loaded, Sample};
 use crate::decode::{Limits, MaskPolicy};
@@ -315,7 +316,7 @@ fn paper_draws(a: &Augmentation, image: Image, mask: Mask, stream: impl Fn(&str)
     if draws.chance(a.rotation.probability) {
         let steps = (a.rotation.high - a.rotation.low).floor().max(0.0) as u32 + 1;
         let degrees = a.rotation.low + f64::from(draws.below(steps));
-        (image, mask) = (rotate_image(&image, degrees), rotate_mask(&mask, degrees));
+        (image, mask) = rotate_both(&image, &mask, degrees);
     }
     let mut draws = stream("brightness");
     if draws.chance(a.brightness.probability) {

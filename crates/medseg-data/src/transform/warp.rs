@@ -73,14 +73,16 @@ impl Warp {
                     // All four neighbours are inside: by far the most frequent case.
                     let (left, top) = (x as i32, y as i32);
                     let (u, v) = (x - left as f32, y - top as f32);
-                    let weights = [(1.0 - u) * (1.0 - v), u * (1.0 - v), (1.0 - u) * v, u * v];
                     let first = top as usize * width + left as usize;
                     let (upper, lower) = (&mask[first..][..2], &mask[first + width..][..2]);
-                    *label = u8::from(weigh(weights, [upper[0], upper[1], lower[0], lower[1]]) >= 0.5);
+                    *label = match upper[0] + upper[1] + lower[0] + lower[1] {
+                        0 => 0,
+                        4 => 1,
+                        _ => u8::from(mix([upper[0], upper[1], lower[0], lower[1]], u, v) >= 0.5),
+                    };
                     let (above, below) = (&image[first * C..][..2 * C], &image[(first + width) * C..][..2 * C]);
                     for (c, value) in pixel.iter_mut().enumerate() {
-                        let near = [above[c], above[C + c], below[c], below[C + c]];
-                        *value = (weigh(weights, near) + 0.5) as u8;
+                        *value = (mix([above[c], above[C + c], below[c], below[C + c]], u, v) + 0.5) as u8;
                     }
                 } else if x > -1.0 && y > -1.0 && x < right + 1.0 && y < bottom + 1.0 {
                     self.at_border::<C>(image, mask, (x, y), pixel, label);
@@ -94,23 +96,24 @@ impl Warp {
         let (width, height) = (self.size.0 as isize, self.size.1 as isize);
         let (left, top) = (at.0.floor(), at.1.floor());
         let (u, v) = (at.0 - left, at.1 - top);
-        let weights = [(1.0 - u) * (1.0 - v), u * (1.0 - v), (1.0 - u) * v, u * v];
         let place = |corner: isize| {
             let (x, y) = (left as isize + (corner & 1), top as isize + (corner >> 1));
             ((0..width).contains(&x) && (0..height).contains(&y)).then_some((y * width + x) as usize)
         };
         let places = [0, 1, 2, 3].map(place);
-        let covered = weigh(weights, places.map(|p| p.map_or(0, |p| mask[p])));
+        let covered = mix(places.map(|p| p.map_or(0, |p| mask[p])), u, v);
         *label = u8::from(covered >= 0.5);
         for (c, value) in pixel.iter_mut().enumerate() {
-            *value = (weigh(weights, places.map(|p| p.map_or(0, |p| image[p * C + c]))) + 0.5) as u8;
+            *value = (mix(places.map(|p| p.map_or(0, |p| image[p * C + c])), u, v) + 0.5) as u8;
         }
     }
 }
 
-fn weigh(weights: [f32; 4], values: [u8; 4]) -> f32 {
+/// Bilinear interpolation between (left, right) above and (left, right) below.
+fn mix(values: [u8; 4], u: f32, v: f32) -> f32 {
     let [a, b, c, d] = values.map(f32::from);
-    weights[0] * a + weights[1] * b + weights[2] * c + weights[3] * d
+    let (above, below) = (a + (b - a) * u, c + (d - c) * u);
+    above + (below - above) * v
 }
 
 /// A smooth displacement: uniform cubic B-splines over a coarse grid of random vectors.
