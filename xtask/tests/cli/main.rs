@@ -3,6 +3,7 @@
 
 mod data;
 mod evaluate;
+mod params;
 mod predict;
 mod pretrain;
 mod reproduce;

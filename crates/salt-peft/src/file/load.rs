@@ -237,6 +237,8 @@ impl Reader<'_> {
     fn check_bases(&self, adapted: &BTreeMap<String, &Site>, manifest: &Manifest) -> Result<(), PeftError> {
         for (name, layer) in &manifest.layers {
             let Some(site) = adapted.get(name) else { continue };
+            check_spec(&layer.spec, layer.shape.as_slice())
+                .map_err(|reason| PeftError::format(self.file, format!("{CONFIG_FILE}: layer `{name}`: {reason}")))?;
             let wrong = |reason: String| PeftError::WrongBase {
                 file: self.file.to_owned(),
                 reason: format!("`{}`: {reason}", site.path),
@@ -416,6 +418,50 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a specification from a file makes sense for a weight of its shape, so that nothing after it can go out of bounds.
+fn check_spec(spec: &LayerSpec, shape: &[usize]) -> Result<(), String> {
+    const LARGEST_RANK: usize = 1 << 20;
+    if !(2..=6).contains(&shape.len()) || shape.contains(&0) || shape.iter().any(|size| *size > 1 << 31) {
+        return Err(format!("expected a shape of two to six axes, found {shape:?}"));
+    }
+    let [outputs, inputs] = outputs_inputs(spec.layout, shape);
+    let mut end = 0;
+    for part in &spec.parts {
+        let next = part.start.checked_add(part.len);
+        if part.len == 0 || part.start < end || next.is_none_or(|next| next > outputs) {
+            return Err(format!(
+                "expected ascending ranges within its {outputs} outputs, found {}, {} long",
+                part.start, part.len
+            ));
+        }
+        end = part.start + part.len;
+        let k = part.len.min(inputs);
+        let fits = match part.kind {
+            Kind::Lora { rank, scale } | Kind::Dora { rank, scale } => {
+                (1..=LARGEST_RANK).contains(&rank) && scale.is_finite()
+            }
+            Kind::Salt { svd_rank, lora_rank, .. } => svd_rank <= k && lora_rank <= LARGEST_RANK,
+            Kind::Svd { .. } => true,
+            Kind::Delta => spec.parts.len() == 1 && part.len == outputs,
+            Kind::Full => false,
+        };
+        if !fits {
+            return Err(format!(
+                "a method that does not fit {} outputs and {inputs} inputs: {:?}",
+                part.len, part.kind
+            ));
+        }
+    }
+    let same = spec
+        .parts
+        .windows(2)
+        .all(|pair| std::mem::discriminant(&pair[0].kind) == std::mem::discriminant(&pair[1].kind));
+    if spec.parts.is_empty() || !same {
+        return Err("expected at least one part, all of one method".to_owned());
+    }
+    Ok(())
 }
 
 struct SetBuffers {

@@ -292,6 +292,30 @@ fn two_files_that_do_not_belong_together_are_refused() {
 }
 
 #[test]
+fn a_specification_that_makes_no_sense_is_refused_and_never_a_panic() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (model, _) =
+        attach(Toy::new(&device()), &AdapterConfig::salt(3, 2), &AttachOptions::default()).expect("attaches");
+    save_adapter(&model, folder.path(), &SaveOptions::default()).expect("saves");
+    let file = folder.path().join("adapter_config.json");
+    let text = std::fs::read_to_string(&file).expect("written");
+    for (from, to) in [
+        ("\"len\": 24", "\"len\": 99"),
+        ("\"len\": 24", "\"len\": 0"),
+        ("\"start\": 0", "\"start\": 18446744073709551615"),
+        ("\"svd_rank\": 3", "\"svd_rank\": 9"),
+        ("\"lora_rank\": 2", "\"lora_rank\": 18446744073709551615"),
+        ("\"format\": 1", "\"format\": 2"),
+        ("\"weights_sha256\"", "\"weights_sha512\""),
+    ] {
+        assert!(text.contains(from), "{from}");
+        std::fs::write(&file, text.replacen(from, to, 1)).expect("written");
+        let refused = load_adapter(Toy::new(&device()), folder.path(), &LoadOptions::default()).map(|_| ());
+        assert!(matches!(refused, Err(PeftError::Format { .. })), "{from} -> {to}: {refused:?}");
+    }
+}
+
+#[test]
 fn conversion_to_lora_reports_what_it_loses_and_keeps_trained_parameters() {
     let config = AdapterConfig::salt(3, 2).with_train(["norm"]);
     let (model, _) = attach(Toy::new(&device()), &config, &AttachOptions::default()).expect("attaches");
