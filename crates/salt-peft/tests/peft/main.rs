@@ -7,4 +7,5 @@ mod exchange;
 mod forms;
 mod golden_layers;
 mod naming;
+mod shapes;
 mod support;
