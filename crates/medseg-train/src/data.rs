@@ -133,7 +133,8 @@ pub struct PreparedData {
 /// # Errors
 /// The folder is not recognised or has structural problems (all listed), or the split leaves a part empty.
 pub fn open(config: &DataConfig) -> Result<(Dataset, String)> {
-    let mut dataset = Dataset::open_with(&config.path, &config.options).map_err(|e| TrainError::Dataset(Box::new(e)))?;
+    let mut dataset =
+        Dataset::open_with(&config.path, &config.options).map_err(|e| TrainError::Dataset(Box::new(e)))?;
     let description = config.split.apply(&mut dataset)?;
     if let Some(limit) = config.limit {
         for (split, most) in [Split::Train, Split::Val, Split::Test].into_iter().zip(limit) {
@@ -145,7 +146,10 @@ pub fn open(config: &DataConfig) -> Result<(Dataset, String)> {
     }
     for split in [Split::Train, Split::Val, Split::Test] {
         if dataset.split(split).next().is_none() && !(split == Split::Val && config.split.selects_on_test()) {
-            return Err(TrainError::data(&config.path, format!("the split ({description}) leaves {split} without images")));
+            return Err(TrainError::data(
+                &config.path,
+                format!("the split ({description}) leaves {split} without images"),
+            ));
         }
     }
     Ok((dataset, description))

@@ -10,8 +10,8 @@ use crate::stop::StopFlag;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use medseg_metrics::{
-    Boundary, Definition, EmptyPolicy, EmptyValue, Evaluator, Mask, MaskPair, Metric, Overlap, Protocol, Report, Spacing,
-    Tolerance,
+    Boundary, Definition, EmptyPolicy, EmptyValue, Evaluator, Mask, MaskPair, Metric, Overlap, Protocol, Report,
+    Spacing, Tolerance,
 };
 use rayon::prelude::*;
 

@@ -148,17 +148,11 @@ impl BaseModel {
             let total = segmenter.num_params();
             return Ok(AdaptedModel { segmenter, trainable: 0, total, warnings: Vec::new() });
         };
-        let (segmenter, report) =
-            attach(self.segmenter.clone(), config, &AttachOptions::default()).map_err(peft)?;
+        let (segmenter, report) = attach(self.segmenter.clone(), config, &AttachOptions::default()).map_err(peft)?;
         let counts = trainable_report(&segmenter).map_err(peft)?;
         // A fork has leaves of its own: runs in other threads share the frozen numbers but no graph.
         let segmenter = stable_ids(segmenter.train().fork(&device.clone().autodiff()));
-        Ok(AdaptedModel {
-            segmenter,
-            trainable: counts.trainable,
-            total: counts.total,
-            warnings: report.warnings,
-        })
+        Ok(AdaptedModel { segmenter, trainable: counts.trainable, total: counts.total, warnings: report.warnings })
     }
 }
 
@@ -187,8 +181,7 @@ fn from_file(path: &Path, config: &ModelConfig, image_size: usize, device: &Devi
     let (sam, report) = checkpoint.load(&own, device).map_err(sam)?;
     let prompt = prompt(own.output_channels, config.seed, device);
     let mut notes = Vec::new();
-    for (what, names) in
-        [("ignored", &report.ignored), ("dropped", &report.dropped), ("resampled", &report.resampled)]
+    for (what, names) in [("ignored", &report.ignored), ("dropped", &report.dropped), ("resampled", &report.resampled)]
     {
         if !names.is_empty() {
             notes.push(format!("{what} {} tensor(s) of the checkpoint, the first {}", names.len(), names[0]));

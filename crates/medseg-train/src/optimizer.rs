@@ -99,8 +99,7 @@ impl OptimizerConfig {
             Self::Sgd { momentum, weight_decay } => {
                 let mut config = SgdConfig::new();
                 if momentum > 0.0 {
-                    config = config
-                        .with_momentum(Some(MomentumConfig { momentum, dampening: 0.0, nesterov: false }));
+                    config = config.with_momentum(Some(MomentumConfig { momentum, dampening: 0.0, nesterov: false }));
                 }
                 if weight_decay > 0.0 {
                     config = config.with_weight_decay(Some(WeightDecayConfig { penalty: weight_decay }));

@@ -38,7 +38,7 @@ pub struct Silent;
 
 impl Observer for Silent {}
 
-/// What a finished training leaves: the content of `outcome.json`.
+/// What a finished training leaves: the content of `outcome.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Hash of configuration, data and base model.
@@ -150,9 +150,9 @@ pub fn train(
         best_of_each: progress.best_of_each.reported(),
         failure,
     };
-    let path = directory.join("outcome.json");
-    let text = serde_json::to_vec_pretty(&outcome).map_err(|error| TrainError::format(&path, error.to_string()))?;
-    write_atomically(&path, &text)?;
+    let path = directory.join("outcome.toml");
+    let text = toml::to_string(&outcome).map_err(|error| TrainError::format(&path, error.to_string()))?;
+    write_atomically(&path, text.as_bytes())?;
     if let (Some(best_epoch), Some(validation_dice)) = (outcome.best_epoch, outcome.validation_dice) {
         run.log.write(&Event::Finished { step: outcome.steps, best_epoch, validation_dice })?;
     }
@@ -165,14 +165,13 @@ pub fn train(
 /// # Errors
 /// The file cannot be read, or belongs to another run.
 pub fn finished(directory: &Path, identity: &str) -> Result<Option<Outcome>> {
-    let path = directory.join("outcome.json");
+    let path = directory.join("outcome.toml");
     let text = match std::fs::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(TrainError::Io { action: "cannot read", path, source }),
     };
-    let outcome: Outcome =
-        serde_json::from_slice(&text).map_err(|error| TrainError::format(&path, error.to_string()))?;
+    let outcome: Outcome = toml::from_slice(&text).map_err(|error| TrainError::format(&path, error.to_string()))?;
     if outcome.identity != identity {
         return Err(other_run(directory, identity, &outcome.identity));
     }
@@ -284,7 +283,13 @@ impl Loop<'_> {
 
     /// Gradients of `weight` times the mean loss of some images, and that loss. Several devices share the images, each on a
     /// thread with a replica of its own; the gradients come together on the first, in the devices' order.
-    fn gradients(&self, model: &Segmenter, part: &[usize], epoch: usize, weight: f64) -> Result<(GradientsParams, f32)> {
+    fn gradients(
+        &self,
+        model: &Segmenter,
+        part: &[usize],
+        epoch: usize,
+        weight: f64,
+    ) -> Result<(GradientsParams, f32)> {
         if self.devices.len() == 1 || part.len() == 1 {
             return self.shard(model, part, epoch, weight, &self.devices[0]);
         }
@@ -405,10 +410,9 @@ pub struct OpenedRun {
 /// # Errors
 /// The directory holds no finished run, or its base model is no longer what it was.
 pub fn open_run(directory: &Path) -> Result<OpenedRun> {
-    let path = directory.join("outcome.json");
+    let path = directory.join("outcome.toml");
     let text = std::fs::read(&path).map_err(TrainError::io("no finished run here: cannot read", &path))?;
-    let outcome: Outcome =
-        serde_json::from_slice(&text).map_err(|error| TrainError::format(&path, error.to_string()))?;
+    let outcome: Outcome = toml::from_slice(&text).map_err(|error| TrainError::format(&path, error.to_string()))?;
     let path = directory.join("run.toml");
     let text = std::fs::read_to_string(&path).map_err(TrainError::io("cannot read", &path))?;
     let config = RunConfig::parse(&text, &path)?;

@@ -194,10 +194,13 @@ fn profile(args: &Args) -> Result<Profile, TrainError> {
     {
         profile.template.model.base = sam.clone();
     }
-    let shortened = args.epochs.is_some() || args.image_size.is_some() || !args.limit.is_empty() || !args.rates.is_empty();
+    let shortened =
+        args.epochs.is_some() || args.image_size.is_some() || !args.limit.is_empty() || !args.rates.is_empty();
     if args.profile == ProfileChoice::Paper && shortened {
         profile.name = "paper, shortened";
-        profile.notice.push_str(" Epochs, image size, rates or images differ from the paper's: no figure can be compared.");
+        profile
+            .notice
+            .push_str(" Epochs, image size, rates or images differ from the paper's: no figure can be compared.");
     }
     if let Some(epochs) = args.epochs {
         profile.template.training.epochs = epochs;

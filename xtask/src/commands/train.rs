@@ -1,13 +1,13 @@
 //! `cargo xtask train`: one training run from a TOML file.
 
 use super::CommandResult;
+use indicatif::{ProgressBar, ProgressStyle};
 use medseg_train::config::RunConfig;
 use medseg_train::data::prepare;
 use medseg_train::log::EpochRecord;
 use medseg_train::model::BaseModel;
 use medseg_train::train::{Observer, train};
 use medseg_train::{StopFlag, TrainError, device};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
 
 /// Train as a run file says, on your own images and masks.
@@ -83,7 +83,9 @@ pub(crate) fn run(args: Args) -> CommandResult {
     let stop = stop_on_signal()?;
     let config = RunConfig::read(&args.config)?;
     if config.adapter.is_none() {
-        return Err("the run file has no [adapter] table, so there is nothing to train; `method = \"full\"` trains all".into());
+        return Err(
+            "the run file has no [adapter] table, so there is nothing to train; `method = \"full\"` trains all".into(),
+        );
     }
     let data = prepare(&config.data, "data")?;
     eprintln!(
@@ -113,7 +115,8 @@ pub(crate) fn run(args: Args) -> CommandResult {
         remove_run(&args.out)?;
     }
     let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("{bar:30.cyan/dim} {pos}/{len} steps  {msg}  {elapsed} elapsed, {eta} left")?;
+    let style =
+        ProgressStyle::with_template("{bar:30.cyan/dim} {pos}/{len} steps  {msg}  {elapsed} elapsed, {eta} left")?;
     bar.set_style(style);
     let observer = Bar(bar.clone());
     let outcome = match train(&config, &data, &base, &args.out, &stop, &observer) {

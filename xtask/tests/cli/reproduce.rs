@@ -59,5 +59,9 @@ fn what_a_user_gets_wrong_is_named() {
     let file = folder.path().join("file");
     std::fs::write(&file, "x").unwrap();
     reproduce(&file.join("out")).arg("--check").assert().code(1).stderr(contains("cannot create"));
-    reproduce(folder.path()).arg("--check").assert().success().stdout(contains("nothing was trained").and(contains("SALT 64")));
+    reproduce(folder.path())
+        .arg("--check")
+        .assert()
+        .success()
+        .stdout(contains("nothing was trained").and(contains("SALT 64")));
 }

@@ -11,7 +11,7 @@
 //!   run.lock              held while a process works here
 //!   run.toml              the resolved configuration
 //!   log.jsonl             one event per line
-//!   checkpoints/step-000000120/{weights,best}.safetensors, optimizer.bpk, progress.json, manifest.json
+//!   checkpoints/step-000000120/{weights,best}.safetensors, optimizer.bpk, progress.toml, manifest.json
 //! ```
 
 mod lock;
@@ -19,7 +19,7 @@ mod manifest;
 pub(crate) mod tensors;
 
 pub use lock::RunLock;
-pub(crate) use manifest::{sha256, write_atomically};
 pub use manifest::{CheckpointStore, StoredFile};
+pub(crate) use manifest::{sha256, write_atomically};
 pub(crate) use tensors::NamedTensors;
 pub use tensors::{restore_tensors, stable_ids, trainable_tensors};

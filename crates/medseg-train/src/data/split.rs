@@ -109,7 +109,9 @@ impl SplitRule {
                 let ids = if published.len() == needed { published } else { all };
                 let table = seeded_split(name, &ids, *train, *test, 42).map_err(wrap)?;
                 dataset.apply_split(&table).map_err(wrap)?;
-                Ok(format!("the paper's sizes, {train} train and {test} test, seeded rule; checkpoints are chosen on the test part"))
+                Ok(format!(
+                    "the paper's sizes, {train} train and {test} test, seeded rule; checkpoints are chosen on the test part"
+                ))
             }
         }
     }

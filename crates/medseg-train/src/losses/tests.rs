@@ -125,7 +125,11 @@ fn gradients_agree_with_finite_differences() {
     ];
     let mut losses: Vec<WeightedLoss> = terms.iter().map(|term| WeightedLoss::new([term.clone()])).collect();
     losses.push(WeightedLoss {
-        terms: terms[..4].iter().zip([0.5, 2.0, 3.0, 0.1]).map(|(k, weight)| LossTerm { weight, kind: k.clone() }).collect(),
+        terms: terms[..4]
+            .iter()
+            .zip([0.5, 2.0, 3.0, 0.1])
+            .map(|(k, weight)| LossTerm { weight, kind: k.clone() })
+            .collect(),
     });
     for loss in &losses {
         for target in [&target, &soft] {

@@ -49,7 +49,10 @@ fn notice(results: &Results) -> String {
 pub(crate) fn markdown(results: &Results, tables: &[Table]) -> String {
     let mut out = format!("# {}\n\n{}\n\n", title(results), notice(results));
     let base = &results.base;
-    out.push_str(&format!("Base model: {} ({} parameters, SHA-256 `{}`).\n\n", base.name, base.parameters, base.sha256));
+    out.push_str(&format!(
+        "Base model: {} ({} parameters, SHA-256 `{}`).\n\n",
+        base.name, base.parameters, base.sha256
+    ));
     for data in &results.datasets {
         out.push_str(&format!(
             "- **{}**: {}; {} training, {} validation, {} test images; split: {}; SHA-256 `{}`\n",
@@ -96,9 +99,8 @@ fn curves(results: &Results) -> Result<String> {
         let mut lines: Vec<(String, Vec<EpochRecord>)> = Vec::new();
         for method in &results.methods {
             let cell = results.cells.iter().find(|cell| cell.dataset == dataset.name && cell.method == method.id);
-            let chosen = cell.and_then(|cell| {
-                cell.grid.iter().find(|point| Some(point.learning_rate) == cell.learning_rate)
-            });
+            let chosen =
+                cell.and_then(|cell| cell.grid.iter().find(|point| Some(point.learning_rate) == cell.learning_rate));
             if let Some(point) = chosen {
                 lines.push((method.title.clone(), point.curve.clone()));
             }

@@ -128,9 +128,10 @@ impl CellInput<'_> {
         let first = self.config(cell, self.profile.template.training.learning_rate);
         let device = device::open(&first.devices[0])?;
         // The best on validation; of equals the smaller rate, which comes first.
-        let chosen = outcomes.iter().filter(|(_, _, outcome)| outcome.validation_dice.is_some()).reduce(|best, next| {
-            if next.2.validation_dice > best.2.validation_dice { next } else { best }
-        });
+        let chosen = outcomes
+            .iter()
+            .filter(|(_, _, outcome)| outcome.validation_dice.is_some())
+            .reduce(|best, next| if next.2.validation_dice > best.2.validation_dice { next } else { best });
         let (model, config) = match chosen {
             Some((rate, run, _)) => {
                 let config = self.config(cell, *rate);
@@ -142,8 +143,7 @@ impl CellInput<'_> {
                 return Err(TrainError::Model(problem));
             }
         };
-        let evaluation =
-            evaluate(&merged(&model), self.data, &self.data.test, &config.evaluation, &device, stop)?;
+        let evaluation = evaluate(&merged(&model), self.data, &self.data.test, &config.evaluation, &device, stop)?;
         let overlays = self.pictures(&folder, &evaluation)?;
         let csv = folder.join("cases.csv");
         let mut rows = Vec::new();
@@ -192,7 +192,8 @@ impl CellInput<'_> {
             let Some(picture) = picture(case, &evaluation.pairs[index])? else { continue };
             let path = folder.join(format!("{rank}.png"));
             let mut png = std::io::Cursor::new(Vec::new());
-            let fail = |error: image::ImageError| TrainError::Picture { path: path.clone(), problem: error.to_string() };
+            let fail =
+                |error: image::ImageError| TrainError::Picture { path: path.clone(), problem: error.to_string() };
             picture.write_to(&mut png, image::ImageFormat::Png).map_err(fail)?;
             write_atomically(&path, &png.into_inner())?;
             let file = path.strip_prefix(self.out).unwrap_or(&path).to_string_lossy().replace('\\', "/");

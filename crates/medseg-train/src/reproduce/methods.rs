@@ -80,7 +80,13 @@ impl Scale {
         rank.min(4).max(self.of_768(rank))
     }
 
-    fn salt(self, shares: ScaledShares, update: usize, form: SaltForm, initialization: Initialization) -> AdapterConfig {
+    fn salt(
+        self,
+        shares: ScaledShares,
+        update: usize,
+        form: SaltForm,
+        initialization: Initialization,
+    ) -> AdapterConfig {
         let of = |share: f64, all: usize| Rank::Fixed(((share * all as f64).round() as usize).clamp(1, all));
         let mut config = AdapterConfig::salt(1, update)
             .with_include(ADAPTED)

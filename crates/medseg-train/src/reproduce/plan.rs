@@ -29,7 +29,8 @@ pub fn plan(profile: &Profile, rows: &[MethodRow]) -> Vec<Cell> {
     for dataset in &profile.datasets {
         for row in rows {
             // Nothing is drawn for a base that is not trained, so one seed says it all.
-            let seeds = if row.adapter.is_none() { &profile.seeds[..1.min(profile.seeds.len())] } else { &profile.seeds };
+            let seeds =
+                if row.adapter.is_none() { &profile.seeds[..1.min(profile.seeds.len())] } else { &profile.seeds };
             for &seed in seeds {
                 let (dataset, method) = (dataset.name.clone(), row.id.clone());
                 cells.push(Cell { index: cells.len(), dataset, method, seed });

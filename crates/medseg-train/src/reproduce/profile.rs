@@ -119,8 +119,8 @@ impl Profile {
     /// The embedded demonstration: two synthetic sets, sam-mini, a few minutes on two cores.
     pub fn demo() -> Self {
         let mut template = RunConfig::new("");
-        template.training = TrainingConfig { epochs: 16, batch_size: 2, ..TrainingConfig::default() };
-        template.training.validate_every = 4;
+        template.training = TrainingConfig { epochs: 12, batch_size: 2, ..TrainingConfig::default() };
+        template.training.validate_every = 3;
         Self {
             name: "demo",
             notice: "Demo profile: two small synthetic data sets, a small SAM, minutes of training. It shows that everything \

@@ -102,7 +102,8 @@ impl Observer for CellView<'_> {
     }
 
     fn warning(&self, text: &str) {
-        tracing::warn!("{text}");
+        // Bars and warnings fight for the terminal; RUST_LOG=info shows them.
+        tracing::info!("{text}");
         let _ = self.view;
     }
 }

@@ -251,9 +251,8 @@ impl Comparison {
 }
 
 fn scores(result: &CellResult) -> String {
-    let show = |name: &str, digits: usize| {
-        result.mean(name).map_or_else(|| "-".into(), |value| format!("{value:.digits$}"))
-    };
+    let show =
+        |name: &str, digits: usize| result.mean(name).map_or_else(|| "-".into(), |value| format!("{value:.digits$}"));
     format!("Dice {}, HD95 {} px", show("dice", 3), show("hd95", 1))
 }
 
@@ -270,7 +269,8 @@ fn environment(profile: &Profile) -> BTreeMap<String, String> {
         set("processor", model.trim_start_matches([' ', '\t', ':']).to_string());
     }
     let reproducible = profile.template.devices == ["cpu"];
-    let level = if reproducible { "same bits on the same kind of CPU" } else { "same seed, bits may differ between runs" };
+    let level =
+        if reproducible { "same bits on the same kind of CPU" } else { "same seed, bits may differ between runs" };
     set("reproducibility", level.into());
     environment
 }

@@ -181,10 +181,8 @@ fn differences(results: &Results) -> Result<Option<Table>> {
         let mut rows = Vec::new();
         for method in main.iter().filter(|method| method.id != reference.id) {
             let theirs = averages(&of(results, &dataset.name, &method.id), "dice");
-            let pairs: Vec<(&str, f64)> = ours
-                .iter()
-                .filter_map(|(id, (patient, value))| Some((*patient, value - theirs.get(id)?.1)))
-                .collect();
+            let pairs: Vec<(&str, f64)> =
+                ours.iter().filter_map(|(id, (patient, value))| Some((*patient, value - theirs.get(id)?.1))).collect();
             if pairs.is_empty() {
                 rows.push(None);
                 continue;
@@ -273,7 +271,8 @@ fn budget(results: &Results) -> Table {
                 .iter()
                 .filter_map(|cell| cell.grid.iter().find(|point| Some(point.learning_rate) == cell.learning_rate))
                 .collect();
-            let list = |texts: Vec<String>| TableCell::from(if texts.is_empty() { "-".into() } else { texts.join(", ") });
+            let list =
+                |texts: Vec<String>| TableCell::from(if texts.is_empty() { "-".into() } else { texts.join(", ") });
             row.push(list(chosen.iter().map(|point| point.learning_rate.to_string()).collect()));
             row.push(list(chosen.iter().filter_map(|p| Some(format!("{:.3}", p.validation_dice?))).collect()));
             row.push(list(chosen.iter().filter_map(|p| Some((p.best_epoch? + 1).to_string())).collect()));

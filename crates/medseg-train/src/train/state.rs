@@ -79,7 +79,8 @@ pub(super) struct State {
 const WEIGHTS: &str = "weights.safetensors";
 const BEST: &str = "best.safetensors";
 const OPTIMIZER: &str = "optimizer.bpk";
-const PROGRESS: &str = "progress.json";
+// TOML, since its numbers come back with the same bits; serde_json's do not always.
+const PROGRESS: &str = "progress.toml";
 
 impl State {
     pub(super) fn fresh(model: Segmenter, optimizer: ModuleOptimizer) -> Self {
@@ -90,11 +91,11 @@ impl State {
     pub(super) fn files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
         let fail = |what: &str, error: String| TrainError::Model(format!("cannot save {what}: {error}"));
         let optimizer = self.optimizer.into_bytes().map_err(|error| fail("the optimiser", error.to_string()))?;
-        let progress = serde_json::to_vec(&self.progress).map_err(|error| fail("the position", error.to_string()))?;
+        let progress = toml::to_string(&self.progress).map_err(|error| fail("the position", error.to_string()))?;
         let mut files = vec![
             (WEIGHTS, tensors::to_bytes(&trainable_tensors(&self.model))?),
             (OPTIMIZER, optimizer.to_vec()),
-            (PROGRESS, progress),
+            (PROGRESS, progress.into_bytes()),
         ];
         if let Some(best) = &self.best {
             files.push((BEST, tensors::to_bytes(best)?));
@@ -114,7 +115,7 @@ impl State {
         let optimizer = optimizer
             .from_bytes(Bytes::from_bytes_vec(take(OPTIMIZER)?))
             .map_err(|error| fail(OPTIMIZER, error.to_string()))?;
-        let progress = serde_json::from_slice(&take(PROGRESS)?).map_err(|error| fail(PROGRESS, error.to_string()))?;
+        let progress = toml::from_slice(&take(PROGRESS)?).map_err(|error| fail(PROGRESS, error.to_string()))?;
         let best = files.remove(BEST).map(|content| tensors::from_bytes(&content)).transpose()?;
         Ok(Self { model, optimizer, best, progress })
     }

@@ -10,7 +10,8 @@ use medseg_train::train::{Outcome, Silent, train};
 use medseg_train::{StopFlag, TrainError};
 use std::path::Path;
 
-/// The selected weights and the learning curve, as bytes and text.
+/// The selected weights and the learning curve with every bit of its numbers, as bytes and text. The curve follows the weights of
+/// every epoch, the selected checkpoint only those of its own.
 fn ending(outcome: &Outcome, folder: &Path) -> (Vec<u8>, String) {
     (std::fs::read(folder.join("best.safetensors")).unwrap(), format!("{:?}", outcome.curve))
 }
