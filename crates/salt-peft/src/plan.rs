@@ -319,7 +319,8 @@ impl<'a> Ranks<'a> {
             return Err(PeftError::config("lora_rank_pattern", format!("expected at least 1 for `{path}`, found 0")));
         }
         if config.method == Method::Salt && config.form == SaltForm::Projector && lora_rank == 0 {
-            let reason = format!("form `projector` needs an update of rank 1 or more, found 0 for `{path}`; use `linear`");
+            let reason =
+                format!("form `projector` needs an update of rank 1 or more, found 0 for `{path}`; use `linear`");
             return Err(PeftError::config("lora_rank", reason));
         }
         let divisor = if config.rank_stabilized { (lora_rank as f64).sqrt() } else { lora_rank as f64 };
