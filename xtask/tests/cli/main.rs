@@ -8,3 +8,4 @@ mod predict;
 mod pretrain;
 mod reproduce;
 mod train;
+mod workspace;
