@@ -234,10 +234,10 @@ impl Loop<'_> {
             let started = Instant::now();
             let epoch = state.progress.epoch;
             let order = self.data.order(self.config.seed, epoch);
-            let mut rate = 0.0;
+            let rate_at =
+                |step: u64| training.learning_rate * self.config.schedule.factor(Position { step, total, per_epoch });
             while let Some(indices) = order.chunks(group).nth(state.progress.group) {
-                let position = Position { step: state.progress.step, total, per_epoch };
-                rate = training.learning_rate * self.config.schedule.factor(position);
+                let rate = rate_at(state.progress.step);
                 let (next, loss) = self.step(state, indices, rate)?;
                 state = next;
                 state.progress.loss_sum += loss * indices.len() as f64;
@@ -250,6 +250,8 @@ impl Loop<'_> {
                     return Err(self.interrupt(&state));
                 }
             }
+            // Of the last step, which an interruption may have put into another process.
+            let rate = rate_at(state.progress.step.saturating_sub(1));
             self.end_epoch(&mut state, epoch, rate, started)?;
         }
         Ok(state)

@@ -204,7 +204,7 @@ impl CellInput<'_> {
 }
 
 /// Longest side of an image in a report, px.
-const PICTURE_SIDE: u32 = 256;
+const PICTURE_SIDE: u32 = 192;
 
 /// The image and its overlay; nothing where masks were compared on another grid than the image's.
 fn picture(case: &Case, pair: &medseg_metrics::MaskPair) -> Result<Option<image::RgbImage>> {

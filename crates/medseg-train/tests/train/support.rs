@@ -11,7 +11,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// A SAM of the smallest size that still has windows, global attention and every part of the decoder.
-pub fn tiny() -> SamConfig {
+pub(crate) fn tiny() -> SamConfig {
     SamConfig {
         image_size: 64,
         embed_dim: 16,
@@ -28,7 +28,7 @@ pub fn tiny() -> SamConfig {
 }
 
 /// Synthetic angiograms in ARCADE's layout.
-pub fn images(counts: [usize; 3]) -> TempDir {
+pub(crate) fn images(counts: [usize; 3]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let [train, val, test] = counts;
     write_arcade(folder.path(), ArcadeTask::Syntax, 64, Counts { train, val, test }, 5).unwrap();
@@ -36,7 +36,7 @@ pub fn images(counts: [usize; 3]) -> TempDir {
 }
 
 /// A run of LoRA on the tiny model.
-pub fn config(data: &Path) -> RunConfig {
+pub(crate) fn config(data: &Path) -> RunConfig {
     let mut config = RunConfig::new(data);
     config.data.image_size = 64;
     config.data.allow_empty_masks = true;
@@ -53,7 +53,7 @@ pub fn config(data: &Path) -> RunConfig {
 }
 
 /// Data and base model of a configuration.
-pub fn prepared(config: &RunConfig) -> (PreparedData, BaseModel) {
+pub(crate) fn prepared(config: &RunConfig) -> (PreparedData, BaseModel) {
     let data = prepare(&config.data, "tiny").unwrap();
     let device = device::open("cpu").unwrap();
     (data, BaseModel::load(&config.model, config.data.image_size, &device).unwrap())
