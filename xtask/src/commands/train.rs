@@ -141,7 +141,7 @@ pub(crate) fn run(args: Args) -> CommandResult {
 fn remove_run(folder: &std::path::Path) -> CommandResult {
     let fail = |error: std::io::Error| format!("cannot clear {}: {error}", folder.display());
     let _lock = medseg_train::checkpoint::RunLock::acquire(folder)?;
-    for name in ["run.toml", "identity", "log.jsonl", "outcome.json", "best.safetensors"] {
+    for name in ["run.toml", "identity", "log.jsonl", "outcome.toml", "best.safetensors"] {
         match std::fs::remove_file(folder.join(name)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error).into()),
             _ => {}
