@@ -10,6 +10,7 @@ mod log;
 mod plan;
 mod run;
 mod scenes;
+mod shipped;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -20,4 +21,5 @@ pub use learner::Learner;
 pub use plan::{Phase, Plan, StepSettings};
 pub use run::{PretrainOptions, Pretrained, Scores, StepReport, newest, pretrain};
 pub use scenes::{Scene, SceneTarget, contact_sheet};
+pub use shipped::sam_mini;
 pub use transfer::{Start, TransferResult, TransferSample, TransferSettings, transfer};
