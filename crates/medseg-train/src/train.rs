@@ -125,7 +125,7 @@ pub fn train(
         total: model.total,
     })?;
     let mut run = Loop { config, data, devices, stop, observer, store, log, saved: Instant::now() };
-    let ended = run.to_the_end(state);
+    let ended = run.run_epochs(state);
     let (progress, best, failure) = match ended {
         Ok(state) => (state.progress, state.best, None),
         Err(TrainError::Diverged { value, step, epoch }) => {
@@ -225,7 +225,7 @@ struct Loop<'a> {
 }
 
 impl Loop<'_> {
-    fn to_the_end(&mut self, mut state: State) -> Result<State> {
+    fn run_epochs(&mut self, mut state: State) -> Result<State> {
         let training = &self.config.training;
         let group = training.batch_size * training.accumulate;
         let per_epoch = self.data.train.len().div_ceil(group) as u64;

@@ -29,6 +29,9 @@ struct Manifest {
     files: BTreeMap<String, StoredFile>,
 }
 
+/// The files of a set, by name.
+pub type CheckpointFiles = BTreeMap<String, Vec<u8>>;
+
 /// The checkpoints of one run.
 #[derive(Debug)]
 pub struct CheckpointStore {
@@ -138,7 +141,7 @@ impl CheckpointStore {
     ///
     /// # Errors
     /// None today; damaged sets are not errors, since an older one may serve.
-    pub fn newest(&self) -> Result<Option<(u64, BTreeMap<String, Vec<u8>>)>> {
+    pub fn newest(&self) -> Result<Option<(u64, CheckpointFiles)>> {
         for step in self.steps() {
             match self.load(step) {
                 Ok(files) => return Ok(Some((step, files))),
@@ -148,7 +151,7 @@ impl CheckpointStore {
         Ok(None)
     }
 
-    fn load(&self, step: u64) -> Result<BTreeMap<String, Vec<u8>>> {
+    fn load(&self, step: u64) -> Result<CheckpointFiles> {
         let folder = self.set(step);
         let path = folder.join(MANIFEST);
         let text = fs::read(&path).map_err(TrainError::io("cannot read", &path))?;

@@ -19,7 +19,7 @@ mod manifest;
 pub(crate) mod tensors;
 
 pub use lock::RunLock;
-pub use manifest::{CheckpointStore, StoredFile};
+pub use manifest::{CheckpointFiles, CheckpointStore, StoredFile};
 pub(crate) use manifest::{sha256, write_atomically};
 pub(crate) use tensors::NamedTensors;
 pub use tensors::{restore_tensors, stable_ids, trainable_tensors};
