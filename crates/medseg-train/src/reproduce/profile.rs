@@ -119,7 +119,7 @@ impl Profile {
     /// The embedded demonstration: two synthetic sets, sam-mini, a few minutes on two cores.
     pub fn demo() -> Self {
         let mut template = RunConfig::new("");
-        template.training = TrainingConfig { epochs: 12, batch_size: 2, ..TrainingConfig::default() };
+        template.training = TrainingConfig { epochs: 9, batch_size: 2, ..TrainingConfig::default() };
         template.training.validate_every = 3;
         Self {
             name: "demo",
