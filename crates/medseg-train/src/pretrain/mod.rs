@@ -10,7 +10,6 @@ mod log;
 mod plan;
 mod run;
 mod scenes;
-mod shipped;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -21,5 +20,4 @@ pub use learner::Learner;
 pub use plan::{Phase, Plan, StepSettings};
 pub use run::{PretrainOptions, Pretrained, Scores, StepReport, newest, pretrain};
 pub use scenes::{Scene, SceneTarget, contact_sheet};
-pub use shipped::sam_mini;
 pub use transfer::{Start, TransferResult, TransferSample, TransferSettings, transfer};

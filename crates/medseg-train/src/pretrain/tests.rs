@@ -113,3 +113,23 @@ fn another_plan_is_refused() {
     let message = pretrain(&other, &options(folder.path(), 1), &StopFlag::new(), &mut ignore).unwrap_err().to_string();
     assert!(message.contains("another plan"), "{message}");
 }
+
+/// The files in `assets/` are of one export, small enough, and what the model crate reads.
+#[test]
+fn the_shipped_files_belong_together() {
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+    let card: super::Card = serde_json::from_slice(&std::fs::read(assets.join("sam-mini.json")).unwrap()).unwrap();
+    let weights = std::fs::read(assets.join("sam-mini.safetensors")).unwrap();
+    assert_eq!(card.sha256, crate::checkpoint::sha256(&weights));
+    assert_eq!(card.bytes, weights.len());
+    assert!(weights.len() <= 10_000_000, "{} bytes", weights.len());
+    let plan: Plan = toml::from_str(&std::fs::read_to_string(assets.join("sam-mini-plan.toml")).unwrap()).unwrap();
+    assert_eq!(plan, card.plan);
+    assert_eq!(plan.steps(), card.steps);
+    use burn::module::Module;
+    let device = burn::tensor::Device::flex();
+    let (sam, _) = sam_model::Sam::from_checkpoint(assets.join("sam-mini.safetensors"), &device).unwrap();
+    let (prompt, _) = sam_model::AutomaticPrompt::load(assets.join("sam-mini-prompt.safetensors"), &device).unwrap();
+    assert_eq!(sam.config(), &card.plan.model);
+    assert_eq!(sam.num_params() + prompt.num_params(), card.parameters);
+}
