@@ -65,7 +65,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn read(path: &str) -> Result<(Vec<String>, Vec<DMatrix<f32>>), Box<dyn Error>> {
+/// Names, and the matrix of each.
+type Weights = (Vec<String>, Vec<DMatrix<f32>>);
+
+fn read(path: &str) -> Result<Weights, Box<dyn Error>> {
     let bytes = std::fs::read(path)?;
     let file = SafeTensors::deserialize(&bytes)?;
     let mut names: Vec<String> = file.names().into_iter().map(ToString::to_string).collect();

@@ -35,6 +35,9 @@ pub(crate) fn zeros<T: Kernel>(rows: usize, cols: usize) -> DMatrix<T> {
     DMatrix::from_vec_generic(nalgebra::Dyn(rows), nalgebra::Dyn(cols), vec![T::zeroed(); rows * cols])
 }
 
+/// One block of a product: where it goes, and the rows and columns that make it.
+type Block<'a, T> = (MatMut<'a, T>, MatRef<'a, T>, MatRef<'a, T>);
+
 /// `lhs * rhs`.
 pub(crate) fn product<T: Kernel>(schedule: Schedule, lhs: MatRef<'_, T>, rhs: MatRef<'_, T>) -> DMatrix<T> {
     let mut out = zeros(lhs.nrows(), rhs.ncols());
@@ -72,8 +75,7 @@ pub(crate) fn product_into<T: Kernel>(
         rest = tail;
         start += size;
     }
-    let run =
-        |(dst, lhs, rhs): (MatMut<'_, T>, MatRef<'_, T>, MatRef<'_, T>)| T::gemm(dst, accumulate, lhs, rhs, alpha);
+    let run = |(dst, lhs, rhs): Block<'_, T>| T::gemm(dst, accumulate, lhs, rhs, alpha);
     match schedule {
         Schedule::Sequential => blocks.into_iter().for_each(run),
         Schedule::Parallel => blocks.into_par_iter().with_max_len(1).for_each(run),

@@ -10,10 +10,13 @@ use crate::error::{Attempt, StepFailure};
 use crate::product::Schedule;
 use crate::svd::Algorithm;
 
-/// One algorithm: a name and a function from a tall matrix to its factors.
+/// From a tall matrix to its factors.
+type Decompose<'a> = dyn Fn(&DMatrix<f64>, Schedule) -> Result<Factors, StepFailure> + Sync + 'a;
+
+/// One algorithm with its name.
 pub(super) struct Step<'a> {
     pub(super) algorithm: Algorithm,
-    pub(super) run: &'a (dyn Fn(&DMatrix<f64>, Schedule) -> Result<Factors, StepFailure> + Sync),
+    pub(super) run: &'a Decompose<'a>,
 }
 
 /// The first result that `accept` takes, with the algorithm behind it; otherwise every attempt with the reason for its failure.
