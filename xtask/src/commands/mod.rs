@@ -2,14 +2,14 @@
 
 mod data;
 mod eval;
-mod merge;
 mod evaluate;
+mod merge;
 mod params;
 mod parity;
 mod predict;
+mod pretrain;
 mod reproduce;
 mod train;
-mod pretrain;
 
 use std::error::Error;
 
