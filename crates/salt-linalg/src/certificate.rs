@@ -15,6 +15,7 @@ use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 use crate::gaussian::{self, Stream};
+use crate::input::Input;
 use crate::product::{Schedule, product, product_into, sum_of_squares, view, view_mut};
 use crate::real::Real;
 use crate::real::sealed::Kernel;
@@ -94,7 +95,7 @@ impl ErrorEstimate {
 /// Probes the factors of `matrix`. `power` is p of the module's formula: 0 is enough where E is rounding noise, 1 sharpens the
 /// bound where E has a spectrum of its own.
 pub(crate) fn measure<T: Real>(
-    matrix: &DMatrix<T>,
+    input: &Input<'_, T>,
     u: &DMatrix<T>,
     singular_values: &[T],
     v_t: &DMatrix<T>,
@@ -102,9 +103,10 @@ pub(crate) fn measure<T: Real>(
     power: u32,
     schedule: Schedule,
 ) -> ErrorEstimate {
-    let matrix_norm = sum_of_squares(matrix.as_slice()).sqrt();
+    let matrix = input.matrix.as_ref();
+    let matrix_norm = input.norm;
     let residual = Residual { matrix: view(matrix), u: view(u), singular_values, v_t: view(v_t), schedule };
-    let mut probe: DMatrix<T> = gaussian::matrix(matrix.ncols(), PROBES, seed, Stream::Certificate);
+    let mut probe: DMatrix<T> = gaussian::matrix(matrix.ncols(), PROBES, seed, Stream::Certificate, schedule);
     let mut image = residual.apply(&probe);
     let frobenius = (sum_of_squares(image.as_slice()) / PROBES as f64).sqrt();
     let quantile = chi_square_lower_quantile(PROBES, FAILURE_PROBABILITY);
@@ -145,7 +147,7 @@ pub(crate) fn measure<T: Real>(
 
 /// Estimate of ‖QᵀQ − I‖_F / √k for a matrix with k columns.
 fn defect<T: Real>(q: MatRef<'_, T>, seed: u64, stream: Stream, schedule: Schedule) -> f64 {
-    let probe: DMatrix<T> = gaussian::matrix(q.ncols(), PROBES, seed, stream);
+    let probe: DMatrix<T> = gaussian::matrix(q.ncols(), PROBES, seed, stream, schedule);
     let image = product(schedule, q, view(&probe));
     let mut back = probe;
     let (minus_one, one) = (T::narrow(-1.0), T::narrow(1.0));
@@ -166,17 +168,21 @@ struct Residual<'a, T> {
 impl<T: Real> Residual<'_, T> {
     /// E times a block of vectors.
     fn apply(&self, block: &DMatrix<T>) -> DMatrix<T> {
-        self.difference(self.matrix, self.u, self.v_t, block)
+        let out = product(self.schedule, self.matrix, view(block));
+        self.subtract(out, self.u, self.v_t, block)
     }
 
     /// Eᵀ times a block of vectors.
     fn apply_transposed(&self, block: &DMatrix<T>) -> DMatrix<T> {
-        self.difference(self.matrix.transpose(), self.v_t.transpose(), self.u.transpose(), block)
+        // With the narrow factor on the left the matrix is read as it lies in memory.
+        let out = product(self.schedule, view(&block.transpose()), self.matrix).transpose();
+        self.subtract(out, self.v_t.transpose(), self.u.transpose(), block)
     }
 
-    fn difference(
+    /// `out` less left diag(s) right times the block.
+    fn subtract(
         &self,
-        matrix: MatRef<'_, T>,
+        mut out: DMatrix<T>,
         left: MatRef<'_, T>,
         right: MatRef<'_, T>,
         block: &DMatrix<T>,
@@ -187,7 +193,6 @@ impl<T: Real> Residual<'_, T> {
                 *value *= sigma;
             }
         }
-        let mut out = product(self.schedule, matrix, view(block));
         product_into(self.schedule, view_mut(&mut out), true, left, view(&inner), T::narrow(-1.0));
         out
     }

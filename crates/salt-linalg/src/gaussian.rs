@@ -4,8 +4,9 @@ use nalgebra::DMatrix;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
 
-use crate::product::zeros;
+use crate::product::{Schedule, zeros};
 use crate::real::Real;
 
 /// Streams of one seed; each purpose draws from its own.
@@ -18,13 +19,22 @@ pub(crate) enum Stream {
     RightDefect = 3,
 }
 
-pub(crate) fn matrix<T: Real>(rows: usize, cols: usize, seed: u64, stream: Stream) -> DMatrix<T> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(stream as u64);
+/// Numbers that are drawn one after the other; the next ones have a generator of their own, which may run on another thread.
+const CHUNK: usize = 1 << 14;
+
+pub(crate) fn matrix<T: Real>(rows: usize, cols: usize, seed: u64, stream: Stream, schedule: Schedule) -> DMatrix<T> {
+    let fill = |(index, chunk): (usize, &mut [T])| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(((index as u64) << 8) | stream as u64);
+        for value in chunk {
+            let draw: f32 = StandardNormal.sample(&mut rng);
+            *value = T::narrow(f64::from(draw));
+        }
+    };
     let mut out: DMatrix<T> = zeros(rows, cols);
-    for value in out.as_mut_slice() {
-        let draw: f32 = StandardNormal.sample(&mut rng);
-        *value = T::narrow(f64::from(draw));
+    match schedule {
+        Schedule::Sequential => out.as_mut_slice().chunks_mut(CHUNK).enumerate().for_each(fill),
+        Schedule::Parallel => out.as_mut_slice().par_chunks_mut(CHUNK).enumerate().for_each(fill),
     }
     out
 }

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use nalgebra::DMatrix;
+use rayon::prelude::*;
 
 use crate::error::SvdError;
+use crate::product::Schedule;
 use crate::real::Real;
-use crate::real::sealed::Kernel;
+use crate::real::sealed::{Kernel, Survey};
 
 /// A checked matrix, multiplied by a power of two so that its squares neither overflow nor vanish.
 #[derive(Debug)]
@@ -16,16 +18,18 @@ pub(crate) struct Input<'a, T: Real> {
     pub(crate) unscale: f64,
     /// The power of two that brings the largest entry of `matrix` into [1, 2).
     pub(crate) unit: f64,
+    /// ‖`matrix`‖_F.
+    pub(crate) norm: f64,
     pub(crate) is_zero: bool,
 }
 
 impl<'a, T: Real> Input<'a, T> {
-    pub(crate) fn new(matrix: &'a DMatrix<T>) -> Result<Self, SvdError> {
+    pub(crate) fn new(matrix: &'a DMatrix<T>, schedule: Schedule) -> Result<Self, SvdError> {
         let (rows, cols) = matrix.shape();
         if rows == 0 || cols == 0 {
             return Err(SvdError::Empty { rows, cols });
         }
-        let largest = largest_magnitude(matrix.as_slice());
+        let Survey { largest, squares, .. } = survey(matrix.as_slice(), schedule);
         if !largest.is_finite() {
             return Err(first_not_finite(matrix));
         }
@@ -37,13 +41,15 @@ impl<'a, T: Real> Input<'a, T> {
                 matrix: Cow::Borrowed(matrix),
                 unscale: 1.0,
                 unit: 2.0f64.powi(-exponent),
+                norm: squares.sqrt(),
                 is_zero: largest == 0.0,
             });
         }
         let exponent = exponent.clamp(-1000, 1000);
         let scale = 2.0f64.powi(-exponent);
         let scaled = matrix.map(|value| T::narrow(value.widen() * scale));
-        Ok(Self { matrix: Cow::Owned(scaled), unscale: 2.0f64.powi(exponent), unit: 1.0, is_zero: false })
+        let norm = survey(scaled.as_slice(), schedule).squares.sqrt();
+        Ok(Self { matrix: Cow::Owned(scaled), unscale: 2.0f64.powi(exponent), unit: 1.0, norm, is_zero: false })
     }
 
     /// Rows, columns.
@@ -63,25 +69,24 @@ impl<'a, T: Real> Input<'a, T> {
     }
 }
 
-/// The largest magnitude, or NaN or infinity if there is one.
-fn largest_magnitude<T: Kernel>(values: &[T]) -> f64 {
-    let mut lanes = [0.0f64; 8];
-    // A NaN or infinity times zero is NaN and stays in the sum; `max` alone would drop a NaN.
-    let mut poison = [0.0f64; 8];
-    let (chunks, rest) = values.as_chunks::<8>();
-    let rest_lanes = rest.iter().map(|value| value.widen());
-    for chunk in chunks {
-        for ((lane, poison), value) in lanes.iter_mut().zip(&mut poison).zip(chunk) {
-            let value = value.widen();
-            *lane = if value.abs() > *lane { value.abs() } else { *lane };
-            *poison += value * 0.0;
-        }
+/// Values surveyed by one thread at a time.
+const CHUNK: usize = 1 << 16;
+
+/// Largest magnitude and sum of squares in one pass. The first is NaN or infinite if a value is; the second is meaningless if squares leave the range of
+/// the number type. Chunks are summed in order, so the bits do not depend on the threads.
+fn survey<T: Kernel>(values: &[T], schedule: Schedule) -> Survey {
+    let parts: Vec<Survey> = match schedule {
+        Schedule::Sequential => values.chunks(CHUNK).map(T::survey).collect(),
+        Schedule::Parallel => values.par_chunks(CHUNK).map(T::survey).collect(),
+    };
+    let mut sum = Survey { largest: 0.0, poison: 0.0, squares: 0.0 };
+    for part in parts {
+        sum.largest = sum.largest.max(part.largest);
+        sum.poison += part.poison;
+        sum.squares += part.squares;
     }
-    for (i, value) in rest_lanes.enumerate() {
-        lanes[i] = lanes[i].max(value.abs());
-        poison[i] += value * 0.0;
-    }
-    lanes.iter().fold(0.0, |a: f64, b| a.max(*b)) + poison.iter().sum::<f64>()
+    sum.largest += sum.poison;
+    sum
 }
 
 fn first_not_finite<T: Real>(matrix: &DMatrix<T>) -> SvdError {

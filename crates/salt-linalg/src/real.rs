@@ -12,6 +12,17 @@ impl Real for f64 {}
 pub(crate) mod sealed {
     use super::{MatMut, MatRef};
 
+    /// What one pass over values tells.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Survey {
+        /// Largest magnitude, not counting NaN.
+        pub largest: f64,
+        /// NaN if a value is NaN or infinite, otherwise 0.
+        pub poison: f64,
+        /// Sum of squares.
+        pub squares: f64,
+    }
+
     /// Operations of a number type. Their implementations are not generic, so faer's kernels are compiled once, here.
     pub trait Kernel: nalgebra::Scalar + Copy + Send + Sync + bytemuck::Pod {
         /// Distance from 1 to the next larger number.
@@ -20,6 +31,8 @@ pub(crate) mod sealed {
         const DTYPE: safetensors::Dtype;
         fn widen(self) -> f64;
         fn narrow(value: f64) -> Self;
+        /// Surveys a few thousand values, in the arithmetic of the type; only sums over more than 256 values are double.
+        fn survey(values: &[Self]) -> Survey;
         /// `dst = alpha * lhs * rhs`, added to `dst` if `accumulate`; sequential.
         fn gemm(dst: MatMut<'_, Self>, accumulate: bool, lhs: MatRef<'_, Self>, rhs: MatRef<'_, Self>, alpha: Self);
         /// The lower triangle of `lhs * rhs`; sequential.
@@ -42,6 +55,37 @@ macro_rules! kernel {
             #[inline(always)]
             fn narrow(value: f64) -> Self {
                 value as $type
+            }
+
+            fn survey(values: &[Self]) -> sealed::Survey {
+                const LANES: usize = 16;
+                let mut largest: [$type; LANES] = [0.0; LANES];
+                // A NaN or infinity times zero is NaN and stays in the sum; a maximum alone would drop a NaN.
+                let mut poison: [$type; LANES] = [0.0; LANES];
+                let mut total = 0.0f64;
+                for part in values.chunks(16 * LANES) {
+                    let mut squares: [$type; LANES] = [0.0; LANES];
+                    let (groups, rest) = part.as_chunks::<LANES>();
+                    for group in groups {
+                        for i in 0..LANES {
+                            let (value, magnitude) = (group[i], group[i].abs());
+                            largest[i] = if magnitude > largest[i] { magnitude } else { largest[i] };
+                            poison[i] += value * 0.0;
+                            squares[i] += value * value;
+                        }
+                    }
+                    for (i, &value) in rest.iter().enumerate() {
+                        largest[i] = largest[i].max(value.abs());
+                        poison[i] += value * 0.0;
+                        squares[i] += value * value;
+                    }
+                    total += squares.iter().map(|&square| square as f64).sum::<f64>();
+                }
+                sealed::Survey {
+                    largest: largest.iter().fold(0.0, |largest, &lane| largest.max(lane as f64)),
+                    poison: poison.iter().map(|&lane| lane as f64).sum(),
+                    squares: total,
+                }
             }
 
             fn gemm(

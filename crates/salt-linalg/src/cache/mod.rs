@@ -17,7 +17,7 @@ use crate::real::Real;
 use crate::svd::Svd;
 
 /// Version of the algorithms. It rises whenever the bits of a result may change, and old cache entries are then no longer found.
-pub const ALGORITHM_VERSION: u32 = 1;
+pub const ALGORITHM_VERSION: u32 = 2;
 
 /// A folder with one safetensors file per decomposition.
 ///

@@ -46,7 +46,7 @@ pub(super) fn decompose(tall: &DMatrix<f64>, schedule: Schedule) -> Result<Facto
 }
 
 /// Eigenvalues, descending, and eigenvectors of a symmetric matrix given by its lower triangle.
-fn eigen(symmetric: DMatrix<f64>) -> Result<(Vec<f64>, DMatrix<f64>), StepFailure> {
+pub(crate) fn eigen(symmetric: DMatrix<f64>) -> Result<(Vec<f64>, DMatrix<f64>), StepFailure> {
     let size = symmetric.nrows();
     let mut values = vec![0.0; size];
     let mut vectors = zeros(size, size);

@@ -7,6 +7,8 @@ mod steps;
 
 use nalgebra::{DMatrix, DVector};
 
+pub(crate) use self::gram::eigen as symmetric_eigen;
+
 use crate::certificate::{self, ErrorEstimate};
 use crate::error::{StepFailure, SvdError};
 use crate::input::{self, Input};
@@ -75,7 +77,7 @@ pub(crate) fn truncated_with<T: Real>(
 }
 
 pub(crate) fn thin_with<T: Real>(matrix: &DMatrix<T>, schedule: Schedule) -> Result<Svd<T>, SvdError> {
-    let input = Input::new(matrix)?;
+    let input = Input::new(matrix, schedule)?;
     let (rows, cols) = input.shape();
     if input.is_zero {
         return Ok(zero(rows, cols));
@@ -120,7 +122,7 @@ fn finish<T: Real>(input: &Input<'_, T>, factors: &Factors, schedule: Schedule) 
     };
     sign::apply(&mut u, &mut v_t);
     let values: Vec<T> = factors.values.iter().map(|&value| T::narrow(value / input.unit)).collect();
-    let error = certificate::measure(input.matrix.as_ref(), &u, &values, &v_t, CERTIFICATE_SEED, 0, schedule);
+    let error = certificate::measure(input, &u, &values, &v_t, CERTIFICATE_SEED, 0, schedule);
     let limit = ACCEPTED * <T as Kernel>::EPSILON * (rows.max(cols) as f64).sqrt();
     for (quantity, found) in [
         ("the relative residual", error.relative_frobenius()),

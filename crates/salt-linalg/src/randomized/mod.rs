@@ -2,6 +2,7 @@
 
 mod orthonormal;
 mod range;
+mod small;
 
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use self::range::Range;
 use crate::certificate::{self, ErrorEstimate};
 use crate::error::{Attempt, StepFailure, SvdError};
-use crate::exact::thin_with;
 use crate::input::{self, Input};
 use crate::product::{Schedule, product, sum_of_squares, view};
 use crate::real::Real;
@@ -24,7 +24,8 @@ use crate::svd::{Algorithm, Svd};
 pub struct RandomizedOptions {
     /// Number of components, between 1 and min(m, n).
     pub rank: usize,
-    /// Extra columns of the sketch, 10 by default; `rank + oversampling` may not exceed min(m, n).
+    /// Extra columns of the sketch, 10 by default; `rank + oversampling` may not exceed min(m, n). Power iterations on sketches of 64 columns or more
+    /// round the sum up to a multiple of 16 (at most min(m, n)), which costs no time.
     #[serde(default = "default_oversampling")]
     pub oversampling: usize,
     /// How the sketch is improved; two power iterations by default.
@@ -152,7 +153,7 @@ pub(crate) fn randomized_with<T: Real>(
     if rows > 0 && cols > 0 {
         options.check(rows, cols)?;
     }
-    let input = Input::new(matrix)?;
+    let input = Input::new(matrix, schedule)?;
     if input.is_zero {
         return crate::exact::truncated_with(matrix, options.rank, schedule);
     }
@@ -163,16 +164,18 @@ pub(crate) fn randomized_with<T: Real>(
     let matrix = view(input.matrix.as_ref());
     let tall = if rows >= cols { matrix } else { matrix.transpose() };
     let Range { basis, image } = range::find(tall, options, schedule);
-    // A ≈ A Z Zᵀ with the basis Z, and the image A Z = U diag(s) Wᵀ is decomposed exactly, so that V = Z W.
-    let small = thin_with(&image, schedule)?.truncate(options.rank)?;
+    // A ≈ A Zᵀ Z with the basis Z, and the image A Zᵀ = U diag(s) W is decomposed exactly, so that Vᵀ = W Z.
+    let small = small::leading(image, options.rank, schedule)?;
+    let values = small.values.clone();
     let (mut u, mut v_t): (DMatrix<T>, DMatrix<T>) = if rows >= cols {
-        (small.u, product(schedule, view(&small.v_t), view(&basis).transpose()))
+        let v_t = product(schedule, view(&small.right), view(&basis));
+        (small.left(schedule), v_t)
     } else {
-        (product(schedule, view(&basis), view(&small.v_t).transpose()), small.u.transpose())
+        let u = product(schedule, view(&basis).transpose(), view(&small.right).transpose());
+        (u, small.left_rows(schedule))
     };
     sign::apply(&mut u, &mut v_t);
-    let values = small.singular_values.as_slice();
-    let error = estimate(&input, &u, values, &v_t, options.seed, schedule);
+    let error = estimate(&input, &u, &values, &v_t, options.seed, schedule);
     if !(error.spectral_bound.is_finite() && error.left_defect < LOST && error.right_defect < LOST) {
         let failure = StepFailure::Inaccurate {
             quantity: "the orthogonality defect",
@@ -196,7 +199,7 @@ fn estimate<T: Real>(
     seed: u64,
     schedule: Schedule,
 ) -> ErrorEstimate {
-    let mut error = certificate::measure(input.matrix.as_ref(), u, values, v_t, seed, 1, schedule);
+    let mut error = certificate::measure(input, u, values, v_t, seed, 1, schedule);
     let total = error.matrix_norm * error.matrix_norm;
     let left = total - sum_of_squares(values);
     if left > IDENTITY_FLOOR * <T as Kernel>::EPSILON * total {
