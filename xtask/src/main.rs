@@ -4,7 +4,6 @@
 //! what the library returns. Exit codes: 0 success, 1 the command failed (the reason is on standard error), 2 wrong usage.
 
 mod commands;
-mod device;
 
 use clap::Parser;
 use std::process::ExitCode;

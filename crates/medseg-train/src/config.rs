@@ -296,7 +296,7 @@ impl RunConfig {
             return Err(TrainError::config("devices", "at least one is needed"));
         }
         for name in &self.devices {
-            crate::device::parse(name)?;
+            name.parse::<crate::device::DeviceName>()?;
         }
         if let Architecture::Custom(config) = &self.model.architecture {
             config.validate().map_err(|error| TrainError::config("model.architecture", error.to_string()))?;

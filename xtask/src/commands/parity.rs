@@ -1,7 +1,7 @@
 //! `cargo xtask parity`: how far the model is from a reference, stage by stage.
 
 use super::CommandResult;
-use crate::device::DeviceChoice;
+use medseg_train::device::DeviceName;
 use sam_model::parity::{StageDifference, compare_with_reference};
 use sam_model::{Checkpoint, SamConfig};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(crate) struct Args {
     autodiff: bool,
     /// cpu, wgpu or cuda[:INDEX]
     #[arg(long, default_value = "cpu")]
-    device: DeviceChoice,
+    device: DeviceName,
 }
 
 /// Runs the command.

@@ -1,10 +1,10 @@
 //! `cargo xtask predict`: masks for an image or a folder of images.
 
 use super::CommandResult;
-use crate::device::DeviceChoice;
 use image::{DynamicImage, GrayImage, RgbImage};
 use indicatif::{ProgressBar, ProgressStyle};
 use medseg_data::decode::{Limits, decode_image};
+use medseg_train::device::DeviceName;
 use sam_model::{AutomaticPrompt, ImagePrompt, MaskAnswer, PointLabel, Sam, SamPredictor, draw_overlay};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ pub(crate) struct Args {
     overwrite: bool,
     /// cpu, wgpu or cuda[:INDEX]
     #[arg(long, default_value = "cpu")]
-    device: DeviceChoice,
+    device: DeviceName,
 }
 
 #[derive(Debug, Clone, Copy)]
