@@ -120,7 +120,7 @@ fn mistakes_are_named() {
     };
     predict(&image).args(["--points", "30,5"]).assert().code(1).stderr(contains("outside the image"));
     predict(&image).args(["--points", "a,b"]).assert().code(2).stderr(contains("expected numbers"));
-    predict(&image).args(["--device", "gpu"]).assert().code(2).stderr(contains("cuda:INDEX"));
+    predict(&image).args(["--device", "gpu"]).assert().code(2).stderr(contains("cuda:N"));
     predict(&image).args(["--input-size", "100"]).assert().code(1).stderr(contains("multiple of 16"));
     predict(&folder.path().join("absent.png")).assert().code(1).stderr(contains("absent.png"));
     let empty = folder.path().join("empty");
