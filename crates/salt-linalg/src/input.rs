@@ -73,7 +73,7 @@ impl<'a, T: Real> Input<'a, T> {
 const CHUNK: usize = 1 << 16;
 
 /// Largest magnitude and sum of squares in one pass. The first is NaN or infinite if a value is; the second is meaningless if squares leave the range of
-/// the number type. Chunks are summed in order, so the bits do not depend on the threads.
+/// double precision. Chunks are summed in order, so the bits do not depend on the threads.
 fn survey<T: Kernel>(values: &[T], schedule: Schedule) -> Survey {
     let parts: Vec<Survey> = match schedule {
         Schedule::Sequential => values.chunks(CHUNK).map(T::survey).collect(),

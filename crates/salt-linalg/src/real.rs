@@ -31,7 +31,7 @@ pub(crate) mod sealed {
         const DTYPE: safetensors::Dtype;
         fn widen(self) -> f64;
         fn narrow(value: f64) -> Self;
-        /// Surveys a few thousand values, in the arithmetic of the type; only sums over more than 256 values are double.
+        /// Surveys values in one pass; the squares are summed in double precision.
         fn survey(values: &[Self]) -> Survey;
         /// `dst = alpha * lhs * rhs`, added to `dst` if `accumulate`; sequential.
         fn gemm(dst: MatMut<'_, Self>, accumulate: bool, lhs: MatRef<'_, Self>, rhs: MatRef<'_, Self>, alpha: Self);
@@ -58,33 +58,29 @@ macro_rules! kernel {
             }
 
             fn survey(values: &[Self]) -> sealed::Survey {
-                const LANES: usize = 16;
+                const LANES: usize = 8;
                 let mut largest: [$type; LANES] = [0.0; LANES];
                 // A NaN or infinity times zero is NaN and stays in the sum; a maximum alone would drop a NaN.
                 let mut poison: [$type; LANES] = [0.0; LANES];
-                let mut total = 0.0f64;
-                for part in values.chunks(16 * LANES) {
-                    let mut squares: [$type; LANES] = [0.0; LANES];
-                    let (groups, rest) = part.as_chunks::<LANES>();
-                    for group in groups {
-                        for i in 0..LANES {
-                            let (value, magnitude) = (group[i], group[i].abs());
-                            largest[i] = if magnitude > largest[i] { magnitude } else { largest[i] };
-                            poison[i] += value * 0.0;
-                            squares[i] += value * value;
-                        }
-                    }
-                    for (i, &value) in rest.iter().enumerate() {
-                        largest[i] = largest[i].max(value.abs());
+                let mut squares = [0.0f64; LANES];
+                let (groups, rest) = values.as_chunks::<LANES>();
+                for group in groups {
+                    for i in 0..LANES {
+                        let (value, magnitude) = (group[i], group[i].abs());
+                        largest[i] = if magnitude > largest[i] { magnitude } else { largest[i] };
                         poison[i] += value * 0.0;
-                        squares[i] += value * value;
+                        squares[i] += value as f64 * value as f64;
                     }
-                    total += squares.iter().map(|&square| square as f64).sum::<f64>();
+                }
+                for (i, &value) in rest.iter().enumerate() {
+                    largest[i] = largest[i].max(value.abs());
+                    poison[i] += value * 0.0;
+                    squares[i] += value as f64 * value as f64;
                 }
                 sealed::Survey {
                     largest: largest.iter().fold(0.0, |largest, &lane| largest.max(lane as f64)),
                     poison: poison.iter().map(|&lane| lane as f64).sum(),
-                    squares: total,
+                    squares: squares.iter().sum(),
                 }
             }
 

@@ -1,5 +1,7 @@
 //! Burn's decomposition (a scalar Golub-Kahan iteration on the host) as a judge.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use burn::tensor::{Tensor, TensorData};
 use nalgebra::DMatrix;
 use proptest::prelude::*;
@@ -27,7 +29,10 @@ proptest! {
     fn burn_agrees(case in case()) {
         let matrix = Case { magnitude: 0.0, ..case }.matrix::<f32>();
         prop_assume!(matrix.amax() > 0.0);
-        let (u, values, v) = burn_svd(&matrix);
+        // Burn's iteration panics on some matrices of deficient rank (every column the same, for one); there it cannot judge.
+        let verdict = catch_unwind(AssertUnwindSafe(|| burn_svd(&matrix)));
+        prop_assume!(verdict.is_ok() || matches!(case.kind, Kind::Gaussian | Kind::Decaying(_)));
+        let (u, values, v) = verdict.unwrap();
         prop_assert_eq!(agree(&matrix, &values, &u, &v, f64::from(f32::EPSILON)), Ok(()));
     }
 }
