@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// Record gradients while computing (another path through the attention)
     #[arg(long)]
     autodiff: bool,
-    /// cpu, wgpu or cuda[:INDEX]
+    /// cpu, wgpu, cuda or cuda:N
     #[arg(long, default_value = "cpu")]
     device: DeviceName,
 }

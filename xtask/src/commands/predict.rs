@@ -47,7 +47,7 @@ pub(crate) struct Args {
     /// Begin anew: overwrite what an earlier run with other settings left in the output folder
     #[arg(long)]
     overwrite: bool,
-    /// cpu, wgpu or cuda[:INDEX]
+    /// cpu, wgpu, cuda or cuda:N
     #[arg(long, default_value = "cpu")]
     device: DeviceName,
 }

@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// Threads that train; the result does not depend on it [default: the cores of this machine]
     #[arg(long)]
     threads: Option<NonZeroUsize>,
-    /// Weights file to write at the end; the token goes to <stem>-prompt.safetensors, the card to <stem>.json
+    /// Weights file to write at the end; the token goes to NAME-prompt.safetensors, the card to NAME.json
     #[arg(long, value_name = "FILE", default_value = "crates/medseg-train/assets/sam-mini.safetensors")]
     export: PathBuf,
     /// Export the newest checkpoint of the run directory as it is, without training

@@ -102,7 +102,7 @@ impl CellInput<'_> {
     /// Runs the cell, or what is left of it, or nothing where it is finished.
     ///
     /// # Errors
-    /// As [`train`]; another process works on the cell; the stop flag was raised.
+    /// As [`train()`]; another process works on the cell; the stop flag was raised.
     pub fn run(&self, cell: &Cell, stop: &StopFlag, observer: &dyn Observer) -> Result<CellResult> {
         if let Some(result) = self.finished(cell)? {
             return Ok(result);
