@@ -58,24 +58,22 @@ macro_rules! kernel {
             }
 
             fn survey(values: &[Self]) -> sealed::Survey {
-                const LANES: usize = 8;
+                // Many lanes in three plain loops, which the compiler turns into SIMD code; the accumulators stay in the first cache.
+                const LANES: usize = 256;
                 let mut largest: [$type; LANES] = [0.0; LANES];
                 // A NaN or infinity times zero is NaN and stays in the sum; a maximum alone would drop a NaN.
                 let mut poison: [$type; LANES] = [0.0; LANES];
                 let mut squares = [0.0f64; LANES];
-                let (groups, rest) = values.as_chunks::<LANES>();
-                for group in groups {
-                    for i in 0..LANES {
-                        let (value, magnitude) = (group[i], group[i].abs());
-                        largest[i] = if magnitude > largest[i] { magnitude } else { largest[i] };
-                        poison[i] += value * 0.0;
-                        squares[i] += value as f64 * value as f64;
+                for part in values.chunks(LANES) {
+                    for (largest, value) in largest.iter_mut().zip(part) {
+                        *largest = if value.abs() > *largest { value.abs() } else { *largest };
                     }
-                }
-                for (i, &value) in rest.iter().enumerate() {
-                    largest[i] = largest[i].max(value.abs());
-                    poison[i] += value * 0.0;
-                    squares[i] += value as f64 * value as f64;
+                    for (poison, value) in poison.iter_mut().zip(part) {
+                        *poison += value * 0.0;
+                    }
+                    for (square, &value) in squares.iter_mut().zip(part) {
+                        *square += value as f64 * value as f64;
+                    }
                 }
                 sealed::Survey {
                     largest: largest.iter().fold(0.0, |largest, &lane| largest.max(lane as f64)),
