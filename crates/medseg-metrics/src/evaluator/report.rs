@@ -92,8 +92,8 @@ impl Report {
         Ok(())
     }
 
-    /// Reads what [`Report::write_json`] wrote; the aggregates are not read, they follow from the cases. A number may come
-    /// back with its last bit changed, because the JSON reader does not round exactly.
+    /// Reads what [`Report::write_json`] wrote, every number to the last bit; the aggregates are not read, they follow from
+    /// the cases.
     ///
     /// # Errors
     /// When the text is not such a report, its lock was edited, or a metric is missing or unknown.

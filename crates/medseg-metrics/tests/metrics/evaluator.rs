@@ -59,12 +59,7 @@ fn json_round_trip() {
             assert_eq!((&case.id, &case.patient, case.overlap), (&original.id, &original.patient, original.overlap));
             for (&(metric, score), &(_, expected)) in case.scores.iter().zip(&original.scores) {
                 assert_eq!(score.cause(), expected.cause());
-                let (found, expected) = (score.value(), expected.value());
-                let same = match (found, expected) {
-                    (Some(a), Some(b)) => a == b || (a - b).abs() <= f64::EPSILON * b.abs(),
-                    (a, b) => a == b,
-                };
-                assert!(same, "{metric:?}: {found:?} {expected:?}");
+                assert_eq!(score.value(), expected.value(), "{metric:?}");
             }
             let points = |case: &medseg_metrics::Case| case.missed.iter().map(|s| s.points.clone()).collect::<Vec<_>>();
             assert_eq!(points(case), points(original));
