@@ -14,7 +14,7 @@
 //!     image-size = 256
 //!     [adapter]                # leave out to evaluate the base model without training
 //!     method = "salt"
-//!     svd_rank = { fraction = 0.9 }
+//!     svd_rank = { rule = "fraction", share = 0.9 }
 //!     lora_rank = 4
 //!     train = ["norm", "pos_embed", "prompt"]
 //!     [[loss]]

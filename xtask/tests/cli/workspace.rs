@@ -19,3 +19,12 @@ fn build_once_depends_on_every_third_party_crate() {
     let once = third_party(&root.join("crates/build-once/Cargo.toml"), &["dependencies"]);
     assert_eq!(once, all, "crates/build-once/Cargo.toml and [workspace.dependencies] list different crates");
 }
+
+#[test]
+fn the_run_file_of_the_training_guide_is_understood() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/training.md");
+    let text = std::fs::read_to_string(&guide).unwrap();
+    let block = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let config = medseg_train::config::RunConfig::parse(block, &guide).unwrap();
+    assert!(config.adapter.is_some());
+}
