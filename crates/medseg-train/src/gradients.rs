@@ -1,11 +1,22 @@
 //! Gradients between the backward pass and the optimiser: accumulation over micro-batches and clipping by global norm.
 //!
-//! Burn accumulates (`GradientsAccumulator`); its clipping, however, takes the norm of each tensor alone, which changes the
+//! Shares of a batch work on [`replica`]s of the model, each with a graph of its own. Burn accumulates (`GradientsAccumulator`); its clipping, however, takes the norm of each tensor alone, which changes the
 //! direction of the step. Here the norm is that of all gradients together, as in PyTorch's `clip_grad_norm_`.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
+
+/// A copy of a module on `device` (without autodiff) for the gradients of one share of a batch: the same values and
+/// parameter ids, trainable where the original is, with leaves of its own. Burn joins the graphs of tensors that share a
+/// leaf under one lock, so copies that shared them would wait for each other.
+///
+/// `Module::fork` promises the same, but Burn 0.22.1 records its move to the device as an operation on the original's leaves.
+/// Nothing ever consumes that record, and every later backward pass searches all of them: a step took four times as long
+/// after a thousand. Going through the plain module records nothing.
+pub(crate) fn replica<M: Module>(module: &M, device: &Device) -> M {
+    module.valid().to_device(device).train()
+}
 
 struct SumOfSquares<'a> {
     grads: &'a GradientsParams,

@@ -1,6 +1,7 @@
 //! Threads that share the work of a step.
 
 use crate::error::{Result, TrainError};
+use crate::gradients::replica;
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
@@ -45,7 +46,7 @@ impl Workers {
         done.into_iter().map(|(_, result)| result).collect()
     }
 
-    /// The sum of the gradients of `loss(copy of the module, shard)` over 0..shards, and the sums of the values that go with
+    /// The sum of the gradients of `loss(copy of the module on device, shard)` over 0..shards, and the sums of the values that go with
     /// each loss. Shards are added in their order, so the sum has the same bits on any number of threads.
     pub(crate) fn gradients<M: Module + Send + Sync, const N: usize>(
         &self,
@@ -54,8 +55,8 @@ impl Workers {
         device: &Device,
         loss: impl Fn(&M, usize) -> Result<(Tensor<1>, [f64; N])> + Sync,
     ) -> Result<(GradientsParams, [f64; N])> {
-        // Burn joins the graphs of tensors that share a leaf under one lock, so every shard gets leaves of its own.
-        let copies: Vec<M> = (0..shards).map(|_| module.clone().fork(device)).collect();
+        let plain = device.clone().without_autodiff();
+        let copies: Vec<M> = (0..shards).map(|_| replica(module, &plain)).collect();
         let parts = self.map(shards, |shard| {
             let (loss, values) = loss(&copies[shard], shard)?;
             Ok((GradientsParams::from_grads(loss.backward(), &copies[shard]), values))
