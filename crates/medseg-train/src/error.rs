@@ -61,6 +61,16 @@ pub enum TrainError {
         /// Hash of the stored one.
         found: String,
     },
+    /// The disk has less room than the run will need.
+    #[error("{}: the run needs about {needed} MB here, and the disk has {free} MB free", path.display())]
+    NoRoom {
+        /// The folder that the run writes into.
+        path: PathBuf,
+        /// What the run needs, in MB.
+        needed: u64,
+        /// What there is, in MB.
+        free: u64,
+    },
     /// The stop flag was raised; the state is saved and the same command continues.
     #[error("stopped at step {step}; the state is saved, run the same command again to continue")]
     Stopped {

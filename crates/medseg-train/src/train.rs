@@ -8,13 +8,13 @@ use crate::data::PreparedData;
 use crate::device;
 use crate::error::{Result, TrainError};
 use crate::evaluate::{merged, validate};
-use crate::gradients::clip_global_norm;
+use crate::gradients::{clip_global_norm, replica};
 use crate::log::{EpochRecord, Event, Log};
 use crate::model::{BaseModel, Segmenter};
 use crate::results::BestOfEach;
+use crate::room::check_room;
 use crate::schedule::Position;
 use crate::stop::StopFlag;
-use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -109,6 +109,7 @@ pub fn train(
     claim(config, directory, &identity)?;
     let devices = config.devices.iter().map(|name| device::open(name)).collect::<Result<Vec<_>>>()?;
     let model = base.adapted(Some(&adapter), &devices[0])?;
+    check_room(directory, disk_bytes(model.trainable))?;
     for warning in &model.warnings {
         observer.warning(warning);
     }
@@ -183,17 +184,59 @@ fn other_run(directory: &Path, expected: &str, found: &str) -> TrainError {
     TrainError::OtherRun { path: directory.to_path_buf(), expected: short(expected), found: short(found) }
 }
 
+/// Name of the file that says whose directory it is.
+const IDENTITY: &str = "identity";
+
+/// Whether the directory is marked as this run's already; another run's mark is an error.
+fn is_claimed(directory: &Path, identity: &str) -> Result<bool> {
+    let path = directory.join(IDENTITY);
+    match std::fs::read_to_string(&path) {
+        Ok(found) if found.trim() == identity => Ok(true),
+        Ok(found) => Err(other_run(directory, identity, found.trim())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(TrainError::Io { action: "cannot read", path, source }),
+    }
+}
+
 /// Marks the directory as this run's, or checks that it is.
 fn claim(config: &RunConfig, directory: &Path, identity: &str) -> Result<()> {
-    let path = directory.join("identity");
-    match std::fs::read_to_string(&path) {
-        Ok(found) if found.trim() == identity => return Ok(()),
-        Ok(found) => return Err(other_run(directory, identity, found.trim())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(source) => return Err(TrainError::Io { action: "cannot read", path, source }),
+    if is_claimed(directory, identity)? {
+        return Ok(());
     }
     write_atomically(&directory.join("run.toml"), config.to_toml()?.as_bytes())?;
-    write_atomically(&path, format!("{identity}\n").as_bytes())
+    write_atomically(&directory.join(IDENTITY), format!("{identity}\n").as_bytes())
+}
+
+/// Bytes of the selected weights of a finished run with `trainable` trained numbers (f32).
+pub(crate) fn outcome_bytes(trainable: usize) -> u64 {
+    4 * trainable as u64
+}
+
+/// Bytes that a run with `trainable` trained numbers needs at most while it works: three checkpoints (two kept, one being
+/// written), each of the weights, the best weights so far and two moments of the optimiser, and the selected weights.
+pub(crate) fn disk_bytes(trainable: usize) -> u64 {
+    (3 * 4 + 1) * outcome_bytes(trainable)
+}
+
+/// Checks what [`train()`] needs of its directory, without training: it can be written and has room for the checkpoints of
+/// `trainable` numbers, no other process works in it, and it holds no other run.
+///
+/// # Errors
+/// The first of these that does not hold.
+pub fn check_directory(
+    config: &RunConfig,
+    data: &PreparedData,
+    base: &BaseModel,
+    trainable: usize,
+    directory: &Path,
+) -> Result<()> {
+    check_room(directory, disk_bytes(trainable))?;
+    let _lock = RunLock::acquire(directory)?;
+    let identity = identity(config, data, base)?;
+    if finished(directory, &identity)?.is_none() {
+        is_claimed(directory, &identity)?;
+    }
+    Ok(())
 }
 
 /// The selected model of a finished training, adapters attached, on `device`.
@@ -299,7 +342,7 @@ impl Loop<'_> {
         let shards: Vec<(Segmenter, &[usize], &Device)> = part
             .chunks(share)
             .zip(&self.devices)
-            .map(|(indices, device)| (model.clone().fork(&device.clone().autodiff()), indices, device))
+            .map(|(indices, device)| (replica(model, device), indices, device))
             .collect();
         let results: Vec<Result<(GradientsParams, f32)>> = std::thread::scope(|scope| {
             let threads: Vec<_> = shards

@@ -6,8 +6,8 @@ use medseg_train::config::RunConfig;
 use medseg_train::data::prepare;
 use medseg_train::log::EpochRecord;
 use medseg_train::model::BaseModel;
-use medseg_train::train::{Observer, train};
-use medseg_train::{StopFlag, TrainError, device};
+use medseg_train::train::{Observer, check_directory, train};
+use medseg_train::{StopFlag, TrainError, check_room, device};
 use std::path::PathBuf;
 
 /// Train as a run file says, on your own images and masks.
@@ -103,12 +103,18 @@ pub(crate) fn run(args: Args) -> CommandResult {
         eprintln!("  {note}");
     }
     let model = base.adapted(config.adapter.as_ref(), &device::open(&config.devices[0])?)?;
-    let percent = 100.0 * model.trainable as f64 / model.total as f64;
-    eprintln!("training {} of {} numbers ({percent:.4} %)", model.trainable, model.total);
+    let trainable = model.trainable;
+    let percent = 100.0 * trainable as f64 / model.total as f64;
+    eprintln!("training {trainable} of {} numbers ({percent:.4} %)", model.total);
     drop(model);
     if args.check {
-        std::fs::create_dir_all(&args.out).map_err(|error| format!("cannot create {}: {error}", args.out.display()))?;
-        eprintln!("configuration, data and model fit; nothing was trained");
+        if args.fresh {
+            // What an earlier run left there does not matter: it would be removed.
+            check_room(&args.out, 0)?;
+        } else {
+            check_directory(&config, &data, &base, trainable, &args.out)?;
+        }
+        eprintln!("configuration, data, model and directory fit; nothing was trained");
         return Ok(());
     }
     if args.fresh && args.out.exists() {

@@ -7,5 +7,7 @@ mod params;
 mod predict;
 mod pretrain;
 mod reproduce;
+#[cfg(unix)]
+mod support;
 mod train;
 mod workspace;

@@ -59,6 +59,13 @@ fn what_a_user_gets_wrong_is_named() {
     let file = folder.path().join("file");
     std::fs::write(&file, "x").unwrap();
     reproduce(&file.join("out")).arg("--check").assert().code(1).stderr(contains("cannot create"));
+    #[cfg(unix)]
+    {
+        let place = crate::support::unwritable(folder.path()).join("out");
+        let name = place.display().to_string();
+        let mut command = reproduce(&place);
+        command.arg("--check").assert().code(1).stderr(contains("cannot create").and(contains(name.as_str())));
+    }
     reproduce(folder.path())
         .arg("--check")
         .assert()

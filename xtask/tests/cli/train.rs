@@ -1,5 +1,7 @@
 //! `cargo xtask train`, `eval`, `merge` and what `predict` makes of them, from the outside; kills, signals and bad input.
 
+#[cfg(unix)]
+use crate::support::unwritable;
 use assert_cmd::Command;
 use medseg_data::dataset::ArcadeTask;
 use medseg_data::synth::{Counts, write_arcade};
@@ -113,12 +115,15 @@ fn a_second_run_in_one_directory_is_refused() {
     let run = folder.path().join("run");
     let held = medseg_train::checkpoint::RunLock::acquire(&run).unwrap();
     train(&config, &run).assert().code(1).stderr(contains("another run is using this directory"));
+    train(&config, &run).arg("--check").assert().code(1).stderr(contains("another run is using this directory"));
     drop(held);
     train(&config, &run).assert().success();
     // Another configuration does not mix with the finished one.
     let text = std::fs::read_to_string(&config).unwrap().replace("seed = 4", "seed = 5");
     std::fs::write(&config, text).unwrap();
     train(&config, &run).assert().code(1).stderr(contains("another configuration").and(contains("--fresh")));
+    train(&config, &run).arg("--check").assert().code(1).stderr(contains("another configuration"));
+    train(&config, &run).args(["--check", "--fresh"]).assert().success();
     train(&config, &run).arg("--fresh").assert().success();
 }
 
@@ -168,6 +173,21 @@ fn images_without_masks_are_listed() {
     }
     let mut command = train(&config, &folder.path().join("run"));
     command.arg("--check").assert().code(1).stderr(contains("2.png").and(contains("5.png")));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_read_only_folder_is_named_by_the_check() {
+    let (folder, config) = place(1);
+    let run = unwritable(folder.path()).join("run");
+    let name = run.display().to_string();
+    for extra in [&["--check"][..], &["--check", "--fresh"], &[]] {
+        train(&config, &run)
+            .args(extra)
+            .assert()
+            .code(1)
+            .stderr(contains("cannot create").and(contains(name.as_str())));
+    }
 }
 
 /// A disk that takes no more: the shell's file size limit stands in for it (the write fails, the process lives).

@@ -21,10 +21,10 @@ fn build_once_depends_on_every_third_party_crate() {
 }
 
 #[test]
-fn the_run_file_of_the_training_guide_is_understood() {
-    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/training.md");
-    let text = std::fs::read_to_string(&guide).unwrap();
+fn the_run_file_of_the_readme_is_understood() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let text = std::fs::read_to_string(&readme).unwrap();
     let block = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let config = medseg_train::config::RunConfig::parse(block, &guide).unwrap();
+    let config = medseg_train::config::RunConfig::parse(block, &readme).unwrap();
     assert!(config.adapter.is_some());
 }

@@ -10,7 +10,9 @@ use crate::device;
 use crate::error::{Result, TrainError};
 use crate::model::BaseModel;
 use crate::results::{BaseModelCard, CellResult, MethodCard, Results};
+use crate::room::check_room;
 use crate::stop::StopFlag;
+use crate::train::{disk_bytes, outcome_bytes};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,8 +68,7 @@ impl Comparison {
             return Err(TrainError::config("rates", "at least one learning rate and one seed are needed"));
         }
         profile.rates.sort_by(f64::total_cmp);
-        std::fs::create_dir_all(out).map_err(TrainError::io("cannot create", out))?;
-        tempfile::tempfile_in(out).map_err(TrainError::io("cannot write in", out))?;
+        check_room(out, 0)?;
         let device = device::open(&profile.template.devices[0])?;
         let size = profile.datasets[0].config.image_size;
         let base = BaseModel::load(&profile.template.model, size, &device)?;
@@ -88,8 +89,23 @@ impl Comparison {
         let cells = plan(&profile, &rows);
         let comparison = Self { profile, rows, cells, datasets, base, random, out: out.to_path_buf() };
         comparison.template_is_valid()?;
-        comparison.methods()?;
+        check_room(out, comparison.disk_bytes(&comparison.methods()?)?)?;
         Ok(comparison)
+    }
+
+    /// Bytes that the cells without a result will need: selected weights at every rate, and checkpoints for the largest of
+    /// the trainings that run at the same time.
+    fn disk_bytes(&self, methods: &[MethodCard]) -> Result<u64> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        let (mut kept, mut working) = (0, 0);
+        for cell in &self.cells {
+            let trainable = methods.iter().find(|method| method.id == cell.method).map_or(0, |card| card.trainable);
+            if trainable > 0 && self.input(cell)?.finished(cell)?.is_none() {
+                kept += self.profile.rates.len() as u64 * outcome_bytes(trainable);
+                working = working.max(disk_bytes(trainable));
+            }
+        }
+        Ok(kept + working * cores.min(self.cells.len() as u64))
     }
 
     fn template_is_valid(&self) -> Result<()> {
