@@ -5,7 +5,7 @@ use super::train::{report_stop, stop_on_signal};
 use clap::ValueEnum;
 use medseg_train::TrainError;
 use medseg_train::report::{Published, write_report};
-use medseg_train::reproduce::{Cell, Comparison, LiveView, Profile, Runner, TableChoice};
+use medseg_train::reproduce::{Cell, Comparison, LiveView, Profile, Runner, TableChoice, findings};
 use std::path::{Path, PathBuf};
 
 /// The paper's published figures.
@@ -156,6 +156,9 @@ pub(crate) fn run(args: Args) -> CommandResult {
     let (files, tables) = write_report(&results, &published, &args.out)?;
     for table in tables.iter().filter(|table| !table.title.starts_with("Published:")) {
         println!("{}", table.to_text());
+    }
+    for sentence in findings(&results)? {
+        println!("{sentence}");
     }
     for cell in &results.missing {
         eprintln!("missing: {cell}");

@@ -43,6 +43,12 @@ pub(crate) fn tables(tables: &[Table]) -> String {
     tables.iter().map(Table::to_html).collect()
 }
 
+/// Sentences as a list.
+pub(crate) fn list(sentences: &[String]) -> String {
+    let items: String = sentences.iter().map(|text| format!("<li>{}</li>\n", escape(text))).collect();
+    format!("<ul>\n{items}</ul>\n")
+}
+
 /// Plots side by side where the window is wide enough.
 pub(crate) fn plots(svgs: &[String]) -> String {
     let figures: String = svgs.iter().map(|svg| format!("<figure class=\"plot\">{svg}</figure>\n")).collect();

@@ -5,7 +5,7 @@ use super::{Published, Table, loss_curves, validation_curves};
 use crate::checkpoint::write_atomically;
 use crate::error::{Result, TrainError};
 use crate::log::EpochRecord;
-use crate::reproduce::tables;
+use crate::reproduce::{findings, tables};
 use crate::results::Results;
 use std::path::{Path, PathBuf};
 
@@ -19,9 +19,10 @@ pub fn write_report(results: &Results, published: &Published, out: &Path) -> Res
     let text = serde_json::to_vec_pretty(results).map_err(|error| TrainError::format(&json, error.to_string()))?;
     write_atomically(&json, &text)?;
     let markdown_path = out.join("report.md");
-    write_atomically(&markdown_path, markdown(results, &tables).as_bytes())?;
+    let findings = findings(results)?;
+    write_atomically(&markdown_path, markdown(results, &findings, &tables).as_bytes())?;
     let html_path = out.join("report.html");
-    write_atomically(&html_path, html(results, published, &tables, out)?.as_bytes())?;
+    write_atomically(&html_path, html(results, published, &findings, &tables, out)?.as_bytes())?;
     Ok((vec![json, markdown_path, html_path], tables))
 }
 
@@ -46,7 +47,7 @@ fn notice(results: &Results) -> String {
 }
 
 /// The report as Markdown, without pictures.
-pub(crate) fn markdown(results: &Results, tables: &[Table]) -> String {
+pub(crate) fn markdown(results: &Results, findings: &[String], tables: &[Table]) -> String {
     let mut out = format!("# {}\n\n{}\n\n", title(results), notice(results));
     let base = &results.base;
     out.push_str(&format!(
@@ -60,6 +61,13 @@ pub(crate) fn markdown(results: &Results, tables: &[Table]) -> String {
         ));
     }
     out.push('\n');
+    if !findings.is_empty() {
+        out.push_str("## In words\n\n");
+        for sentence in findings {
+            out.push_str(&format!("- {sentence}\n"));
+        }
+        out.push('\n');
+    }
     for table in tables {
         out.push_str(&table.to_markdown());
     }
@@ -79,10 +87,14 @@ pub(crate) fn markdown(results: &Results, tables: &[Table]) -> String {
     out
 }
 
-fn html(results: &Results, published: &Published, tables: &[Table], out: &Path) -> Result<String> {
+fn html(results: &Results, published: &Published, findings: &[String], tables: &[Table], out: &Path) -> Result<String> {
     let (printed, own): (Vec<Table>, Vec<Table>) =
         tables.iter().cloned().partition(|table| table.title.starts_with("Published:"));
-    let mut sections = vec![Section { title: "Results".into(), body: html::tables(&own) }];
+    let mut sections = Vec::new();
+    if !findings.is_empty() {
+        sections.push(Section { title: "In words".into(), body: html::list(findings) });
+    }
+    sections.push(Section { title: "Results".into(), body: html::tables(&own) });
     sections.push(Section { title: "Learning curves".into(), body: curves(results)? });
     sections.push(Section { title: "Overlays".into(), body: html::overlays(results, out)? });
     let mut body = html::tables(&printed);

@@ -1,10 +1,9 @@
-//! From results to tables, with intervals that respect patients.
+//! From cells to means and differences, with intervals that respect patients.
 
 use crate::error::{Result, TrainError};
-use crate::report::{Published, PublishedTable, Table, TableCell};
-use crate::results::{CellResult, MethodCard, Results};
+use crate::results::{CellResult, Results};
 use medseg_metrics::BootstrapOptions;
-use medseg_metrics::statistics::{Clusters, bootstrap_means, holm, wilcoxon_signed_rank};
+use medseg_metrics::statistics::{Clusters, bootstrap_means, wilcoxon_signed_rank};
 use std::collections::BTreeMap;
 
 /// One metric of one method on one data set, over cases and seeds.
@@ -59,7 +58,7 @@ impl Summary {
         Ok(Some(Self { mean, interval: interval(&patients, &values)?, cases: values.len(), seeds: cells.len() }))
     }
 
-    fn text(&self, digits: usize) -> String {
+    pub(super) fn text(&self, digits: usize) -> String {
         match self.interval {
             Some((low, high)) => format!("{:.digits$} [{low:.digits$}, {high:.digits$}]", self.mean),
             None => format!("{:.digits$}", self.mean),
@@ -67,282 +66,56 @@ impl Summary {
     }
 }
 
-fn of<'a>(results: &'a Results, dataset: &str, method: &str) -> Vec<&'a CellResult> {
+/// The seeds of one method on one data set.
+pub(super) fn of<'a>(results: &'a Results, dataset: &str, method: &str) -> Vec<&'a CellResult> {
     results.cells.iter().filter(|cell| cell.dataset == dataset && cell.method == method).collect()
 }
 
-/// Which table a method belongs to.
-fn group(method: &MethodCard) -> &'static str {
-    if method.id.starts_with("salt-lora-") {
-        "ablation-lora"
-    } else if method.id.starts_with("salt-rank-") {
-        "ablation-rank"
-    } else {
-        "main"
-    }
+/// A method's Dice minus another's on the same test images, each image first averaged over the seeds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairedDifference {
+    /// Mean over the images.
+    pub mean: f64,
+    /// 95 % bootstrap interval of the mean, resampling patients; absent below two patients.
+    pub interval: Option<(f64, f64)>,
+    /// Wilcoxon signed-rank test over patients, two-sided, not corrected; absent where it says nothing.
+    pub p_value: Option<f64>,
 }
 
-/// All tables of a report, in order: results, differences, parameters, budget, published figures.
-///
-/// # Errors
-/// None in practice.
-pub fn tables(results: &Results, published: &Published) -> Result<Vec<Table>> {
-    let mut tables = Vec::new();
-    for (id, title) in [
-        ("main", "Dice and HD95 on test images"),
-        ("ablation-lora", "Ablation: rank of SALT's low-rank update"),
-        ("ablation-rank", "Ablation: number of singular values that SALT scales"),
-    ] {
-        let methods: Vec<&MethodCard> = results.methods.iter().filter(|method| group(method) == id).collect();
-        if !methods.is_empty() {
-            tables.push(scores(results, &methods, title)?);
+impl PairedDifference {
+    /// Method `left` minus method `right` (ids) on a data set; nothing where they share no image.
+    ///
+    /// # Errors
+    /// None in practice: the statistics get what they need.
+    pub fn of(results: &Results, dataset: &str, left: &str, right: &str) -> Result<Option<Self>> {
+        let (left, right) = (of(results, dataset, left), of(results, dataset, right));
+        let theirs = averages(&right, "dice");
+        let (patients, values): (Vec<&str>, Vec<f64>) = averages(&left, "dice")
+            .iter()
+            .filter_map(|(id, (patient, value))| Some((*patient, value - theirs.get(id)?.1)))
+            .unzip();
+        if values.is_empty() {
+            return Ok(None);
         }
+        let clusters = Clusters::new(&patients, &values).map_err(statistics)?;
+        Ok(Some(Self {
+            mean: values.iter().sum::<f64>() / values.len() as f64,
+            interval: interval(&patients, &values)?,
+            p_value: wilcoxon_signed_rank(&clusters.means()).map(|test| test.p_value),
+        }))
     }
-    if let Some(table) = differences(results)? {
-        tables.push(table);
-    }
-    tables.push(parameters(results));
-    tables.push(budget(results));
-    if let Some(table) = best_of_each(results) {
-        tables.push(table);
-    }
-    for table in &published.tables {
-        tables.push(beside(results, table)?);
-    }
-    Ok(tables)
-}
 
-fn scores(results: &Results, methods: &[&MethodCard], title: &str) -> Result<Table> {
-    let mut header = vec!["method".to_string(), "trained".into()];
-    for dataset in &results.datasets {
-        header.push(format!("{} Dice", dataset.name));
-        header.push(format!("{} HD95, px", dataset.name));
+    /// Whether the interval leaves 0 out.
+    pub fn is_clear(&self) -> bool {
+        self.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0)
     }
-    header.extend(["average Dice".into(), "average HD95, px".into()]);
-    let mut figures: Vec<Vec<Option<Summary>>> = Vec::new();
-    for method in methods {
-        let mut row = Vec::new();
-        for dataset in &results.datasets {
-            let cells = of(results, &dataset.name, &method.id);
-            row.push(Summary::of(&cells, "dice")?);
-            row.push(Summary::of(&cells, "hd95")?);
-        }
-        for offset in [0, 1] {
-            let own: Vec<f64> = row.iter().skip(offset).step_by(2).flatten().map(|s: &Summary| s.mean).collect();
-            let whole = own.len() == results.datasets.len();
-            let mean = own.iter().sum::<f64>() / own.len().max(1) as f64;
-            row.push(whole.then_some(Summary { mean, interval: None, cases: 0, seeds: 0 }));
-        }
-        figures.push(row);
-    }
-    // The two averages were pushed one after the other; even columns are Dice, odd ones HD95, throughout.
-    let mut rows = Vec::new();
-    for (method, row) in methods.iter().zip(&figures) {
-        let mut cells = vec![method.title.clone().into(), TableCell::from(share(method))];
-        for (column, figure) in row.iter().enumerate() {
-            let dice = column % 2 == 0;
-            let best = figures.iter().filter_map(|other| other[column].map(|s| s.mean)).fold(
-                if dice { f64::NEG_INFINITY } else { f64::INFINITY },
-                |a, b| if dice { a.max(b) } else { a.min(b) },
-            );
-            cells.push(match figure {
-                None => "not run".into(),
-                Some(summary) => TableCell {
-                    text: summary.text(if dice { 3 } else { 1 }),
-                    strong: summary.mean == best && methods.len() > 1,
-                },
-            });
-        }
-        rows.push(cells);
-    }
-    let metrics = results.cells.first().map(|cell| cell.metrics.clone()).unwrap_or_default();
-    let note = format!(
-        "{} In brackets: 95 % bootstrap interval over the test images, resampling patients. The best mean of each column \
-         stands out, which does not mean that it differs from the next. Metrics: {metrics}.",
-        results.notice
-    );
-    Ok(Table { title: title.into(), header, rows, note })
-}
 
-fn share(method: &MethodCard) -> String {
-    if method.trainable == 0 { "0".into() } else { format!("{:.2} %", method.percent()) }
-}
-
-/// Paired differences in Dice of every method to SALT at high rank, or to the last method where that was not run.
-fn differences(results: &Results) -> Result<Option<Table>> {
-    let main: Vec<&MethodCard> = results.methods.iter().filter(|method| group(method) == "main").collect();
-    let Some(reference) = main.iter().find(|method| method.id == "salt-high").or(main.last()) else { return Ok(None) };
-    let mut header = vec![format!("{} minus", reference.title)];
-    let mut columns = Vec::new();
-    for dataset in &results.datasets {
-        header.push(format!("{}: Dice difference", dataset.name));
-        header.push("p (Holm)".into());
-        let ours = averages(&of(results, &dataset.name, &reference.id), "dice");
-        let mut rows = Vec::new();
-        for method in main.iter().filter(|method| method.id != reference.id) {
-            let theirs = averages(&of(results, &dataset.name, &method.id), "dice");
-            let pairs: Vec<(&str, f64)> =
-                ours.iter().filter_map(|(id, (patient, value))| Some((*patient, value - theirs.get(id)?.1))).collect();
-            if pairs.is_empty() {
-                rows.push(None);
-                continue;
-            }
-            let (patients, values): (Vec<&str>, Vec<f64>) = pairs.into_iter().unzip();
-            let clusters = Clusters::new(&patients, &values).map_err(statistics)?;
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
-            let test = wilcoxon_signed_rank(&clusters.means());
-            rows.push(Some((mean, interval(&patients, &values)?, test.map(|test| test.p_value))));
-        }
-        let known: Vec<f64> = rows.iter().flatten().filter_map(|row| row.2).collect();
-        columns.push((rows, holm(&known)));
-    }
-    let mut rows: Vec<Vec<TableCell>> = Vec::new();
-    for (index, method) in main.iter().filter(|method| method.id != reference.id).enumerate() {
-        let mut cells = vec![TableCell::from(method.title.clone())];
-        for (column, adjusted) in &columns {
-            let Some((mean, interval, p)) = &column[index] else {
-                cells.extend([TableCell::from("not run"), "-".into()]);
-                continue;
-            };
-            let place = column[..index].iter().flatten().filter(|row| row.2.is_some()).count();
-            let text = match interval {
-                Some((low, high)) => format!("{mean:+.3} [{low:+.3}, {high:+.3}]"),
-                None => format!("{mean:+.3}"),
-            };
-            let strong = interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0);
-            cells.push(TableCell { text, strong });
-            cells.push(p.map_or_else(|| "-".to_string(), |_| format!("{:.3}", adjusted[place])).into());
-        }
-        rows.push(cells);
-    }
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    let note = "Difference of the same test images, mean with 95 % bootstrap interval over patients; it stands out where the \
-                interval leaves 0 out. p: Wilcoxon signed-rank test, corrected over the rows of a data set (Holm).";
-    Ok(Some(Table { title: "Paired differences in Dice".into(), header, rows, note: note.into() }))
-}
-
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-fn parameters(results: &Results) -> Table {
-    let row = |method: &MethodCard| {
-        vec![
-            method.title.clone().into(),
-            method.trains.clone().into(),
-            thousands(method.trainable).into(),
-            thousands(method.total).into(),
-            TableCell::from(format!("{:.4} %", method.percent())),
-        ]
-    };
-    Table {
-        title: "Parameters".into(),
-        header: ["method", "trains", "trained numbers", "all numbers", "share"].map(String::from).to_vec(),
-        rows: results.methods.iter().map(row).collect(),
-        note: format!(
-            "Counted on the model in memory ({}). Every adapted row also trains layer norms, positions and the prompt token; \
-             the share counts the adapters among all numbers, as the paper does.",
-            results.base.name
-        ),
-    }
-}
-
-fn budget(results: &Results) -> Table {
-    let mut header = vec!["method".to_string()];
-    for dataset in &results.datasets {
-        header.extend([format!("{}: rate", dataset.name), "validation Dice".into(), "epoch".into(), "seconds".into()]);
-    }
-    let mut rows = Vec::new();
-    for method in &results.methods {
-        let mut row = vec![TableCell::from(method.title.clone())];
-        for dataset in &results.datasets {
-            let cells = of(results, &dataset.name, &method.id);
-            let chosen: Vec<_> = cells
-                .iter()
-                .filter_map(|cell| cell.grid.iter().find(|point| Some(point.learning_rate) == cell.learning_rate))
-                .collect();
-            let list =
-                |texts: Vec<String>| TableCell::from(if texts.is_empty() { "-".into() } else { texts.join(", ") });
-            row.push(list(chosen.iter().map(|point| point.learning_rate.to_string()).collect()));
-            row.push(list(chosen.iter().filter_map(|p| Some(format!("{:.3}", p.validation_dice?))).collect()));
-            row.push(list(chosen.iter().filter_map(|p| Some((p.best_epoch? + 1).to_string())).collect()));
-            row.push(list(cells.iter().map(|cell| format!("{:.0}", cell.seconds)).collect()));
-        }
-        rows.push(row);
-    }
-    let rates = results.settings.get("learning rates tried by every row").cloned().unwrap_or_default();
-    Table {
-        title: "Budget: the learning rate chosen on validation images".into(),
-        header,
-        rows,
-        note: format!(
-            "Every row tried the rates {rates} with the same number of epochs and the same augmentation. Seconds are those \
-             of the whole cell, all rates and the evaluation, with other cells beside it."
-        ),
-    }
-}
-
-fn best_of_each(results: &Results) -> Option<Table> {
-    let mut rows = Vec::new();
-    for method in &results.methods {
-        for dataset in &results.datasets {
-            for cell in of(results, &dataset.name, &method.id) {
-                if let Some(best) = cell.best_of_each {
-                    let figures = [format!("{:.3}", best.dice), format!("{:.2}", best.hd95)];
-                    let names = [method.title.clone(), dataset.name.clone(), cell.seed.to_string()];
-                    rows.push(names.into_iter().chain(figures).map(TableCell::from).collect());
-                }
-            }
+    pub(super) fn text(&self) -> String {
+        match self.interval {
+            Some((low, high)) => format!("{:+.3} [{low:+.3}, {high:+.3}]", self.mean),
+            None => format!("{:+.3}", self.mean),
         }
     }
-    (!rows.is_empty()).then(|| Table {
-        title: "The paper's way of reporting".into(),
-        header: ["method", "data set", "seed", "Dice at the lowest loss", "smallest HD95 of any epoch, px"]
-            .map(String::from)
-            .to_vec(),
-        rows,
-        note: "Each metric from its own best epoch, on the split that chose it, as the released code prints them. The tables \
-               above report one checkpoint."
-            .into(),
-    })
-}
-
-/// A published table with, for each cell, what became of it here.
-fn beside(results: &Results, table: &PublishedTable) -> Result<Table> {
-    let mut header = vec!["method".to_string(), "trained, published".into()];
-    header.extend(table.datasets.iter().map(|name| format!("{name}: Dice | HD95, px")));
-    let figure = |value: f64, digits: usize| if value.is_nan() { "-".into() } else { format!("{value:.digits$}") };
-    let mut rows = Vec::new();
-    for row in &table.rows {
-        let mut cells = vec![TableCell::from(row.method.clone()), row.trained.clone().into()];
-        for (index, dataset) in table.datasets.iter().enumerate() {
-            let printed = format!("{} | {}", figure(row.dice[index], 2), figure(row.hd95[index], 2));
-            let own = row.run.as_ref().map(|method| of(results, dataset, method)).unwrap_or_default();
-            let status = match Summary::of(&own, "dice")? {
-                None => "not run".to_string(),
-                Some(_) if results.profile != "paper" => format!("run ({})", results.profile),
-                Some(summary) => match summary.interval {
-                    Some((low, high)) if (low..=high).contains(&row.dice[index]) => {
-                        format!("{:.3}, within the interval", summary.mean)
-                    }
-                    _ => format!("{:.3}, not reproduced", summary.mean),
-                },
-            };
-            cells.push(format!("{printed} ({status})").into());
-        }
-        rows.push(cells);
-    }
-    Ok(Table { title: format!("Published: {}", table.title), header, rows, note: table.note.clone() })
 }
 
 #[cfg(test)]
@@ -383,10 +156,5 @@ mod tests {
         // Two patients: resamples are (p0, p0), (p0, p1), (p1, p1).
         assert!((low - 0.4).abs() < 1e-12 && (high - 0.8).abs() < 1e-12, "{low} {high}");
         assert!(Summary::of(&[&a], "hd95").unwrap().is_none());
-    }
-
-    #[test]
-    fn numbers_get_separators() {
-        assert_eq!(["0", "999", "1,000", "12,345,678"], [0, 999, 1000, 12_345_678].map(thousands));
     }
 }
