@@ -13,6 +13,46 @@
 //! * **One checkpoint is reported.** It is selected on validation images, and every metric comes from it, on test images.
 //! * **What a user gets wrong is an error with a name**, before hours are spent.
 //!
+//! Ten pictures, a model of random weights, one epoch of SALT, and what came of it:
+//!
+//! ```
+//! use medseg_data::{dataset::ArcadeTask, synth::{Counts, write_arcade}};
+//! use medseg_train::{StopFlag, config::RunConfig, data, device, evaluate, model::BaseModel, train};
+//!
+//! let place = tempfile::tempdir()?;
+//! let images = place.path().join("images");
+//! write_arcade(&images, ArcadeTask::Syntax, 64, Counts { train: 6, val: 2, test: 2 }, 0)?;
+//! let text = format!(
+//!     r#"
+//!     [data]
+//!     path = {images:?}
+//!     image-size = 64
+//!     allow-empty-masks = true
+//!     [model]
+//!     base = "random"
+//!     [adapter]
+//!     method = "salt"
+//!     include = ["attn\.qkv\.weight"]
+//!     svd_rank = 48
+//!     lora_rank = 4
+//!     train = ["norm", "prompt"]
+//!     [training]
+//!     epochs = 1
+//!     "#
+//! );
+//! let config = RunConfig::parse(&text, "run.toml".as_ref())?;
+//! let data = data::prepare(&config.data, "ten pictures")?;
+//! let device = device::open("cpu")?;
+//! let base = BaseModel::load(&config.model, config.data.image_size, &device)?;
+//! let (run, stop) = (place.path().join("run"), StopFlag::new());
+//! let outcome = train::train(&config, &data, &base, &run, &stop, &train::Silent)?;
+//! assert_eq!((outcome.steps, outcome.curve.len()), (3, 1));
+//! let best = evaluate::merged(&train::load_best(&config, &base, &run, &device)?);
+//! let scores = evaluate::evaluate(&best, &data, &data.test, &config.evaluation, &device, &stop)?;
+//! assert_eq!(scores.report.cases().len(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Burn's own training crate has a learner, metrics and checkpoints; this engine does not use it. Its Dice is pooled over the
 //! data set where papers mean it per image, it saves model, optimiser and scheduler as three files that a kill can leave
 //! torn, and it needs to be told from which epoch to resume. Burn's modules, optimisers, gradient accumulation and
@@ -33,10 +73,12 @@ pub mod pretrain;
 pub mod report;
 pub mod reproduce;
 pub mod results;
+mod room;
 pub mod schedule;
 pub mod selection;
 mod stop;
 pub mod train;
 
 pub use error::{Result, TrainError};
+pub use room::check_room;
 pub use stop::StopFlag;
