@@ -32,7 +32,7 @@
 //!     base = "random"
 //!     [adapter]
 //!     method = "salt"
-//!     include = ["attn\.qkv\.weight"]
+//!     include = ["qkv.weight"]
 //!     svd_rank = 48
 //!     lora_rank = 4
 //!     train = ["norm", "prompt"]

@@ -190,17 +190,21 @@ fn from_file(path: &Path, config: &ModelConfig, image_size: usize, device: &Devi
     Ok((Segmenter { sam, prompt }, path.display().to_string(), true, notes))
 }
 
-/// sam-mini, or random weights of its architecture where this checkout does not hold it: then the name says so everywhere.
+/// The files of sam-mini, part of the program.
+const MINI_WEIGHTS: &[u8] = include_bytes!("../assets/sam-mini.safetensors");
+const MINI_TOKEN: &[u8] = include_bytes!("../assets/sam-mini-prompt.safetensors");
+
 fn mini(config: &ModelConfig, image_size: usize, device: &Device) -> Result<Loaded> {
-    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
-    let (weights, token) = (assets.join("sam-mini.safetensors"), assets.join("sam-mini-prompt.safetensors"));
-    if !weights.is_file() {
-        let own = config.architecture.config().unwrap_or_else(SamConfig::mini);
-        let own = if config.variant == SamVariant::Paper { own.paper(image_size) } else { own };
-        let name = "random weights, not pre-trained (sam-mini is not in this checkout)".to_string();
-        return Ok((random(&own, config.seed, device)?, name, false, Vec::new()));
-    }
-    let (mut segmenter, _, _, notes) = from_file(&weights, config, image_size, device)?;
+    // The readers take files: weights are read tensor by tensor.
+    let place = tempfile::tempdir().map_err(TrainError::io("cannot write in", &std::env::temp_dir()))?;
+    let file = |name: &str, content: &[u8]| {
+        let path = place.path().join(name);
+        std::fs::write(&path, content).map_err(TrainError::io("cannot write", &path))?;
+        Ok::<_, TrainError>(path)
+    };
+    let (mut segmenter, _, _, notes) =
+        from_file(&file("sam-mini.safetensors", MINI_WEIGHTS)?, config, image_size, device)?;
+    let token = file("sam-mini-prompt.safetensors", MINI_TOKEN)?;
     segmenter.prompt = AutomaticPrompt::load(&token, device).map_err(sam)?.0;
     Ok((segmenter, "sam-mini".into(), true, notes))
 }

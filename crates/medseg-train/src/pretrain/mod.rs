@@ -12,7 +12,6 @@ mod run;
 mod scenes;
 #[cfg(test)]
 mod tests;
-mod transfer;
 mod workers;
 
 pub use export::{Card, ExportedFiles, export};
@@ -20,4 +19,3 @@ pub use learner::Learner;
 pub use plan::{Phase, Plan, StepSettings};
 pub use run::{PretrainOptions, Pretrained, Scores, StepReport, newest, pretrain};
 pub use scenes::{Scene, SceneTarget, contact_sheet};
-pub use transfer::{Start, TransferResult, TransferSample, TransferSettings, transfer};
