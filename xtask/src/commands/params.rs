@@ -3,6 +3,7 @@
 use super::CommandResult;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use medseg_train::report::thousands;
 use salt_peft::{AdapterConfig, Plan, Rank, plan};
 use sam_model::{AutomaticPrompt, Sam, SamConfig, TextAffine};
 use serde::Serialize;
@@ -266,29 +267,16 @@ const ABLATION: &str = "rounds to the printed figure, and only with the neck ada
 const RANKS: &str = "the paper prints only the last point (5.84) and that all stay below 6 %";
 const TRUNCATION: &str = "the paper prints only the last point (5.84)";
 
-/// Groups of three digits.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "SAM ViT-B at 512 x 512 as the paper's code runs it (no relative positions, positions 32 x 32)")?;
         for (name, count) in &self.parts {
-            writeln!(f, "  {name:22} {:>12}", grouped(*count))?;
+            writeln!(f, "  {name:22} {:>12}", thousands(*count))?;
         }
-        writeln!(f, "  {:22} {:>12}", "base", grouped(self.base))?;
-        writeln!(f, "  {:22} {:>12}", "trained extras", grouped(self.extras))?;
+        writeln!(f, "  {:22} {:>12}", "base", thousands(self.base))?;
+        writeln!(f, "  {:22} {:>12}", "trained extras", thousands(self.extras))?;
         let verdict = self.frozen_verdict.text();
-        writeln!(f, "  {:22} {:>12}  {verdict}: {}\n", "frozen", grouped(self.frozen), self.frozen_why)?;
+        writeln!(f, "  {:22} {:>12}  {verdict}: {}\n", "frozen", thousands(self.frozen), self.frozen_why)?;
         writeln!(
             f,
             "{:17} {:52} {:>9} {:>11} {:>11} {:>12} {:>9}  {:17} why",
@@ -301,9 +289,9 @@ impl std::fmt::Display for Report {
                 row.name,
                 row.setting,
                 row.published,
-                grouped(row.adapters),
-                grouped(row.trainable),
-                grouped(row.total),
+                thousands(row.adapters),
+                thousands(row.trainable),
+                thousands(row.total),
                 row.percent,
                 row.verdict.text(),
                 row.why

@@ -10,5 +10,5 @@ mod write;
 pub use curves::{loss_curves, validation_curves};
 pub use overlay::{FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE, overlay, panel};
 pub use published::{Average, Published, PublishedRow, PublishedTable, Source};
-pub use table::{Table, TableCell};
+pub use table::{Table, TableCell, thousands};
 pub use write::write_report;

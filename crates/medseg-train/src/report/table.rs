@@ -30,6 +30,19 @@ impl<T: Into<String>> From<T> for TableCell {
     }
 }
 
+/// A count in groups of three digits: `12,345,678`.
+pub fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// Text safe inside HTML elements and quoted attributes.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -149,6 +162,11 @@ mod tests {
             ],
             note: "n".into(),
         }
+    }
+
+    #[test]
+    fn numbers_get_separators() {
+        assert_eq!(["0", "999", "1,000", "12,345,678"], [0, 999, 1000, 12_345_678].map(thousands));
     }
 
     #[test]

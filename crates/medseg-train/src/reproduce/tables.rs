@@ -2,7 +2,7 @@
 
 use super::summary::{PairedDifference, Summary, of};
 use crate::error::Result;
-use crate::report::{Published, PublishedTable, Table, TableCell};
+use crate::report::{Published, PublishedTable, Table, TableCell, thousands};
 use crate::results::{MethodCard, Results};
 use medseg_metrics::statistics::holm;
 
@@ -137,18 +137,6 @@ fn differences(results: &Results) -> Result<Option<Table>> {
     Ok(Some(Table { title: "Paired differences in Dice".into(), header, rows, note: note.into() }))
 }
 
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 fn parameters(results: &Results) -> Table {
     let row = |method: &MethodCard| {
         vec![
@@ -257,14 +245,4 @@ fn beside(results: &Results, table: &PublishedTable) -> Result<Table> {
         rows.push(cells);
     }
     Ok(Table { title: format!("Published: {}", table.title), header, rows, note: table.note.clone() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_get_separators() {
-        assert_eq!(["0", "999", "1,000", "12,345,678"], [0, 999, 1000, 12_345_678].map(thousands));
-    }
 }
