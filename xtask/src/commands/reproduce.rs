@@ -55,8 +55,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PIXELS")]
     image_size: Option<usize>,
     /// At most this many training, validation and test images of each data set, for example 60,20,50
-    #[arg(long, value_name = "N,N,N", value_delimiter = ',', num_args = 3)]
-    limit: Vec<usize>,
+    #[arg(long, value_name = "N,N,N", value_parser = three_counts)]
+    limit: Option<[usize; 3]>,
     /// Cells at a time [default: one per core for a small model on the CPU, else 1]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
@@ -169,6 +169,13 @@ pub(crate) fn run(args: Args) -> CommandResult {
     Ok(())
 }
 
+/// The value of `--limit`.
+fn three_counts(text: &str) -> Result<[usize; 3], String> {
+    let wrong = || format!("expected three numbers, as in 60,20,50, found {text:?}");
+    let counts: Vec<usize> = text.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
+    counts.try_into().map_err(|_| wrong())
+}
+
 fn check(comparison: &Comparison) -> CommandResult {
     println!("{:24} {:>14} {:>14} {:>9}", "method", "trained", "all", "share");
     for method in comparison.methods()? {
@@ -198,7 +205,7 @@ fn profile(args: &Args) -> Result<Profile, TrainError> {
         profile.template.model.base = sam.clone();
     }
     let shortened =
-        args.epochs.is_some() || args.image_size.is_some() || !args.limit.is_empty() || !args.rates.is_empty();
+        args.epochs.is_some() || args.image_size.is_some() || args.limit.is_some() || !args.rates.is_empty();
     if args.profile == ProfileChoice::Paper && shortened {
         profile.name = "paper, shortened";
         profile
@@ -215,8 +222,8 @@ fn profile(args: &Args) -> Result<Profile, TrainError> {
         if let Some(size) = args.image_size {
             source.config.image_size = size;
         }
-        if let [train, validation, test] = args.limit[..] {
-            source.config.limit = Some([train, validation, test]);
+        if args.limit.is_some() {
+            source.config.limit = args.limit;
         }
     }
     if !args.rates.is_empty() {

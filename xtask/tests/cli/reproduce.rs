@@ -14,7 +14,7 @@ fn reproduce(out: &Path) -> Command {
 /// Two methods, one epoch, six images: the real small SAM, the smallest budget.
 fn small(out: &Path) -> Command {
     let mut command = reproduce(out);
-    command.args(["--methods", "frozen,lora-low", "--epochs", "1", "--rates", "0.001", "--limit", "2", "1", "2"]);
+    command.args(["--methods", "frozen,lora-low", "--epochs", "1", "--rates", "0.001", "--limit", "2,1,2"]);
     command
 }
 
@@ -56,6 +56,9 @@ fn what_a_user_gets_wrong_is_named() {
     std::fs::create_dir(&empty).unwrap();
     fails(&["--data", empty.to_str().unwrap()], "empty");
     reproduce(folder.path()).args(["--table", "everything"]).assert().code(2);
+    for limit in ["2", "2,1", "2,1,x", "2,1,2,1"] {
+        reproduce(folder.path()).args(["--limit", limit]).assert().code(2).stderr(contains("expected three numbers"));
+    }
     let file = folder.path().join("file");
     std::fs::write(&file, "x").unwrap();
     reproduce(&file.join("out")).arg("--check").assert().code(1).stderr(contains("cannot create"));
