@@ -7,7 +7,7 @@ use crate::results::BaseModelCard;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use medseg_data::random::Stream;
-use salt_peft::{AdapterConfig, AttachOptions, attach, trainable_report};
+use salt_peft::{AdapterConfig, AttachOptions, attach, plan, trainable_report};
 use sam_model::{AutomaticPrompt, Checkpoint, Sam, SamConfig, SamVariant, upsample_logits};
 use std::path::Path;
 
@@ -136,6 +136,20 @@ impl BaseModel {
     /// The base model itself, for evaluation.
     pub fn segmenter(&self) -> Segmenter {
         self.segmenter.clone()
+    }
+
+    /// Trainable numbers and all numbers, adapters included, of the base with these adapters. From shapes alone where the
+    /// configuration gives every rank, so that a check of SAM ViT-B decomposes nothing.
+    ///
+    /// # Errors
+    /// As [`adapted`](Self::adapted).
+    pub fn counts(&self, adapter: Option<&AdapterConfig>, device: &Device) -> Result<(usize, usize)> {
+        let Some(config) = adapter else { return Ok((0, self.segmenter.num_params())) };
+        let plan = plan(&self.segmenter, config).map_err(peft)?;
+        match plan.trainable() {
+            Some(trainable) => Ok((trainable, trainable + plan.frozen_parameters())),
+            None => self.adapted(adapter, device).map(|model| (model.trainable, model.total)),
+        }
     }
 
     /// The base with adapters, ready to train on `device`; without adapters, everything frozen.

@@ -74,14 +74,14 @@ impl Default for Plan {
             model: SamConfig::mini(),
             phases: vec![
                 Phase { steps: 3200, sizes: vec![64], batch: 16, shard: 8 },
-                Phase { steps: 3000, sizes: vec![128], batch: 8, shard: 2 },
-                Phase { steps: 1200, sizes: vec![256, 128, 192], batch: 4, shard: 1 },
+                Phase { steps: 1700, sizes: vec![128], batch: 8, shard: 2 },
+                Phase { steps: 1000, sizes: vec![256, 128, 192], batch: 4, shard: 1 },
             ],
             optimizer: OptimizerConfig::AdamW { beta_1: 0.9, beta_2: 0.99, epsilon: 1e-8, weight_decay: 0.02 },
             learning_rate: 5e-4,
             warmup: 100,
             ramp: 800,
-            decay: 1500,
+            decay: 1300,
             floor: 0.05,
             clip: 1.0,
         }

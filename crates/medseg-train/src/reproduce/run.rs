@@ -146,13 +146,13 @@ impl Comparison {
         self.rows
             .iter()
             .map(|row| {
-                let model = self.base.adapted(row.adapter.as_ref(), &device)?;
+                let (trainable, total) = self.base.counts(row.adapter.as_ref(), &device)?;
                 Ok(MethodCard {
                     id: row.id.clone(),
                     title: row.title.clone(),
                     trains: row.trains.clone(),
-                    trainable: model.trainable,
-                    total: model.total,
+                    trainable,
+                    total,
                 })
             })
             .collect()

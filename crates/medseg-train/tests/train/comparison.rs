@@ -1,9 +1,10 @@
 //! The whole comparison, small: every method runs, is reported, and is never run twice.
 
 use crate::support::{images, tiny};
-use medseg_train::config::Architecture;
+use medseg_train::config::{Architecture, ModelConfig};
+use medseg_train::model::BaseModel;
 use medseg_train::report::{Published, write_report};
-use medseg_train::reproduce::{Comparison, LiveView, Profile, Runner, TableChoice};
+use medseg_train::reproduce::{Comparison, LiveView, Profile, Runner, TableChoice, rows};
 use medseg_train::results::Results;
 use medseg_train::{StopFlag, TrainError};
 use std::path::{Path, PathBuf};
@@ -95,6 +96,25 @@ fn the_demonstration_runs_every_method_and_the_second_time_none() {
     assert_eq!(results_written(out.path()), before);
     // Locks are taken anew only where something runs.
     assert_eq!(stamp(&before), stamps);
+}
+
+#[test]
+fn counts_from_shapes_are_those_of_the_model_in_memory() {
+    let model = ModelConfig {
+        base: "random".into(),
+        architecture: Architecture::Custom(Box::new(tiny())),
+        ..ModelConfig::default()
+    };
+    let device = medseg_train::device::open("cpu").unwrap();
+    let base = BaseModel::load(&model, 64, &device).unwrap();
+    let mut by_energy = rows(TableChoice::Main, &tiny(), false).pop().unwrap();
+    by_energy.adapter.as_mut().unwrap().svd_rank = salt_peft::Rank::energy(0.9);
+    let all = rows(TableChoice::All, &tiny(), false).into_iter().chain(rows(TableChoice::Main, &tiny(), true));
+    for row in all.chain([by_energy]) {
+        let attached = base.adapted(row.adapter.as_ref(), &device).unwrap();
+        let counts = base.counts(row.adapter.as_ref(), &device).unwrap();
+        assert_eq!(counts, (attached.trainable, attached.total), "{}", row.id);
+    }
 }
 
 #[test]
