@@ -129,12 +129,16 @@ fn differences(results: &Results) -> Result<Option<Table>> {
             };
             row.push(TableCell { text: difference.text(), strong: difference.is_clear() });
             let p_value = difference.p_value.and_then(|_| corrected.next());
-            row.push(p_value.map_or_else(|| "-".to_string(), |p| format!("{p:.3}")).into());
+            row.push(p_value.map_or_else(|| "-".to_string(), p_text).into());
         }
     }
     let note = "Difference of the same test images, mean with 95 % bootstrap interval over patients; it stands out where the \
                 interval leaves 0 out. p: Wilcoxon signed-rank test, corrected over the rows of a data set (Holm).";
     Ok(Some(Table { title: "Paired differences in Dice".into(), header, rows, note: note.into() }))
+}
+
+fn p_text(p_value: f64) -> String {
+    if p_value < 0.001 { "< 0.001".into() } else { format!("{p_value:.3}") }
 }
 
 fn parameters(results: &Results) -> Table {
