@@ -1,6 +1,6 @@
-//! Gradients between the backward pass and the optimiser: accumulation over micro-batches and clipping by global norm.
+//! Gradients around the backward pass: replicas of the model for shares of a batch, and clipping by global norm.
 //!
-//! Shares of a batch work on [`replica`]s of the model, each with a graph of its own. Burn accumulates (`GradientsAccumulator`); its clipping, however, takes the norm of each tensor alone, which changes the
+//! Burn accumulates (`GradientsAccumulator`); its clipping, however, takes the norm of each tensor alone, which changes the
 //! direction of the step. Here the norm is that of all gradients together, as in PyTorch's `clip_grad_norm_`.
 
 use burn::module::{Module, ModuleVisitor, Param};

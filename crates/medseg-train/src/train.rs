@@ -109,7 +109,7 @@ pub fn train(
     claim(config, directory, &identity)?;
     let devices = config.devices.iter().map(|name| device::open(name)).collect::<Result<Vec<_>>>()?;
     let model = base.adapted(Some(&adapter), &devices[0])?;
-    check_room(directory, disk_bytes(model.trainable))?;
+    check_disk(directory, model.trainable)?;
     for warning in &model.warnings {
         observer.warning(warning);
     }
@@ -218,6 +218,12 @@ pub(crate) fn disk_bytes(trainable: usize) -> u64 {
     (3 * 4 + 1) * outcome_bytes(trainable)
 }
 
+/// Checks that the run's directory can be written and has room; a run that has checkpoints already has taken its room.
+fn check_disk(directory: &Path, trainable: usize) -> Result<()> {
+    let begun = CheckpointStore::new(directory).exists();
+    check_room(directory, if begun { 0 } else { disk_bytes(trainable) })
+}
+
 /// Checks what [`train()`] needs of its directory, without training: it can be written and has room for the checkpoints of
 /// `trainable` numbers, no other process works in it, and it holds no other run.
 ///
@@ -230,7 +236,7 @@ pub fn check_directory(
     trainable: usize,
     directory: &Path,
 ) -> Result<()> {
-    check_room(directory, disk_bytes(trainable))?;
+    check_disk(directory, trainable)?;
     let _lock = RunLock::acquire(directory)?;
     let identity = identity(config, data, base)?;
     if finished(directory, &identity)?.is_none() {

@@ -79,6 +79,11 @@ impl CheckpointStore {
         Self { folder: run.join("checkpoints") }
     }
 
+    /// Whether anything was saved here.
+    pub(crate) fn exists(&self) -> bool {
+        self.folder.is_dir()
+    }
+
     fn set(&self, step: u64) -> PathBuf {
         self.folder.join(format!("step-{step:09}"))
     }
