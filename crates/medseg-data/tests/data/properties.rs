@@ -38,7 +38,7 @@ fn drawn(side: usize, a: (f64, f64), b: (f64, f64)) -> Vec<f32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 10))]
 
     /// A line drawn in the network's square comes back within half a pixel of the original image.
     #[test]

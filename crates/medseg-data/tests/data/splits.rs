@@ -76,7 +76,7 @@ fn folds_need_enough_patients() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
 
     /// Every sample is in one fold, no patient in two, and folds differ by no more than the largest patient.
     #[test]

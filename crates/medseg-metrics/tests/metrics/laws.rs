@@ -82,7 +82,7 @@ fn placed(mask: &Mask, down: usize, right: usize) -> Mask {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn a_mask_is_at_no_distance_from_itself((a, _) in pair(), spacing in spacing()) {

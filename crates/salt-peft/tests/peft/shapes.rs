@@ -26,7 +26,7 @@ fn method() -> impl Strategy<Value = (Method, SaltForm)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 3))]
 
     #[test]
     fn attach_count_merge_save_and_load_hold_for_every_shape_and_rank(

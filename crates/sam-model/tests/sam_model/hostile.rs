@@ -125,7 +125,7 @@ fn values_that_are_not_finite_are_refused_by_name() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
 
     /// Wherever a few bytes of a good file change: an error, or (in a tensor's values) a model.
     #[test]
