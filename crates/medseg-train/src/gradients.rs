@@ -1,4 +1,4 @@
-//! Gradients around the backward pass: replicas of the model for shares of a batch, and clipping by global norm.
+//! Gradients around the backward pass: replicas of the model for shares of a step, and clipping by global norm.
 //!
 //! Burn accumulates (`GradientsAccumulator`); its clipping, however, takes the norm of each tensor alone, which changes the
 //! direction of the step. Here the norm is that of all gradients together, as in PyTorch's `clip_grad_norm_`.
@@ -7,7 +7,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
-/// A copy of a module on `device` (without autodiff) for the gradients of one share of a batch: the same values and
+/// A copy of a module on `device` (without autodiff) for the gradients of one share of a step: the same values and
 /// parameter ids, trainable where the original is, with leaves of its own. Burn joins the graphs of tensors that share a
 /// leaf under one lock, so copies that shared them would wait for each other.
 ///

@@ -1,5 +1,6 @@
 //! The training loop.
 
+mod data_parallel;
 mod state;
 
 use crate::checkpoint::{CheckpointStore, RunLock, restore_tensors, trainable_tensors, write_atomically};
@@ -8,7 +9,7 @@ use crate::data::PreparedData;
 use crate::device;
 use crate::error::{Result, TrainError};
 use crate::evaluate::{merged, validate};
-use crate::gradients::{clip_global_norm, replica};
+use crate::gradients::clip_global_norm;
 use crate::log::{EpochRecord, Event, Log};
 use crate::model::{BaseModel, Segmenter};
 use crate::results::BestOfEach;
@@ -17,6 +18,7 @@ use crate::schedule::Position;
 use crate::stop::StopFlag;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Device;
+use data_parallel::{DataParallel, Share};
 use serde::{Deserialize, Serialize};
 use state::{Progress, State};
 use std::path::Path;
@@ -125,7 +127,8 @@ pub fn train(
         trainable: model.trainable,
         total: model.total,
     })?;
-    let mut run = Loop { config, data, devices, stop, observer, store, log, saved: Instant::now() };
+    let parallel = (devices.len() > 1).then(|| DataParallel::new(&devices));
+    let mut run = Loop { config, data, devices, parallel, stop, observer, store, log, saved: Instant::now() };
     let ended = run.run_epochs(state);
     let (progress, best, failure) = match ended {
         Ok(state) => (state.progress, state.best, None),
@@ -266,6 +269,8 @@ struct Loop<'a> {
     config: &'a RunConfig,
     data: &'a PreparedData,
     devices: Vec<Device>,
+    /// Of several devices.
+    parallel: Option<DataParallel>,
     stop: &'a StopFlag,
     observer: &'a dyn Observer,
     store: CheckpointStore,
@@ -332,58 +337,22 @@ impl Loop<'_> {
         Ok((State { model, optimizer, best, progress }, mean))
     }
 
-    /// Gradients of `weight` times the mean loss of some images, and that loss. Several devices share the images, each on a
-    /// thread with a replica of its own; the gradients come together on the first, in the devices' order.
+    /// Gradients of `weight` times the mean loss of some images, and that loss, on the first device.
     fn gradients(
         &self,
         model: &Segmenter,
-        part: &[usize],
+        images: &[usize],
         epoch: usize,
         weight: f64,
     ) -> Result<(GradientsParams, f32)> {
-        if self.devices.len() == 1 || part.len() == 1 {
-            return self.shard(model, part, epoch, weight, &self.devices[0]);
+        let share = |indices: &[usize], weight: f64, device: &Device| {
+            let batch = self.data.training_batch(indices, self.config.seed, epoch, &device.clone().autodiff());
+            Share { batch, loss: self.config.loss.clone(), weight }
+        };
+        match &self.parallel {
+            Some(parallel) if images.len() > 1 => parallel.gradients(model, images, weight, share),
+            _ => share(images, weight, &self.devices[0]).gradients(model),
         }
-        let share = part.len().div_ceil(self.devices.len());
-        let shards: Vec<(Segmenter, &[usize], &Device)> = part
-            .chunks(share)
-            .zip(&self.devices)
-            .map(|(indices, device)| (replica(model, device), indices, device))
-            .collect();
-        let results: Vec<Result<(GradientsParams, f32)>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = shards
-                .iter()
-                .map(|(replica, indices, device)| {
-                    let weight = weight * indices.len() as f64 / part.len() as f64;
-                    scope.spawn(move || self.shard(replica, indices, epoch, weight, device))
-                })
-                .collect();
-            let died = || Err(TrainError::Model("a device's thread ended early".into()));
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| died())).collect()
-        });
-        let mut sum = GradientsAccumulator::new();
-        let mut loss = 0.0;
-        for (result, (replica, indices, _)) in results.into_iter().zip(&shards) {
-            let (grads, value) = result?;
-            loss += value * indices.len() as f32 / part.len() as f32;
-            sum.accumulate(model, grads.to_device(&self.devices[0], replica));
-        }
-        Ok((sum.grads(), loss))
-    }
-
-    fn shard(
-        &self,
-        model: &Segmenter,
-        indices: &[usize],
-        epoch: usize,
-        weight: f64,
-        device: &Device,
-    ) -> Result<(GradientsParams, f32)> {
-        let batch = self.data.training_batch(indices, self.config.seed, epoch, &device.clone().autodiff());
-        let loss = self.config.loss.forward(model.forward(batch.images)?, batch.masks)?;
-        let value = loss.clone().into_scalar::<f32>();
-        let loss = if weight == 1.0 { loss } else { loss * weight };
-        Ok((GradientsParams::from_grads(loss.backward(), model), value))
     }
 
     fn end_epoch(&mut self, state: &mut State, epoch: usize, rate: f64, started: Instant) -> Result<()> {

@@ -100,6 +100,22 @@ fn two_devices_share_a_batch_and_agree_with_one() {
     assert!(one[2] < one[0], "nothing was learnt: {one:?}");
 }
 
+/// Devices finish in any order; nine images in batches of five give three devices 2, 2, 1 and 2, 2, 0 of them.
+#[test]
+fn several_devices_end_with_the_same_bits_every_time() {
+    let folder = images([9, 2, 2]);
+    let mut config = config(folder.path());
+    config.devices = vec!["cpu".into(); 3];
+    (config.training.batch_size, config.training.accumulate) = (5, 1);
+    let (data, base) = prepared(&config);
+    let expected = whole(&config, &data, &base);
+    assert!(whole(&config, &data, &base) == expected, "the same run, twice");
+    let run = tempfile::tempdir().unwrap();
+    train(&config, &data, &base, run.path(), &StopFlag::after_steps(3), &Silent).unwrap_err();
+    let outcome = train(&config, &data, &base, run.path(), &StopFlag::new(), &Silent).unwrap();
+    assert!(ending(&outcome, run.path()) == expected, "stopped after three steps");
+}
+
 #[test]
 fn accumulation_equals_a_larger_batch() {
     let folder = images([8, 2, 2]);
