@@ -1,16 +1,16 @@
 //! Prompts that need no user.
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
 use sam_model::{AutomaticPrompt, Prompts, Sam, SamError, upsample_logits};
 
-use crate::support::{close, tiny_sam};
+use crate::support::{automatic_prompt, close, normal, tiny_sam};
 
 fn image(n: usize, height: usize, width: usize, device: &Device) -> Tensor<4> {
-    Tensor::random([n, 3, height, width], Distribution::Normal(0.0, 1.0), device)
+    normal([n, 3, height, width], 2, device)
 }
 
 fn prompt(sam: &Sam, labels: usize, device: &Device) -> AutomaticPrompt {
-    AutomaticPrompt::learned(labels, sam.config().output_channels, device)
+    automatic_prompt(labels, sam.config().output_channels, device)
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn prompts_survive_their_files() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("prompt.safetensors");
     let names = vec!["artery".to_owned(), "vein".to_owned()];
-    let features = Tensor::<2>::random([2, 5], Distribution::Default, &device);
+    let features = normal([2, 5], 3, &device);
     for original in [AutomaticPrompt::learned(2, 8, &device), AutomaticPrompt::from_text(features, 8, &device)] {
         original.save(&path, &names).unwrap();
         let (read, labels) = AutomaticPrompt::load(&path, &device).unwrap();

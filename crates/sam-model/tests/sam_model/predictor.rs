@@ -3,11 +3,10 @@
 use burn::tensor::Device;
 use image::{DynamicImage, GenericImageView, GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use sam_model::{
-    AutomaticPrompt, Frame, ImagePrompt, PIXEL_MEAN, PIXEL_STD, PointLabel, SamError, SamPredictor, draw_overlay,
-    prepare_image,
+    Frame, ImagePrompt, PIXEL_MEAN, PIXEL_STD, PointLabel, SamError, SamPredictor, draw_overlay, prepare_image,
 };
 
-use crate::support::{close, tiny_sam};
+use crate::support::{automatic_prompt, close, tiny_sam};
 
 fn picture(width: u32, height: u32) -> DynamicImage {
     RgbImage::from_fn(width, height, |x, y| Rgb([(x * 7) as u8, (y * 5) as u8, (x * y) as u8])).into()
@@ -167,7 +166,7 @@ fn several_prompts_with_unequal_points_are_answered_together() {
 fn automatic_prompts_give_one_mask_a_label() {
     let device = Device::default();
     let mut predictor = predictor();
-    let prompt = AutomaticPrompt::learned(2, 32, &device);
+    let prompt = automatic_prompt(2, 32, &device);
     assert!(matches!(predictor.predict_automatic(&prompt), Err(SamError::NoImage)));
     predictor.set_image(&picture(70, 50)).unwrap();
     let answers = predictor.predict_automatic(&prompt).unwrap();

@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::{Device, Tensor};
-use sam_model::{Sam, SamConfig};
+use burn::module::Param;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rand_distr::{Distribution, StandardNormal};
+use sam_model::{AutomaticPrompt, Sam, SamConfig};
 
 /// A file of the reference set: in `SALT_PARITY_DIR` if that is set, else the copy beside the tests.
 pub(crate) fn fixture(name: &str) -> PathBuf {
@@ -28,6 +32,19 @@ pub(crate) fn tiny_config() -> SamConfig {
 pub(crate) fn tiny_sam(device: &Device) -> Sam {
     let checkpoint = sam_model::Checkpoint::open(fixture("sam_tiny.safetensors")).unwrap();
     checkpoint.load(&tiny_config(), device).unwrap().0
+}
+
+/// Standard normal numbers, the same in every run.
+pub(crate) fn normal<const D: usize>(dims: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
+    let numbers = StandardNormal.sample_iter(ChaCha8Rng::seed_from_u64(seed));
+    let values: Vec<f32> = numbers.take(dims.iter().product()).collect();
+    Tensor::from_data(TensorData::new(values, dims), device)
+}
+
+/// A token per label, the same in every run.
+pub(crate) fn automatic_prompt(labels: usize, channels: usize, device: &Device) -> AutomaticPrompt {
+    let token = Param::from_data(normal([labels, channels], 1, device).into_data(), device);
+    AutomaticPrompt { token, text_affine: None }
 }
 
 /// Fails unless both tensors have one shape and differ by at most `tolerance` everywhere.

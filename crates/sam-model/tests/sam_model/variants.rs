@@ -1,10 +1,10 @@
 //! The paper's arithmetic, and inputs of any size.
 
 use burn::module::Param;
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use sam_model::{AutomaticPrompt, Checkpoint, PositionResize, Prompts, SamConfig, SamError, SamVariant};
 
-use crate::support::{close, fixture, fixture_beside_tests, tiny_config, tiny_sam};
+use crate::support::{close, fixture, fixture_beside_tests, normal, tiny_config, tiny_sam};
 
 /// `sam_paper.py` runs the original's classes with the paper's changes on the same weights.
 #[test]
@@ -43,7 +43,7 @@ fn any_multiple_of_the_patch_is_an_input() {
     let device = Device::default();
     let sam = tiny_sam(&device);
     for [height, width] in [[160, 160], [96, 96], [16, 16], [16, 176], [112, 48], [208, 272]] {
-        let images = Tensor::<4>::random([3, 3, height, width], Distribution::Normal(0.0, 1.0), &device);
+        let images = normal([3, 3, height, width], 1, &device);
         let together = sam.encode_image(images.clone()).unwrap();
         assert_eq!(together.dims(), [3, 32, height / 16, width / 16]);
         let alone = sam.encode_image(images.narrow(0, 2, 1)).unwrap();
@@ -73,7 +73,7 @@ fn other_inputs_are_refused() {
 fn prompts_in_a_batch_are_answered_as_if_alone() {
     let device = Device::default();
     let sam = tiny_sam(&device);
-    let embedding = sam.encode_image(Tensor::random([1, 3, 96, 96], Distribution::Normal(0.0, 1.0), &device)).unwrap();
+    let embedding = sam.encode_image(normal([1, 3, 96, 96], 2, &device)).unwrap();
     let boxes = [[3.0, 4.0, 50.0, 60.0], [10.0, 0.0, 90.0, 30.0]];
     let batch = Prompts::none(2).with_boxes(&boxes, &device).unwrap();
     let together = sam.decode(embedding.clone(), &batch, true).unwrap();
@@ -105,7 +105,7 @@ fn positions_follow_the_grid() {
         let config =
             SamConfig { depth: 1, global_attention_blocks: vec![], position_resize: resize, ..SamConfig::mini() };
         let mut sam = config.init_seeded(2, &device).unwrap();
-        let table = Tensor::<4>::random([1, 32, 32, 192], Distribution::Default, &device);
+        let table = normal([1, 32, 32, 192], 3, &device);
         sam.image_encoder.pos_embed = Param::from_tensor(table.clone());
         let stages = sam.image_encoder.forward_stages(Tensor::zeros([1, 3, 128, 128], &device));
         let added = stages.positions - stages.patch_embed;
