@@ -100,7 +100,7 @@ pub struct CellResult {
     pub learning_rate: Option<f64>,
     /// Optimiser steps of each training.
     pub steps: u64,
-    /// Wall-clock seconds of the whole cell, all rates and the evaluation.
+    /// Wall-clock seconds of the whole cell, all rates and the evaluation, over all processes that worked on it.
     pub seconds: f64,
     /// Scores of every test image at the one selected checkpoint.
     pub cases: Vec<CaseScore>,

@@ -53,6 +53,8 @@ pub struct Outcome {
     pub total: usize,
     /// Optimiser steps done.
     pub steps: u64,
+    /// Wall-clock seconds of training and validation, over all processes that worked on the run.
+    pub seconds: f64,
     /// Epoch of the selected checkpoint, from 0.
     pub best_epoch: Option<usize>,
     /// Its mean validation Dice.
@@ -128,14 +130,17 @@ pub fn train(
         total: model.total,
     })?;
     let parallel = (devices.len() > 1).then(|| DataParallel::new(&devices));
-    let mut run = Loop { config, data, devices, parallel, stop, observer, store, log, saved: Instant::now() };
+    let now = Instant::now();
+    let mut run = Loop { config, data, devices, parallel, stop, observer, store, log, saved: now, lap: now };
+    let before = state.progress.seconds;
     let ended = run.run_epochs(state);
     let (progress, best, failure) = match ended {
         Ok(state) => (state.progress, state.best, None),
         Err(TrainError::Diverged { value, step, epoch }) => {
             let failure = TrainError::Diverged { value, step, epoch }.to_string();
             observer.warning(&failure);
-            (Progress { step, ..Progress::default() }, None, Some(failure))
+            let seconds = before + now.elapsed().as_secs_f64();
+            (Progress { step, seconds, ..Progress::default() }, None, Some(failure))
         }
         Err(error) => return Err(error),
     };
@@ -148,6 +153,7 @@ pub fn train(
         trainable: model.trainable,
         total: model.total,
         steps: progress.step,
+        seconds: progress.seconds,
         best_epoch: progress.selection.best_epoch,
         validation_dice: progress.selection.best_score,
         curve: progress.curve,
@@ -276,6 +282,8 @@ struct Loop<'a> {
     store: CheckpointStore,
     log: Log,
     saved: Instant,
+    /// Until when time has been counted.
+    lap: Instant,
 }
 
 impl Loop<'_> {
@@ -298,6 +306,7 @@ impl Loop<'_> {
                 state.progress.loss_count += indices.len();
                 state.progress.group += 1;
                 state.progress.step += 1;
+                state.progress.seconds += self.lap();
                 self.stop.count_step();
                 self.observer.step(state.progress.step, total, state.progress.mean_loss());
                 if self.stop.is_raised() {
@@ -377,6 +386,7 @@ impl Loop<'_> {
         }
         let record = EpochRecord { epoch, loss, learning_rate: rate, validation_dice: dice };
         state.progress.curve.push(record);
+        state.progress.seconds += self.lap();
         state.progress.epoch += 1;
         state.progress.group = 0;
         state.progress.loss_sum = 0.0;
@@ -395,6 +405,13 @@ impl Loop<'_> {
             self.save(state)?;
         }
         Ok(())
+    }
+
+    /// Seconds since the last call.
+    fn lap(&mut self) -> f64 {
+        let seconds = self.lap.elapsed().as_secs_f64();
+        self.lap = Instant::now();
+        seconds
     }
 
     fn save(&mut self, state: &State) -> Result<()> {

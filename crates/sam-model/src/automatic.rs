@@ -33,7 +33,8 @@ pub struct TextAffine {
 }
 
 impl AutomaticPrompt {
-    /// One learnable token per label, standard normal like every embedding of the model.
+    /// One learnable token per label, standard normal like every embedding of the model, from the device's generator
+    /// (`device.seed` fixes it).
     pub fn learned(labels: usize, channels: usize, device: &Device) -> Self {
         let token = Initializer::Normal { mean: 0.0, std: 1.0 }.init([labels, channels], device);
         Self { token, text_affine: None }

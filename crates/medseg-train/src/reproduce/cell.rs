@@ -107,7 +107,6 @@ impl CellInput<'_> {
         if let Some(result) = self.finished(cell)? {
             return Ok(result);
         }
-        let started = Instant::now();
         let identity = self.identity(cell)?;
         let folder = self.folder(cell, &identity);
         let _lock = RunLock::acquire(&folder)?;
@@ -125,6 +124,7 @@ impl CellInput<'_> {
             });
             outcomes.push((rate, run, outcome));
         }
+        let trained: f64 = outcomes.iter().map(|(.., outcome)| outcome.seconds).sum();
         let first = self.config(cell, self.profile.template.training.learning_rate);
         let device = device::open(&first.devices[0])?;
         // The best on validation; of equals the smaller rate, which comes first.
@@ -143,6 +143,7 @@ impl CellInput<'_> {
                 return Err(TrainError::Model(problem));
             }
         };
+        let evaluating = Instant::now();
         let evaluation = evaluate(&merged(&model), self.data, &self.data.test, &config.evaluation, &device, stop)?;
         let overlays = self.pictures(&folder, &evaluation)?;
         let csv = folder.join("cases.csv");
@@ -159,7 +160,7 @@ impl CellInput<'_> {
             grid,
             learning_rate: chosen.map(|(rate, ..)| *rate),
             steps: chosen.map_or(0, |(_, _, outcome)| outcome.steps),
-            seconds: started.elapsed().as_secs_f64(),
+            seconds: trained + evaluating.elapsed().as_secs_f64(),
             cases: evaluation.cases(),
             metrics: format!("{} (fingerprint {})", metrics.join("; "), lock.fingerprint()),
             overlays,

@@ -127,7 +127,7 @@ impl Profile {
                      works and how methods compare here; it says nothing about patients and reproduces no published figure."
                 .into(),
             template,
-            rates: vec![1e-3, 4e-3, 1.6e-2],
+            rates: vec![5e-4, 4e-3, 1.6e-2],
             seeds: vec![0],
             released: false,
             datasets: synthetic(128, [24, 8, 16]),

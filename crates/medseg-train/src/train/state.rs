@@ -26,6 +26,8 @@ pub(super) struct Progress {
     pub(super) loss_sum: f64,
     /// Their number.
     pub(super) loss_count: usize,
+    /// Wall-clock seconds spent, over all processes that worked on the run.
+    pub(super) seconds: f64,
     pub(super) selection: Selection,
     pub(super) stopped_early: bool,
     pub(super) curve: Vec<EpochRecord>,

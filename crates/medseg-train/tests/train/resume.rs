@@ -22,6 +22,11 @@ fn whole(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> (Vec<u8>,
     ending(&outcome, folder.path())
 }
 
+fn seconds(progress: &Path) -> f64 {
+    let text = std::fs::read_to_string(progress).unwrap();
+    text.parse::<toml::Table>().unwrap()["seconds"].as_float().unwrap()
+}
+
 #[test]
 fn a_run_stopped_after_any_step_ends_with_the_same_bits() {
     let folder = images([9, 2, 2]);
@@ -32,13 +37,19 @@ fn a_run_stopped_after_any_step_ends_with_the_same_bits() {
         // Nine images in groups of four: three steps an epoch, the last a single image.
         for stops in [vec![1, 1, 1], vec![2, 3], vec![3, 4], vec![8]] {
             let run = tempfile::tempdir().unwrap();
+            let (mut done, mut spent) = (0, 0.0);
             for steps in &stops {
                 let stop = StopFlag::after_steps(*steps);
                 let error = train(&config, &data, &base, run.path(), &stop, &Silent).unwrap_err();
                 assert!(matches!(error, TrainError::Stopped { .. }), "{error}");
+                done += steps;
+                let seconds = seconds(&run.path().join(format!("checkpoints/step-{done:09}/progress.toml")));
+                assert!(seconds > spent, "{seconds} s after {spent} s");
+                spent = seconds;
             }
             let outcome = train(&config, &data, &base, run.path(), &StopFlag::new(), &Silent).unwrap();
             assert_eq!(outcome.steps, 9);
+            assert!(outcome.seconds > spent, "the time before a stop counts");
             assert!(ending(&outcome, run.path()) == expected, "stopped after {stops:?}");
             assert!(!run.path().join("checkpoints").exists());
         }
