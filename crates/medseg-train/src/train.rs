@@ -275,7 +275,7 @@ struct Loop<'a> {
     config: &'a RunConfig,
     data: &'a PreparedData,
     devices: Vec<Device>,
-    /// Of several devices.
+    /// Where there are several devices.
     parallel: Option<DataParallel>,
     stop: &'a StopFlag,
     observer: &'a dyn Observer,

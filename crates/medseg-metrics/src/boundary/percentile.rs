@@ -14,7 +14,7 @@ pub(crate) fn percentile(values: &mut [f64], percent: f64) -> f64 {
     low + (high - low) * share
 }
 
-/// Relative error that the sums of a weighted percentile may carry; a few hundred times what four products and sums bring.
+/// Relative error that the sums of a weighted percentile may carry; a hundred times what a few products and sums bring.
 const ROUNDING: f64 = 1e-13;
 
 /// Smallest distance that at least `percent` of the total weight does not exceed, without interpolation; reorders `items`.

@@ -54,10 +54,9 @@ impl DataParallel {
         let mut loaders: Vec<Box<dyn DataLoaderIterator<Numbered> + '_>> = Vec::with_capacity(self.devices.len());
         for (index, device) in self.devices.iter().enumerate() {
             let share = &share;
-            let next = parts.get(index).map(|indices| {
-                let make = move || Numbered { index, share: share(indices, weight * portion(indices), device) };
-                Box::new(make) as Box<dyn FnOnce() -> Numbered + '_>
-            });
+            let next = parts
+                .get(index)
+                .map(|indices| move || Numbered { index, share: share(indices, weight * portion(indices), device) });
             loaders.push(Box::new(Loader { next }));
         }
         let (outputs, _) = self
@@ -81,11 +80,11 @@ struct Numbered {
 }
 
 /// The loader of one device for one step: its share, made when it is asked for.
-struct Loader<'a> {
-    next: Option<Box<dyn FnOnce() -> Numbered + 'a>>,
+struct Loader<F> {
+    next: Option<F>,
 }
 
-impl Iterator for Loader<'_> {
+impl<F: FnOnce() -> Numbered> Iterator for Loader<F> {
     type Item = std::result::Result<Numbered, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -93,7 +92,7 @@ impl Iterator for Loader<'_> {
     }
 }
 
-impl DataLoaderIterator<Numbered> for Loader<'_> {
+impl<F: FnOnce() -> Numbered> DataLoaderIterator<Numbered> for Loader<F> {
     fn progress(&self) -> Progress {
         Progress::new(usize::from(self.next.is_none()), 1, None)
     }
@@ -117,14 +116,15 @@ impl ItemLazy for Answer {
 }
 
 impl Share {
-    fn loss(self, model: &Segmenter) -> Result<Tensor<1>> {
+    /// Their mean loss.
+    fn forward(self, model: &Segmenter) -> Result<Tensor<1>> {
         self.loss.forward(model.forward(self.batch.images)?, self.batch.masks)
     }
 
     /// Gradients of `weight` times the mean loss, and that loss.
     pub(super) fn gradients(self, model: &Segmenter) -> Result<(GradientsParams, f32)> {
         let weight = self.weight;
-        let loss = self.loss(model)?;
+        let loss = self.forward(model)?;
         let value = loss.clone().into_scalar::<f32>();
         let loss = if weight == 1.0 { loss } else { loss * weight };
         Ok((GradientsParams::from_grads(loss.backward(), model), value))
@@ -150,6 +150,6 @@ impl InferenceStep for Replica {
     type Output = Answer;
 
     fn step(&self, Numbered { index, share }: Numbered) -> Answer {
-        Answer { index, loss: share.loss(&self.model).map(Tensor::into_scalar) }
+        Answer { index, loss: share.forward(&self.model).map(Tensor::into_scalar) }
     }
 }

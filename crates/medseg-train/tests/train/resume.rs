@@ -22,7 +22,8 @@ fn whole(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> (Vec<u8>,
     ending(&outcome, folder.path())
 }
 
-fn seconds(progress: &Path) -> f64 {
+/// What a checkpoint says of the time spent.
+fn seconds_spent(progress: &Path) -> f64 {
     let text = std::fs::read_to_string(progress).unwrap();
     text.parse::<toml::Table>().unwrap()["seconds"].as_float().unwrap()
 }
@@ -43,7 +44,7 @@ fn a_run_stopped_after_any_step_ends_with_the_same_bits() {
                 let error = train(&config, &data, &base, run.path(), &stop, &Silent).unwrap_err();
                 assert!(matches!(error, TrainError::Stopped { .. }), "{error}");
                 done += steps;
-                let seconds = seconds(&run.path().join(format!("checkpoints/step-{done:09}/progress.toml")));
+                let seconds = seconds_spent(&run.path().join(format!("checkpoints/step-{done:09}/progress.toml")));
                 assert!(seconds > spent, "{seconds} s after {spent} s");
                 spent = seconds;
             }
