@@ -5,7 +5,6 @@ use crate::data::{Case, PreparedData};
 use crate::error::{Result, TrainError};
 use crate::losses::WeightedLoss;
 use crate::model::Segmenter;
-use crate::results::CaseScore;
 use crate::stop::StopFlag;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -14,15 +13,13 @@ use medseg_metrics::{
     Spacing, Tolerance,
 };
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What is done where a mask is empty: a missed image costs a distance of the image's diagonal and a score of 0, an image
 /// without vessels in both masks is perfect. Stated with every result.
 pub fn empty_policy() -> EmptyPolicy {
     EmptyPolicy::new(EmptyValue::ImageDiagonal, EmptyValue::Perfect)
-}
-
-fn metrics(error: medseg_metrics::MetricsError) -> TrainError {
-    TrainError::Metrics(Box::new(error))
 }
 
 /// The metrics of a run.
@@ -31,8 +28,7 @@ fn metrics(error: medseg_metrics::MetricsError) -> TrainError {
 /// A tolerance that is no length.
 pub fn evaluator(config: &EvaluationConfig) -> Result<Evaluator> {
     let protocol = Protocol::new(Spacing::pixels(), Tolerance::Pixels(config.tolerance), empty_policy())
-        .and_then(|protocol| protocol.with_definitions([config.definition]))
-        .map_err(metrics)?;
+        .and_then(|protocol| protocol.with_definitions([config.definition]))?;
     Ok(Evaluator::new(protocol))
 }
 
@@ -67,14 +63,14 @@ pub fn predict(
                     EvaluationGrid::Original => {
                         let fail = || TrainError::Model(format!("{}: logits do not fill the input", case.id));
                         let mask = item.geometry.restore_mask(logits, 0.0).ok_or_else(fail)?;
-                        let mask = Mask::from_bytes(mask.height(), mask.width(), mask.data()).map_err(metrics)?;
+                        let mask = Mask::from_bytes(mask.height(), mask.width(), mask.data())?;
                         (mask, case.reference.clone())
                     }
                     EvaluationGrid::Network => {
                         let side = data.image_size();
                         let found: Vec<bool> = logits.iter().map(|&x| x >= 0.0).collect();
                         let wanted: Vec<bool> = item.mask.iter().map(|&y| y > 0.5).collect();
-                        let mask = |bits: &[bool]| Mask::from_bools(side, side, bits).map_err(metrics);
+                        let mask = |bits: &[bool]| Mask::from_bools(side, side, bits);
                         (mask(&found)?, mask(&wanted)?)
                     }
                 };
@@ -96,6 +92,17 @@ fn values(logits: Tensor<4>) -> Result<Vec<f32>> {
 /// A model for inference with its adapters folded into the weights, once.
 pub fn merged(model: &Segmenter) -> Segmenter {
     model.valid().materialize()
+}
+
+/// The scores of one image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaseScore {
+    /// Sample id.
+    pub id: String,
+    /// Patient, where the data set tells; the cluster for confidence intervals.
+    pub patient: String,
+    /// Metrics by name; a value that is not finite is left out.
+    pub values: BTreeMap<String, f64>,
 }
 
 /// A model's scores on one part of a data set.
@@ -120,7 +127,7 @@ pub fn evaluate(
     stop: &StopFlag,
 ) -> Result<Evaluation> {
     let pairs = predict(model, data, cases, config, device, stop)?;
-    let report = evaluator(config)?.evaluate_all(&pairs).map_err(metrics)?;
+    let report = evaluator(config)?.evaluate_all(&pairs)?;
     Ok(Evaluation { report, pairs })
 }
 
@@ -180,8 +187,7 @@ pub(crate) fn validate(
     let dice = pairs
         .iter()
         .map(|pair| Ok(Overlap::new(&pair.prediction, &pair.reference)?.dice(policy)?.value().unwrap_or(0.0)))
-        .collect::<medseg_metrics::Result<Vec<f64>>>()
-        .map_err(metrics)?;
+        .collect::<medseg_metrics::Result<Vec<f64>>>()?;
     let mut validation = Validation { dice: mean(&dice), loss: None, hd95: None };
     if config.best_of_each {
         let definition = config.definition;
@@ -193,8 +199,8 @@ pub(crate) fn validate(
 }
 
 fn hd95(pair: &MaskPair, definition: Definition) -> Result<f64> {
-    let boundary = Boundary::new(&pair.prediction, &pair.reference, Spacing::pixels()).map_err(metrics)?;
-    let score = boundary.hausdorff_percentile(definition, 95.0, empty_policy()).map_err(metrics)?;
+    let boundary = Boundary::new(&pair.prediction, &pair.reference, Spacing::pixels())?;
+    let score = boundary.hausdorff_percentile(definition, 95.0, empty_policy())?;
     Ok(score.value().unwrap_or(f64::NAN))
 }
 

@@ -3,22 +3,25 @@
 mod data_parallel;
 mod state;
 
-use crate::checkpoint::{CheckpointStore, RunLock, restore_tensors, trainable_tensors, write_atomically};
+use crate::bundle::{Bundle, BundleContent, MANIFEST_FILE, Preprocessing, Provenance, write_adapter, write_weights};
+use crate::checkpoint::{CheckpointStore, RunLock, restore_tensors, trainable_tensors};
 use crate::config::RunConfig;
 use crate::data::PreparedData;
 use crate::device;
 use crate::error::{Result, TrainError};
 use crate::evaluate::{merged, validate};
+use crate::files;
 use crate::gradients::clip_global_norm;
 use crate::log::{EpochRecord, Event, Log};
 use crate::model::{BaseModel, Segmenter};
-use crate::results::BestOfEach;
 use crate::room::check_room;
 use crate::schedule::Position;
+use crate::selection::BestOfEach;
 use crate::stop::StopFlag;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Device;
 use data_parallel::{DataParallel, Share};
+use salt_peft::{BasisStorage, Method};
 use serde::{Deserialize, Serialize};
 use state::{Progress, State};
 use std::path::Path;
@@ -79,8 +82,9 @@ pub fn identity(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> Re
     config.data.path = "data".into();
     config.model.base = "base".into();
     config.training.checkpoint_seconds = 0;
+    config.training.basis = BasisStorage::default();
     let text = format!("{}\ndata {}\nbase {}\n", config.to_toml()?, data.card.sha256, base.card.sha256);
-    Ok(crate::checkpoint::sha256(text.as_bytes()))
+    Ok(crate::files::sha256(text.as_bytes()))
 }
 
 /// Trains in `directory`, continuing what is there, and returns the outcome; a finished training is returned as it is.
@@ -145,7 +149,7 @@ pub fn train(
         Err(error) => return Err(error),
     };
     if let Some(best) = &best {
-        write_atomically(&directory.join("best.safetensors"), &crate::checkpoint::tensors::to_bytes(best)?)?;
+        files::write(&directory.join("best.safetensors"), &crate::checkpoint::tensors::to_bytes(best)?)?;
     }
     let outcome = Outcome {
         identity,
@@ -162,7 +166,7 @@ pub fn train(
     };
     let path = directory.join("outcome.toml");
     let text = toml::to_string(&outcome).map_err(|error| TrainError::format(&path, error.to_string()))?;
-    write_atomically(&path, text.as_bytes())?;
+    files::write(&path, text.as_bytes())?;
     if let (Some(best_epoch), Some(validation_dice)) = (outcome.best_epoch, outcome.validation_dice) {
         run.log.write(&Event::Finished { step: outcome.steps, best_epoch, validation_dice })?;
     }
@@ -212,18 +216,18 @@ fn claim(config: &RunConfig, directory: &Path, identity: &str) -> Result<()> {
     if is_claimed(directory, identity)? {
         return Ok(());
     }
-    write_atomically(&directory.join("run.toml"), config.to_toml()?.as_bytes())?;
-    write_atomically(&directory.join(IDENTITY), format!("{identity}\n").as_bytes())
+    files::write(&directory.join("run.toml"), config.to_toml()?.as_bytes())?;
+    files::write(&directory.join(IDENTITY), format!("{identity}\n").as_bytes())
 }
 
 /// Bytes of the selected weights of a finished run with `trainable` trained numbers (f32).
-pub(crate) fn outcome_bytes(trainable: usize) -> u64 {
+pub fn outcome_bytes(trainable: usize) -> u64 {
     4 * trainable as u64
 }
 
 /// Bytes that a run with `trainable` trained numbers needs at most while it works: three checkpoints (two kept, one being
 /// written), each of the weights, the best weights so far and two moments of the optimiser, and the selected weights.
-pub(crate) fn disk_bytes(trainable: usize) -> u64 {
+pub fn disk_bytes(trainable: usize) -> u64 {
     (3 * 4 + 1) * outcome_bytes(trainable)
 }
 
@@ -311,6 +315,9 @@ impl Loop<'_> {
                 self.observer.step(state.progress.step, total, state.progress.mean_loss());
                 if self.stop.is_raised() {
                     return Err(self.interrupt(&state));
+                }
+                if self.saved.elapsed().as_secs() >= training.checkpoint_seconds {
+                    self.save(&state)?;
                 }
             }
             // Of the last step, which an interruption may have put into another process.
@@ -429,36 +436,55 @@ impl Loop<'_> {
     }
 }
 
-/// A finished training, opened.
-#[derive(Debug)]
-pub struct OpenedRun {
-    /// The resolved configuration.
-    pub config: RunConfig,
-    /// What it started from.
-    pub base: BaseModel,
-    /// The selected model, adapters attached.
-    pub model: Segmenter,
-    /// The outcome.
-    pub outcome: Outcome,
-}
-
-/// Opens the directory of a finished training.
+/// Writes the selected model of a finished training as a bundle, unless it is there already: the whole model where everything
+/// was trained, else the adapter and a reference to its base.
 ///
 /// # Errors
-/// The directory holds no finished run, or its base model is no longer what it was.
-pub fn open_run(directory: &Path) -> Result<OpenedRun> {
-    let path = directory.join("outcome.toml");
-    let text = std::fs::read(&path).map_err(TrainError::io("no finished run here: cannot read", &path))?;
-    let outcome: Outcome = toml::from_slice(&text).map_err(|error| TrainError::format(&path, error.to_string()))?;
-    let path = directory.join("run.toml");
-    let text = std::fs::read_to_string(&path).map_err(TrainError::io("cannot read", &path))?;
-    let config = RunConfig::parse(&text, &path)?;
-    let device = device::open(&config.devices[0])?;
-    let base = BaseModel::load(&config.model, config.data.image_size, &device)?;
-    if base.card.sha256 != outcome.base {
-        let problem = format!("the run started from weights {}, the base is now {}", outcome.base, base.card.sha256);
-        return Err(TrainError::format(&path, problem));
+/// The run has no selected model, or the folder holds something else.
+pub fn write_bundle(
+    folder: &Path,
+    config: &RunConfig,
+    data: &PreparedData,
+    base: &BaseModel,
+    directory: &Path,
+    outcome: &Outcome,
+) -> Result<()> {
+    if folder.join(MANIFEST_FILE).is_file() {
+        let there = Bundle::open(folder)?;
+        let identity = there.manifest.provenance.map(|provenance| provenance.identity);
+        return match identity {
+            Some(found) if found == outcome.identity => Ok(()),
+            found => Err(other_run(folder, &outcome.identity, &found.unwrap_or_default())),
+        };
     }
-    let model = load_best(&config, &base, directory, &device)?;
-    Ok(OpenedRun { config, base, model, outcome })
+    let device = device::open(&config.devices[0])?;
+    let model = load_best(config, base, directory, &device)?;
+    let provenance = Provenance {
+        identity: outcome.identity.clone(),
+        run: config.clone(),
+        data: data.card.clone(),
+        trainable: outcome.trainable,
+        total: outcome.total,
+        steps: outcome.steps,
+        epoch: outcome.best_epoch,
+        validation_dice: outcome.validation_dice,
+    };
+    let content = BundleContent {
+        labels: vec![config.data.label.clone()],
+        preprocessing: Preprocessing::new(config.data.protocol, config.data.image_size)?,
+        provenance: Some(provenance),
+    };
+    let adapter = config.adapter.as_ref().filter(|adapter| adapter.method != Method::Full);
+    match adapter {
+        Some(_) => {
+            let mut reference = config.model.clone();
+            if !matches!(reference.base.as_str(), "sam-mini" | "random") {
+                let path = Path::new(&reference.base);
+                let absolute = std::path::absolute(path).map_err(TrainError::io("cannot resolve", path))?;
+                reference.base = absolute.display().to_string();
+            }
+            write_adapter(folder, &model, (&reference, &base.card.sha256), config.training.basis, content)
+        }
+        None => write_weights(folder, &merged(&model), content),
+    }
 }
