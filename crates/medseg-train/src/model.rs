@@ -195,8 +195,13 @@ fn from_file(path: &Path, config: &ModelConfig, image_size: usize, device: &Devi
     let (sam, report) = checkpoint.load(&own, device).map_err(sam)?;
     let prompt = prompt(own.output_channels, config.seed, device);
     let mut notes = Vec::new();
-    for (what, names) in [("ignored", &report.ignored), ("dropped", &report.dropped), ("resampled", &report.resampled)]
-    {
+    let done = [
+        ("ignored", &report.ignored),
+        ("dropped", &report.dropped),
+        ("resampled", &report.resampled),
+        ("rounded to f32", &report.converted),
+    ];
+    for (what, names) in done {
         if !names.is_empty() {
             notes.push(format!("{what} {} tensor(s) of the checkpoint, the first {}", names.len(), names[0]));
         }

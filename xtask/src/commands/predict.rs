@@ -1,11 +1,13 @@
 //! `cargo xtask predict`: masks for an image or a folder of images.
 
 use super::CommandResult;
-use image::{DynamicImage, GrayImage, RgbImage};
+use image::{DynamicImage, RgbImage};
 use indicatif::{ProgressBar, ProgressStyle};
 use medseg_data::decode::{Limits, decode_image};
 use medseg_train::device::DeviceName;
-use sam_model::{AutomaticPrompt, ImagePrompt, MaskAnswer, PointLabel, Sam, SamPredictor, draw_overlay};
+use sam_model::{
+    AutomaticPrompt, Image, ImagePrompt, MaskAnswer, PointLabel, Preprocess, Sam, SamPredictor, draw_overlay,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -113,11 +115,11 @@ pub(crate) fn run(args: Args) -> CommandResult {
         Some(path) => Some(AutomaticPrompt::load(path, &device)?),
         None => None,
     };
-    let mut predictor = SamPredictor::new(sam).with_cache(0);
+    let mut predictor = SamPredictor::new(sam)?.with_cache(0);
     if let Some(side) = args.input_size {
-        predictor = predictor.with_input_size(side)?;
+        predictor = predictor.with_preprocess(Preprocess::new(Default::default(), side)?)?;
     }
-    claim_folder(&args, predictor.input_size())?;
+    claim_folder(&args, predictor.preprocess().size())?;
 
     let labels: Vec<String> = match &automatic {
         Some((_, labels)) => labels.clone(),
@@ -265,15 +267,12 @@ fn is_done(out: &Path, stem: &str, labels: &[String]) -> bool {
     labels.iter().all(|label| KINDS.iter().all(|kind| result_path(out, stem, label, kind).is_file()))
 }
 
-fn load(path: &Path) -> Result<DynamicImage, Box<dyn Error>> {
-    let image = decode_image(path, &Limits::default())?.to_rgb();
-    let (width, height) = (image.width() as u32, image.height() as u32);
-    let image = RgbImage::from_raw(width, height, image.into_data()).ok_or("pixels do not fill the image")?;
-    Ok(image.into())
+fn load(path: &Path) -> Result<Image, Box<dyn Error>> {
+    Ok(decode_image(path, &Limits::default())?)
 }
 
 /// The prompt of the command line; a point or box outside the image is a mistake, not a prompt.
-fn prompt(args: &Args, image: &DynamicImage) -> Result<ImagePrompt, Box<dyn Error>> {
+fn prompt(args: &Args, image: &Image) -> Result<ImagePrompt, Box<dyn Error>> {
     let (width, height) = (image.width() as f32, image.height() as f32);
     let inside = |x: f32, y: f32| (0.0..=width).contains(&x) && (0.0..=height).contains(&y);
     let corners = args.bounding_box.map(|BoxArgument(corners)| corners);
@@ -290,14 +289,14 @@ fn write_results(
     out: &Path,
     stem: &str,
     labels: &[String],
-    image: &DynamicImage,
+    image: &Image,
     answers: &[MaskAnswer],
 ) -> Result<(), Box<dyn Error>> {
-    let rgb = image.to_rgb8();
+    let (width, height) = (image.width() as u32, image.height() as u32);
+    let rgb = RgbImage::from_raw(width, height, image.to_rgb().into_data()).ok_or("pixels do not fill the image")?;
     for (label, answer) in labels.iter().zip(answers) {
-        let mask: GrayImage = answer.to_mask();
         let results: [DynamicImage; 3] =
-            [answer.to_probabilities().into(), draw_overlay(&rgb, &mask).into(), mask.into()];
+            [answer.to_probabilities().into(), draw_overlay(&rgb, &answer.mask).into(), answer.to_image().into()];
         for (kind, result) in KINDS.iter().zip(results) {
             let path = result_path(out, stem, label, kind);
             let partial = path.with_extension("png.partial");
