@@ -14,7 +14,7 @@ use medseg_data::dataset::{Dataset, OpenOptions, Sample};
 use medseg_data::decode::MaskPolicy;
 use medseg_data::random::Stream;
 use medseg_data::split::Split;
-use medseg_data::transform::{Augmentation, Item, Pipeline, Prepared, Protocol};
+use medseg_data::transform::{Augmentation, Item, Pipeline, Prepared, Preprocess, Protocol};
 use medseg_metrics::Mask;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -266,6 +266,11 @@ impl PreparedData {
     /// Side of the network's square input, px.
     pub fn image_size(&self) -> usize {
         self.size
+    }
+
+    /// The way of an image to the network and of its logits back.
+    pub fn preprocess(&self) -> Preprocess {
+        self.evaluation.preprocess()
     }
 
     /// The images that choose the checkpoint: validation, or test where the split says so (the paper).

@@ -101,6 +101,9 @@ pub enum TrainError {
     /// A failure in the SAM crate.
     #[error(transparent)]
     Sam(#[from] sam_model::SamError),
+    /// An image cannot be prepared for the network, or its logits cannot be brought back.
+    #[error(transparent)]
+    Preprocess(#[from] sam_model::PreprocessError),
     /// The built-in base model could not be loaded.
     #[error(transparent)]
     SamMini(#[from] sam_mini::SamMiniError),

@@ -8,11 +8,13 @@ use crate::model::Segmenter;
 use crate::stop::StopFlag;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use medseg_data::{Item, transform::Preprocess};
 use medseg_metrics::{
     Boundary, Definition, EmptyPolicy, EmptyValue, Evaluator, Mask, MaskPair, Metric, Overlap, Protocol, Report,
     Spacing, Tolerance,
 };
 use rayon::prelude::*;
+use sam_model::restore_masks;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -52,41 +54,36 @@ pub fn predict(
             return Err(TrainError::Stopped { step: 0 });
         }
         let batch = data.evaluation_batch(chunk, device);
-        let logits = values(model.forward(batch.images)?)?;
-        let plane = data.image_size() * data.image_size();
-        let drawn: Vec<Result<MaskPair>> = chunk
-            .par_iter()
-            .zip(logits.par_chunks_exact(plane))
-            .zip(&batch.items)
-            .map(|((case, logits), item)| {
-                let (prediction, reference) = match config.grid {
-                    EvaluationGrid::Original => {
-                        let fail = || TrainError::Model(format!("{}: logits do not fill the input", case.id));
-                        let mask = item.geometry.restore_mask(logits, 0.0).ok_or_else(fail)?;
-                        let mask = Mask::from_bytes(mask.height(), mask.width(), mask.data())?;
-                        (mask, case.reference.clone())
-                    }
-                    EvaluationGrid::Network => {
-                        let side = data.image_size();
-                        let found: Vec<bool> = logits.iter().map(|&x| x >= 0.0).collect();
-                        let wanted: Vec<bool> = item.mask.iter().map(|&y| y > 0.5).collect();
-                        let mask = |bits: &[bool]| Mask::from_bools(side, side, bits);
-                        (mask(&found)?, mask(&wanted)?)
-                    }
-                };
-                Ok(MaskPair { id: case.id.clone(), patient: Some(case.patient.clone()), prediction, reference })
-            })
-            .collect();
-        for pair in drawn {
-            pairs.push(pair?);
+        let logits = model.forward(batch.images)?;
+        let drawn = match config.grid {
+            EvaluationGrid::Original => {
+                let geometries: Vec<_> = batch.items.iter().map(|item| item.geometry).collect();
+                let restored = restore_masks(logits, &data.preprocess(), &geometries)?;
+                // One label, so one mask an image.
+                let masks = restored.into_iter().filter_map(|labels| labels.into_iter().next()).map(|first| first.mask);
+                masks.zip(chunk).map(|(mask, case)| (mask, case.reference.clone())).collect()
+            }
+            EvaluationGrid::Network => on_the_networks_grid(logits, &data.preprocess(), &batch.items)?,
+        };
+        for ((prediction, reference), case) in drawn.into_iter().zip(chunk) {
+            let (id, patient) = (case.id.clone(), Some(case.patient.clone()));
+            pairs.push(MaskPair { id, patient, prediction, reference });
         }
     }
     Ok(pairs)
 }
 
-fn values(logits: Tensor<4>) -> Result<Vec<f32>> {
-    let values = logits.into_data().convert::<f32>().try_into_vec::<f32>();
-    values.map_err(|error| TrainError::Model(format!("the logits cannot be read: {error:?}")))
+/// Predictions and references in the pixels of the network's input, as the released code compares them.
+fn on_the_networks_grid(logits: Tensor<4>, preprocess: &Preprocess, items: &[Item]) -> Result<Vec<(Mask, Mask)>> {
+    let side = preprocess.size();
+    let logits = logits.into_data().convert::<f32>().try_into_vec::<f32>();
+    let logits = logits.map_err(|error| TrainError::Model(format!("the logits cannot be read: {error:?}")))?;
+    let decide = |(logits, item): (&[f32], &Item)| {
+        let found = preprocess.protocol().decide(side, side, logits)?;
+        let wanted: Vec<bool> = item.mask.iter().map(|&y| y > 0.5).collect();
+        Ok((found, Mask::from_bools(side, side, &wanted)?))
+    };
+    logits.par_chunks_exact(side * side).zip(items).map(decide).collect()
 }
 
 /// A model for inference with its adapters folded into the weights, once.

@@ -276,8 +276,13 @@ fn mini(config: &ModelConfig, image_size: usize, device: &Device) -> Result<Base
 
 /// What the user should know of how a file's tensors were taken.
 fn notes(report: &LoadReport) -> Vec<String> {
-    [("ignored", &report.ignored), ("dropped", &report.dropped), ("resampled", &report.resampled)]
-        .into_iter()
+    let done = [
+        ("ignored", &report.ignored),
+        ("dropped", &report.dropped),
+        ("resampled", &report.resampled),
+        ("rounded to f32", &report.converted),
+    ];
+    done.into_iter()
         .filter(|(_, names)| !names.is_empty())
         .map(|(what, names)| format!("{what} {} tensor(s) of the checkpoint, the first {}", names.len(), names[0]))
         .collect()

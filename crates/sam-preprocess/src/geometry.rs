@@ -1,12 +1,11 @@
 //! Where the pixels of a resized and padded square come from, and the way back.
 
-use crate::raster::Mask;
+use crate::PreprocessError;
 
 /// The geometry of one resize: the original size, the size after resizing, and the side of the padded square. Padding lies
 /// right and below.
-///
-/// Coordinates are continuous, pixel centres at integers: the centre of the top left pixel is (0, 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ResizeGeometry {
     /// Original width and height in pixels.
     pub original: (usize, usize),
@@ -18,7 +17,7 @@ pub struct ResizeGeometry {
 
 impl ResizeGeometry {
     /// Segment Anything's rule: the longest side becomes `side`, the other keeps the ratio, halves round up.
-    pub fn longest_side(original: (usize, usize), side: usize) -> Self {
+    pub(crate) fn longest_side(original: (usize, usize), side: usize) -> Self {
         let scale = side as f64 / original.0.max(original.1) as f64;
         let scaled = |length: usize| ((length as f64 * scale + 0.5) as usize).clamp(1, side);
         Self { original, resized: (scaled(original.0), scaled(original.1)), side }
@@ -26,7 +25,7 @@ impl ResizeGeometry {
 
     /// The released code's rule: the shortest side becomes `side - 1` unless the longest would exceed `side`. A square image
     /// ends one pixel short of the square.
-    pub fn paper(original: (usize, usize), side: usize) -> Self {
+    pub(crate) fn paper(original: (usize, usize), side: usize) -> Self {
         let (short, long) = (original.0.min(original.1), original.0.max(original.1));
         let target = side.saturating_sub(1).max(1);
         let (mut new_short, mut new_long) = (target, (target as f64 * long as f64 / short as f64) as usize);
@@ -38,24 +37,22 @@ impl ResizeGeometry {
         Self { original, resized, side }
     }
 
-    /// A point of the original image in the resized square.
-    pub fn to_resized(&self, x: f64, y: f64) -> (f64, f64) {
-        let map = |v: f64, from: usize, to: usize| (v + 0.5) * to as f64 / from as f64 - 0.5;
-        (map(x, self.original.0, self.resized.0), map(y, self.original.1, self.resized.1))
-    }
-
-    /// A point of the resized square in the original image.
-    pub fn to_original(&self, x: f64, y: f64) -> (f64, f64) {
-        let map = |v: f64, from: usize, to: usize| (v + 0.5) * to as f64 / from as f64 - 0.5;
-        (map(x, self.resized.0, self.original.0), map(y, self.resized.1, self.original.1))
+    /// A point (x, y) of the original image in pixels of the resized square, as Segment Anything's predictor brings prompts
+    /// there: each coordinate times the ratio of the sides.
+    pub fn to_resized(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        let map = |v: f32, from: usize, to: usize| (f64::from(v) * (to as f64 / from as f64)) as f32;
+        [map(x, self.original.0, self.resized.0), map(y, self.original.1, self.resized.1)]
     }
 
     /// Brings a map (logits, probabilities) of the padded square, `[side, side]`, back to the original pixels,
     /// `[height, width]`: the padding is cut off, the rest interpolated bilinearly between pixel centres (as Segment
-    /// Anything's postprocessing does). `None` unless `map` has `side * side` values.
-    pub fn restore(&self, map: &[f32]) -> Option<Vec<f32>> {
+    /// Anything's postprocessing does).
+    ///
+    /// # Errors
+    /// [`PreprocessError::LogitCount`] unless `map` has `side * side` values.
+    pub fn restore(&self, map: &[f32]) -> Result<Vec<f32>, PreprocessError> {
         if map.len() != self.side * self.side {
-            return None;
+            return Err(PreprocessError::LogitCount { side: self.side, found: map.len() });
         }
         let columns = Self::line(self.original.0, self.resized.0);
         let rows = Self::line(self.original.1, self.resized.1);
@@ -68,14 +65,7 @@ impl ResizeGeometry {
                 above + (below - above) * v
             }));
         }
-        Some(out)
-    }
-
-    /// [`restore`](Self::restore), then foreground where the value is at least `threshold` (0 for logits, 0.5 for
-    /// probabilities).
-    pub fn restore_mask(&self, map: &[f32], threshold: f32) -> Option<Mask> {
-        let data = self.restore(map)?.into_iter().map(|v| u8::from(v >= threshold)).collect();
-        Mask::new(self.original.0, self.original.1, data)
+        Ok(out)
     }
 
     /// For every original position the two resized positions around it and the weight of the second.
