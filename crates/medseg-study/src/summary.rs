@@ -36,7 +36,7 @@ fn averages<'a>(cells: &[&'a CellResult], metric: &str) -> Averages<'a> {
 
 fn interval(patients: &[&str], values: &[f64]) -> Result<Option<(f64, f64)>> {
     let clusters = Clusters::new(patients, values)?;
-    bootstrap_means(&clusters, &BootstrapOptions::default())
+    Ok(bootstrap_means(&clusters, &BootstrapOptions::default())?)
 }
 
 impl Summary {

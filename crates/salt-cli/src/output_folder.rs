@@ -159,10 +159,14 @@ pub(crate) fn origin(input: &Path, settings: &str) -> Result<Origin, CliError> {
 /// Writes a file that the user named, whole or not at all; one that is there is only replaced when the user said so.
 pub(crate) fn write_named(path: &Path, content: &[u8], overwrite: bool) -> Result<(), CliError> {
     if !overwrite && path.exists() {
-        let reason = "it is there already; --overwrite replaces it";
-        return Err(CliError::NotOurs { path: path.to_path_buf(), reason });
+        return Err(exists(path));
     }
     Ok(files::write(path, content)?)
+}
+
+/// What is said of a named file that is there already.
+pub(crate) fn exists(path: &Path) -> CliError {
+    CliError::NotOurs { path: path.to_path_buf(), reason: "it is there already; --overwrite replaces it" }
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ impl Profile {
             base: checkpoint.into(),
             architecture: if checkpoint == "random" { Architecture::VitB } else { Architecture::Auto },
             variant: SamVariant::Paper,
-            seed: 0,
+            ..ModelConfig::default()
         };
         template.data.image_size = 512;
         template.loss = WeightedLoss::paper();

@@ -155,6 +155,7 @@ fn parameters(results: &Results) -> Table {
              the share counts the adapters among all parameters, as the paper does.",
             results.base.name
         ),
+        origin: Origin::Own,
     }
 }
 

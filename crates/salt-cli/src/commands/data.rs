@@ -2,8 +2,7 @@
 
 use super::CommandResult;
 use crate::error::CliError;
-use crate::output_folder::write_named;
-use crate::picture::png;
+use crate::output_folder::exists;
 use medseg_data::check::{Distribution, Severity, VerifyOptions, fingerprint, verify};
 use medseg_data::dataset::{ArcadeTask, GroundTruth, Layout, Observer, OctaField, Plexus};
 use medseg_data::decode::{Limits, MaskPolicy};
@@ -187,6 +186,9 @@ struct Preview {
     /// Where the sheet goes (png, jpg, tif or bmp)
     #[arg(long, value_name = "FILE", default_value = "preview.png")]
     out: PathBuf,
+    /// Replace the file that --out names
+    #[arg(long)]
+    overwrite: bool,
     /// Samples, spread evenly over the data set
     #[arg(long, default_value_t = 8)]
     samples: usize,
@@ -225,6 +227,9 @@ fn preview_data(args: &Preview) -> CommandResult {
         seed: args.seed,
     };
     let sheet = preview(&data, &pipeline, &options)?;
+    if args.out.exists() && !args.overwrite {
+        return Err(exists(&args.out));
+    }
     save_image(&args.out, &sheet.image)?;
     out!("{}: {} tiles a sample: image, mask outlined, augmented", args.out.display(), sheet.tiles)?;
     for (row, ids) in sheet.ids.chunks(sheet.samples_per_row).enumerate() {
@@ -241,6 +246,9 @@ struct DrawSplit {
     /// Where the table goes
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Replace the file that --out names
+    #[arg(long)]
+    overwrite: bool,
     /// Name that enters the rule, as in the manifests (arcade, rose, dias, xray-angio, drive)
     #[arg(long, required_unless_present = "folds")]
     name: Option<String>,
@@ -274,6 +282,9 @@ fn draw_split(args: &DrawSplit) -> CommandResult {
         }
         _ => return Err(CliError::usage("expected --folds, or --name with --train and --test")),
     };
+    if args.out.exists() && !args.overwrite {
+        return Err(exists(&args.out));
+    }
     table.write(&args.out)?;
     out!("{}: {} rows, SHA-256 {}", args.out.display(), table.rows().len(), table.checksum())?;
     Ok(())

@@ -7,7 +7,8 @@ use clap::ValueEnum;
 use medseg_train::bundle::{PROMPT_FILE, WEIGHTS_FILE};
 use medseg_train::files::new_folder;
 use medseg_train::model::Segmenter;
-use salt_peft::{BasisStorage, SaveOptions, save_adapter, to_lora};
+use medseg_train::session::Session;
+use salt_peft::{BasisStorage, Method, SaveOptions, save_adapter, to_lora};
 use std::path::{Path, PathBuf};
 
 /// Write a trained model for other programs: plain weights, an adapter, or a LoRA that comes close.
@@ -82,7 +83,7 @@ pub(super) fn run(args: Args) -> CommandResult {
             Format::Huggingface => session.segmenter().sam.save_huggingface(folder)?,
             Format::Peft => {
                 let model = adapted()?;
-                salt_peft::require_low_rank(&model.sam)?;
+                require_low_rank(&args, &session)?;
                 save_adapter(&model.sam, folder, &SaveOptions::default())?;
             }
             Format::Adapter => {
@@ -100,6 +101,21 @@ pub(super) fn run(args: Args) -> CommandResult {
     }
     out!("{}", args.out.display())?;
     Ok(())
+}
+
+/// PEFT knows LoRA and DoRA; for other methods there is a LoRA that comes close.
+fn require_low_rank(args: &Args, session: &Session) -> Result<(), CliError> {
+    let provenance = session.manifest().and_then(|manifest| manifest.provenance.as_ref());
+    match provenance.and_then(|from| from.run.adapter.as_ref()).map(|adapter| adapter.method) {
+        Some(Method::Lora | Method::Dora) => Ok(()),
+        Some(other) => {
+            let problem = format!(
+                "trained by {other:?}, which PEFT does not know; --format lora --rank N writes the LoRA that comes closest"
+            );
+            Err(CliError::file(Path::new(&args.model.model), problem))
+        }
+        None => Err(CliError::file(Path::new(&args.model.model), "it is not told how this adapter was trained")),
+    }
 }
 
 /// Writes the LoRA and says what its rank cost.

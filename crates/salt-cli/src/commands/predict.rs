@@ -7,7 +7,7 @@ use crate::output_folder::{Origin, OutputFolder, origin};
 use crate::picture::png;
 use crate::progress::Progress;
 use crate::signals::stop_on_signal;
-use image::{DynamicImage, GrayImage, RgbImage};
+use image::{DynamicImage, RgbImage};
 use medseg_data::Image;
 use medseg_data::decode::{Limits, decode_image};
 use medseg_train::TrainError;
@@ -293,15 +293,14 @@ fn write_results(
     let rgb = RgbImage::from_raw(width, height, image.to_rgb().into_data());
     let rgb = rgb.ok_or_else(|| CliError::file(path, "pixels do not fill the image"))?;
     for (label, answer) in labels.iter().zip(answers) {
-        let mask: GrayImage = answer.to_mask();
         for (of, kind, name) in names(stem, labels) {
             if of != label {
                 continue;
             }
             let picture: DynamicImage = match kind {
                 "probability" => answer.to_probabilities().into(),
-                "overlay" => draw_overlay(&rgb, &mask).into(),
-                _ => mask.clone().into(),
+                "overlay" => draw_overlay(&rgb, &answer.mask).into(),
+                _ => answer.to_image().into(),
             };
             let content = png(&picture, &folder.path(&name))?;
             folder.write(&name, &content, origin)?;
