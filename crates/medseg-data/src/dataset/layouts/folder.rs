@@ -60,7 +60,7 @@ fn without_word<'a>(name: &'a str, words: &[&str]) -> Option<&'a str> {
     let cuts = || name.match_indices(divides).map(|(at, divider)| (&name[..at], &name[at + divider.len()..]));
     let is_word = |text: &str| words.contains(&plain(text).as_str());
     let kept = cuts().find(|(_, end)| is_word(end)).map(|(kept, _)| kept);
-    let kept = kept.or_else(|| cuts().filter(|(start, _)| is_word(start)).map(|(_, kept)| kept).last());
+    let kept = kept.or_else(|| cuts().filter(|(start, _)| is_word(start)).map(|(_, kept)| kept).next_back());
     kept.filter(|kept| !kept.is_empty())
 }
 
