@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// Progress bars on a terminal, plain lines elsewhere.
 #[derive(Debug)]
-pub struct LiveView {
+pub(crate) struct LiveView {
     bars: MultiProgress,
     whole: ProgressBar,
     plain: bool,
@@ -22,7 +22,7 @@ pub struct LiveView {
 
 impl LiveView {
     /// A view for a plan of this many cells.
-    pub fn new(cells: usize) -> Self {
+    pub(crate) fn new(cells: usize) -> Self {
         let bars = MultiProgress::new();
         let whole = bars.add(ProgressBar::new(cells as u64));
         whole.set_style(style("{bar:30.cyan/dim} {pos}/{len} cells  {elapsed} elapsed, {eta} left"));
@@ -35,7 +35,7 @@ impl LiveView {
     }
 
     /// A line that stays.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         if self.plain {
             eprintln!("{text}");
         } else {
@@ -45,7 +45,7 @@ impl LiveView {
     }
 
     /// Removes the bars.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.whole.finish_and_clear();
     }
 }
@@ -80,7 +80,7 @@ struct CellState {
 
 /// One running cell.
 #[derive(Debug)]
-pub struct CellView<'a> {
+pub(crate) struct CellView<'a> {
     view: &'a LiveView,
     bar: ProgressBar,
     state: Mutex<CellState>,
