@@ -78,7 +78,9 @@ pub enum TrainError {
         step: u64,
     },
     /// Training produced a number that is not finite.
-    #[error("the loss became {value} at step {step} (epoch {epoch}); lower the learning rate or clip gradients")]
+    #[error(
+        "training broke at step {step} (epoch {epoch}): {value}, first in {place}; lower the learning rate, clip gradients, or look at what is named"
+    )]
     Diverged {
         /// The loss.
         value: f32,
@@ -86,6 +88,8 @@ pub enum TrainError {
         step: u64,
         /// The epoch, from 0.
         epoch: usize,
+        /// Where it appeared first: a parameter, a gradient or an image.
+        place: String,
     },
     /// The model and the configuration or a file do not fit together.
     #[error("model: {0}")]

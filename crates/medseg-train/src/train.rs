@@ -8,18 +8,20 @@ use crate::checkpoint::{CheckpointStore, RunLock, restore_tensors, trainable_ten
 use crate::config::RunConfig;
 use crate::data::PreparedData;
 use crate::device;
+use crate::diagnose::{first_broken_gradient, first_broken_parameter};
 use crate::error::{Result, TrainError};
 use crate::evaluate::{merged, validate};
 use crate::files;
-use crate::gradients::clip_global_norm;
+use crate::gradients::{clip_global_norm, global_norm};
 use crate::log::{EpochRecord, Event, Log};
 use crate::model::{BaseModel, Segmenter};
 use crate::room::check_room;
 use crate::schedule::Position;
 use crate::selection::BestOfEach;
 use crate::stop::StopFlag;
+use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use data_parallel::{DataParallel, Share};
 use salt_peft::{BasisStorage, Method};
 use serde::{Deserialize, Serialize};
@@ -140,8 +142,8 @@ pub fn train(
     let ended = run.run_epochs(state);
     let (progress, best, failure) = match ended {
         Ok(state) => (state.progress, state.best, None),
-        Err(TrainError::Diverged { value, step, epoch }) => {
-            let failure = TrainError::Diverged { value, step, epoch }.to_string();
+        Err(TrainError::Diverged { value, step, epoch, place }) => {
+            let failure = TrainError::Diverged { value, step, epoch, place }.to_string();
             observer.warning(&failure);
             let seconds = before + now.elapsed().as_secs_f64();
             (Progress { step, seconds, ..Progress::default() }, None, Some(failure))
@@ -336,17 +338,21 @@ impl Loop<'_> {
             let weight = part.len() as f64 / indices.len() as f64;
             let (grads, loss) = self.gradients(&model, part, progress.epoch, weight)?;
             if !loss.is_finite() {
-                return Err(TrainError::Diverged { value: loss, step: progress.step, epoch: progress.epoch });
+                let place = self.where_loss_broke(&model, part, progress.epoch);
+                return Err(TrainError::Diverged { value: loss, step: progress.step, epoch: progress.epoch, place });
             }
             mean += f64::from(loss) * weight;
             sum.accumulate(&model, grads);
         }
         let mut grads = sum.grads();
         if let Some(limit) = self.config.training.clip_norm {
-            let (clipped, norm) = clip_global_norm(&model, grads, limit);
+            let norm = global_norm(&model, &grads);
             if !norm.is_finite() {
-                return Err(TrainError::Diverged { value: norm, step: progress.step, epoch: progress.epoch });
+                let place = first_broken_gradient(&model, &grads);
+                let place = place.map_or_else(|| "the gradients".into(), |path| format!("the gradient of {path}"));
+                return Err(TrainError::Diverged { value: norm, step: progress.step, epoch: progress.epoch, place });
             }
+            let (clipped, _) = clip_global_norm(&model, grads, limit);
             grads = clipped;
         }
         let model = optimizer.step(rate, model, grads);
@@ -369,6 +375,33 @@ impl Loop<'_> {
             Some(parallel) if images.len() > 1 => parallel.gradients(model, images, weight, share),
             _ => share(images, weight, &self.devices[0]).gradients(model),
         }
+    }
+
+    /// Where a loss that is not finite comes from: a parameter, an image of the batch, or neither alone.
+    fn where_loss_broke(&self, model: &Segmenter, images: &[usize], epoch: usize) -> String {
+        if let Some(path) = first_broken_parameter(model) {
+            return format!("the parameter {path}");
+        }
+        let model = model.valid();
+        for &index in images {
+            let batch = self.data.training_batch(&[index], self.config.seed, epoch, &self.devices[0]);
+            let id = &self.data.train[index].id;
+            if !batch.images.clone().is_finite().all().into_scalar::<bool>() {
+                return format!("the prepared image {id}");
+            }
+            let logits = match model.forward(batch.images) {
+                Ok(logits) => logits,
+                Err(error) => return format!("the image {id} ({error})"),
+            };
+            if !logits.clone().is_finite().all().into_scalar::<bool>() {
+                return format!("the logits of the image {id}");
+            }
+            let loss = self.config.loss.forward(logits, batch.masks).map(Tensor::into_scalar::<f32>);
+            if !loss.is_ok_and(f32::is_finite) {
+                return format!("the loss of the image {id}");
+            }
+        }
+        "the images of the batch together".into()
     }
 
     fn end_epoch(&mut self, state: &mut State, epoch: usize, rate: f64, started: Instant) -> Result<()> {

@@ -11,6 +11,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Device};
 use medseg_train::StopFlag;
 use medseg_train::checkpoint::{CheckpointStore, RunLock, restore_tensors, tensors, trainable_tensors};
+use medseg_train::diagnose::first_broken_parameter;
 use medseg_train::files;
 use medseg_train::gradients::clip_global_norm;
 use medseg_train::{Result, TrainError};
@@ -104,7 +105,8 @@ pub fn pretrain(
         let (grads, losses) = gradients(&workers, &state.learner, plan.seed, settings, &device)?;
         let loss: f64 = losses.iter().sum();
         if !loss.is_finite() {
-            return Err(TrainError::Diverged { value: loss as f32, step: state.step, epoch: 0 });
+            let place = first_broken_parameter(&state.learner).unwrap_or_else(|| "the losses of the scenes".into());
+            return Err(TrainError::Diverged { value: loss as f32, step: state.step, epoch: 0, place });
         }
         let (grads, norm) = clip_global_norm(&state.learner, grads, plan.clip);
         state.learner = state.optimizer.step(settings.learning_rate, state.learner, grads);

@@ -1,9 +1,11 @@
 //! One module per subcommand: `Args` says what it takes, `run` does it.
 
+mod completions;
 mod data;
 mod evaluate;
 mod export;
 mod inspect;
+mod man;
 mod merge;
 mod predict;
 pub mod reproduce;
@@ -28,6 +30,8 @@ pub enum Command {
     Inspect(inspect::Args),
     Evaluate(evaluate::Args),
     Reproduce(reproduce::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Command {
@@ -46,6 +50,8 @@ impl Command {
             Self::Inspect(args) => inspect::run(args),
             Self::Evaluate(args) => evaluate::run(args),
             Self::Reproduce(args) => reproduce::run(args),
+            Self::Completions(args) => completions::run(args),
+            Self::Man(args) => man::run(args),
         }
     }
 }
