@@ -2,8 +2,8 @@
 //!
 //! `cargo run -p medseg-metrics --features burn --example burn_metrics`
 //!
-//! The images are drawn here: one bright vessel each, under noise. The figures of the last epoch are then computed once more
-//! with [`Evaluator`], which must agree.
+//! The images are drawn here: one bright vessel each, under noise. At the end [`Evaluator`] measures the trained network on
+//! the validation images: the figures of the last epoch once more.
 
 use burn::data::dataloader::{DataLoaderBuilder, batcher::Batcher};
 use burn::data::dataset::InMemDataset;
@@ -21,7 +21,7 @@ use medseg_metrics::{Definition, EmptyPolicy, EmptyValue, Evaluator, Metric, Pro
 use std::error::Error;
 
 const SIDE: usize = 48;
-const EPOCHS: usize = 4;
+const EPOCHS: usize = 10;
 
 /// An image `[SIDE, SIDE]` and its mask, 0 or 1.
 #[derive(Debug, Clone)]
@@ -124,9 +124,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     device.seed(1);
     let samples = |seeds: std::ops::Range<u64>| seeds.map(Sample::draw).collect::<Vec<_>>();
     let validation = samples(1000..1020);
-    let loader = |samples: Vec<Sample>| DataLoaderBuilder::new(Stack).batch_size(8).build(InMemDataset::new(samples));
+    let loader = |samples: Vec<Sample>| DataLoaderBuilder::new(Stack).batch_size(16).build(InMemDataset::new(samples));
     let folder = tempfile::tempdir()?;
-    let mut training = SupervisedTraining::new(folder.path(), loader(samples(0..64)), loader(validation.clone()))
+    let mut training = SupervisedTraining::new(folder.path(), loader(samples(0..128)), loader(validation.clone()))
         .metrics((LossMetric::new(),))
         .with_application_logger(None)
         .num_epochs(EPOCHS)
@@ -135,7 +135,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let metric = ImageMetric::new(metric, protocol.clone())?;
         training = training.metric_train_numeric(metric.clone()).metric_valid_numeric(metric);
     }
-    let learner = Learner::new(Network::new(&device), AdamWConfig::new().init(), ConstantLr::new(0.01));
+    let learner = Learner::new(Network::new(&device), AdamWConfig::new().init(), ConstantLr::new(0.02));
     let result = training.launch(learner);
     if let Some(error) = result.error {
         return Err(error.to_string().into());
