@@ -10,8 +10,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use medseg_data::{Item, transform::Preprocess};
 use medseg_metrics::{
-    Boundary, Definition, EmptyPolicy, EmptyValue, Evaluator, Mask, MaskPair, Metric, Overlap, Protocol, Report,
-    Spacing, Tolerance,
+    Boundary, Definition, EmptyPolicy, EmptyValue, Evaluator, Mask, MaskPair, Metric, Protocol, Report, Spacing,
+    Tolerance,
 };
 use rayon::prelude::*;
 use sam_model::restore_masks;
@@ -66,8 +66,7 @@ pub fn predict(
             EvaluationGrid::Network => on_the_networks_grid(logits, &data.preprocess(), &batch.items)?,
         };
         for ((prediction, reference), case) in drawn.into_iter().zip(chunk) {
-            let (id, patient) = (case.id.clone(), Some(case.patient.clone()));
-            pairs.push(MaskPair { id, patient, prediction, reference });
+            pairs.push(MaskPair::new(&case.id, prediction, reference).with_patient(&case.patient));
         }
     }
     Ok(pairs)
@@ -183,7 +182,7 @@ pub(crate) fn validate(
     let policy = empty_policy();
     let dice = pairs
         .iter()
-        .map(|pair| Ok(Overlap::new(&pair.prediction, &pair.reference)?.dice(policy)?.value().unwrap_or(0.0)))
+        .map(|pair| Ok(pair.overlap()?.dice(policy)?.value().unwrap_or(0.0)))
         .collect::<medseg_metrics::Result<Vec<f64>>>()?;
     let mut validation = Validation { dice: mean(&dice), loss: None, hd95: None };
     if config.best_of_each {
@@ -196,7 +195,8 @@ pub(crate) fn validate(
 }
 
 fn hd95(pair: &MaskPair, definition: Definition) -> Result<f64> {
-    let boundary = Boundary::new(&pair.prediction, &pair.reference, Spacing::pixels())?;
+    let (prediction, reference) = pair.counted()?;
+    let boundary = Boundary::new(&prediction, &reference, Spacing::pixels())?;
     let score = boundary.hausdorff_percentile(definition, 95.0, empty_policy())?;
     Ok(score.value().unwrap_or(f64::NAN))
 }
