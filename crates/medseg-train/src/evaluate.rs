@@ -9,11 +9,11 @@ use crate::results::CaseScore;
 use crate::stop::StopFlag;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use medseg_data::{Item, transform::Preprocess};
 use medseg_metrics::{
     Boundary, Definition, EmptyPolicy, EmptyValue, Evaluator, Mask, MaskPair, Metric, Overlap, Protocol, Report,
     Spacing, Tolerance,
 };
-use medseg_data::{Item, transform::Preprocess};
 use rayon::prelude::*;
 use sam_model::restore_masks;
 

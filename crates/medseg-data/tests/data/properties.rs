@@ -4,8 +4,7 @@ use crate::support::scene;
 use medseg_data::coco::fill_polygon;
 use medseg_data::synth::outlines;
 use medseg_data::transform::{
-    Augmentation, Elastic, Jitter, Pipeline, Protocol, flip_horizontal, flip_vertical, resize_image,
-    rotate_image,
+    Augmentation, Elastic, Jitter, Pipeline, Protocol, flip_horizontal, flip_vertical, resize_image, rotate_image,
 };
 use medseg_data::{Image, Mask};
 use proptest::prelude::*;

@@ -66,8 +66,7 @@ fn first_of<S: AsRef<str>>(names: &[S]) -> String {
 }
 
 fn several_models(source: &Source, found: Vec<(String, usize)>) -> SamError {
-    let found: Vec<String> =
-        found.into_iter().map(|(prefix, count)| format!("`{prefix}` ({count} tensors)")).collect();
+    let found: Vec<String> = found.into_iter().map(|(prefix, count)| format!("`{prefix}` ({count} tensors)")).collect();
     let reason = format!(
         "expected one model, found several: {}; save the one that you mean in a file of its own",
         first_of(&found)

@@ -9,8 +9,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use safetensors::tensor::{Dtype, View};
 
-use super::hugging_face;
 use super::CONFIG_KEY;
+use super::hugging_face;
 use super::load::{Place, Slot, slots, transpose};
 use crate::{Sam, SamError};
 

@@ -17,10 +17,54 @@ const HUGGING_FACE_ENCODER: &str = "vision_encoder";
 
 /// Words of entries that stand beside a model and are no part of it.
 const COMPANIONS: [&str; 48] = [
-    "accuracy", "amp", "args", "best", "callback", "callbacks", "cfg", "config", "criterion", "date", "dice", "epoch", "epochs",
-    "grad", "history", "hparams", "hyper", "init", "iou", "iter", "iteration", "iterations", "log", "logs", "loop", "loops",
-    "loss", "losses", "lr", "meter", "metric", "metrics", "optim", "optimizer", "optimizers", "random", "rng", "scaler",
-    "schedule", "scheduler", "schedulers", "score", "seed", "step", "steps", "stopping", "time", "version",
+    "accuracy",
+    "amp",
+    "args",
+    "best",
+    "callback",
+    "callbacks",
+    "cfg",
+    "config",
+    "criterion",
+    "date",
+    "dice",
+    "epoch",
+    "epochs",
+    "grad",
+    "history",
+    "hparams",
+    "hyper",
+    "init",
+    "iou",
+    "iter",
+    "iteration",
+    "iterations",
+    "log",
+    "logs",
+    "loop",
+    "loops",
+    "loss",
+    "losses",
+    "lr",
+    "meter",
+    "metric",
+    "metrics",
+    "optim",
+    "optimizer",
+    "optimizers",
+    "random",
+    "rng",
+    "scaler",
+    "schedule",
+    "scheduler",
+    "schedulers",
+    "score",
+    "seed",
+    "step",
+    "steps",
+    "stopping",
+    "time",
+    "version",
 ];
 
 /// The decoder that micro-sam trains beside SAM.
@@ -150,9 +194,12 @@ mod tests {
     use super::*;
 
     fn place(prefixes: &[&str]) -> Result<String, Vec<String>> {
-        let names: Vec<String> = prefixes.iter().map(|prefix| bare(&format!("{prefix}image_encoder.pos_embed"))).collect();
+        let names: Vec<String> =
+            prefixes.iter().map(|prefix| bare(&format!("{prefix}image_encoder.pos_embed"))).collect();
         let found = ModelPlace::find(names.iter().map(String::as_str));
-        found.map(|place| place.prefix).map_err(|Ambiguous(found)| found.into_iter().map(|(prefix, _)| prefix).collect())
+        found
+            .map(|place| place.prefix)
+            .map_err(|Ambiguous(found)| found.into_iter().map(|(prefix, _)| prefix).collect())
     }
 
     #[test]
@@ -192,7 +239,9 @@ mod tests {
     #[test]
     fn companions_are_known_by_the_entry_in_which_they_leave_the_model() {
         let place = |prefix: &str| ModelPlace { prefix: prefix.to_owned(), hugging_face: false };
-        for name in ["loss", "rng_state", "optimizer.state.0.exp_avg", "OptimizerState.x", "callbacks.best.score", "ema.w"] {
+        for name in
+            ["loss", "rng_state", "optimizer.state.0.exp_avg", "OptimizerState.x", "callbacks.best.score", "ema.w"]
+        {
             assert!(place("model.").is_companion(name), "{name}");
             assert!(place("").is_companion(name), "{name}");
         }

@@ -1,9 +1,7 @@
 //! Prompts that need no user.
 
 use burn::tensor::{Device, Tensor};
-use sam_model::{
-    AutomaticPrompt, Preprocess, Prompts, Protocol, Sam, SamError, restore_masks, upsample_logits,
-};
+use sam_model::{AutomaticPrompt, Preprocess, Prompts, Protocol, Sam, SamError, restore_masks, upsample_logits};
 
 use crate::support::{automatic_prompt, close, normal, tiny_sam};
 
@@ -40,7 +38,8 @@ fn logits_are_upsampled_as_post_processing_does() {
     let answer = sam.decode(embedding, &Prompts::none(1), false).unwrap();
     // An image that fills the input needs no second interpolation.
     let preprocess = Preprocess::new(Protocol::Default, 160).unwrap();
-    let square = upsample_logits(answer.low_resolution.clone(), [160, 160]).into_data().iter::<f32>().collect::<Vec<_>>();
+    let square =
+        upsample_logits(answer.low_resolution.clone(), [160, 160]).into_data().iter::<f32>().collect::<Vec<_>>();
     let restored = restore_masks(answer.low_resolution, &preprocess, &[preprocess.geometry((160, 160))]).unwrap();
     assert_eq!(restored[0][0].logits, square);
 }

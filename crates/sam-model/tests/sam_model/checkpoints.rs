@@ -78,7 +78,9 @@ fn a_hugging_face_folder_is_what_transformers_writes() {
     assert_eq!(read(&folder.join("model.safetensors")), read(&fixture("hf_sam_tiny/model.safetensors")));
     let config = |path: PathBuf| serde_json::from_slice::<serde_json::Value>(&fs::read(path).unwrap()).unwrap();
     let (ours, theirs) = (config(folder.join("config.json")), config(fixture("hf_sam_tiny/config.json")));
-    for part in ["vision_config", "prompt_encoder_config", "mask_decoder_config", "model_type", "architectures", "dtype"] {
+    for part in
+        ["vision_config", "prompt_encoder_config", "mask_decoder_config", "model_type", "architectures", "dtype"]
+    {
         assert_eq!(ours[part], theirs[part], "{part}");
     }
     // The way back needs nothing else, unlike bare weights: the configuration tells the decoder's heads.
@@ -113,7 +115,8 @@ fn saving_where_nothing_can_be_written_is_an_error() {
 /// configuration beside its weights does.
 #[test]
 fn the_configuration_is_read_off_the_shapes() {
-    for (source, decoder_heads) in [("sam_tiny.pth", 8), ("hf_sam_tiny/model.safetensors", tiny_config().decoder_heads)] {
+    for (source, decoder_heads) in [("sam_tiny.pth", 8), ("hf_sam_tiny/model.safetensors", tiny_config().decoder_heads)]
+    {
         let config = Checkpoint::open(fixture(source)).unwrap().config().unwrap();
         assert_eq!(config, SamConfig { decoder_heads, ..tiny_config() });
     }
@@ -151,7 +154,14 @@ fn the_three_lists_are_complete_and_nothing_is_loaded() {
         ]
     );
     let text = found.to_string();
-    for part in ["missing (2)", "unexpected (1)", "written.safetensors", "the file holds 201 tensors", "mis-shaped (2)", "expected [144, 48], found [48, 144]"] {
+    for part in [
+        "missing (2)",
+        "unexpected (1)",
+        "written.safetensors",
+        "the file holds 201 tensors",
+        "mis-shaped (2)",
+        "expected [144, 48], found [48, 144]",
+    ] {
         assert!(text.contains(part), "{text}");
     }
 }
@@ -185,7 +195,10 @@ fn wrapped_checkpoints_of_other_tools_load() {
         ("sam.", &[]),
         // PyTorch Lightning, plain and compiled.
         ("state_dict.", &["lr_schedulers.last", "callbacks.EarlyStopping.best_score", "loops.fit.x"]),
-        ("state_dict.model.", &["optimizer_states.0.state.0.exp_avg", "state_dict.criterion.pos_weight", "hyper_parameters.w"]),
+        (
+            "state_dict.model.",
+            &["optimizer_states.0.state.0.exp_avg", "state_dict.criterion.pos_weight", "hyper_parameters.w"],
+        ),
         ("state_dict.net._orig_mod.", &["state_dict.val_dice_metric.total"]),
         // torch.compile and data-parallel training, bare.
         ("_orig_mod.", &["loss", "epoch"]),
@@ -233,7 +246,8 @@ fn a_trainers_file_loads_whole() {
     let name = "sam_wrapped.ckpt";
     let (sam, report) = Sam::from_checkpoint(FixtureSet::with(&[name]).path(name), &Device::default()).unwrap();
     assert_eq!((sam.config().depth, sam.config().decoder_depth, sam.config().image_size), (1, 1, 16));
-    let beside = ["criterion.pos_weight", "val_dice_metric.total", "best_model_score", "rng_state", "loss", "model_ema"];
+    let beside =
+        ["criterion.pos_weight", "val_dice_metric.total", "best_model_score", "rng_state", "loss", "model_ema"];
     for part in beside {
         assert!(report.ignored.iter().any(|name| name.contains(part)), "{part}: {:?}", report.ignored);
     }
@@ -330,7 +344,8 @@ fn double_precision_is_rounded_and_said() {
     let folder = tempfile::tempdir().unwrap();
     let mut tensors = original();
     for (kind, _, data) in tensors.values_mut() {
-        let doubles = data.chunks_exact(4).map(|c| f64::from(f32::from_le_bytes(c.try_into().unwrap())) * (1.0 + 1e-12));
+        let doubles =
+            data.chunks_exact(4).map(|c| f64::from(f32::from_le_bytes(c.try_into().unwrap())) * (1.0 + 1e-12));
         *data = doubles.flat_map(f64::to_le_bytes).collect();
         *kind = Dtype::F64;
     }
@@ -351,7 +366,9 @@ fn double_precision_is_rounded_and_said() {
 #[test]
 fn weights_that_are_no_numbers_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    for (value, shown) in [(f32::NAN, "NaN at index 2"), (f32::INFINITY, "inf at index 2"), (f32::NEG_INFINITY, "-inf at index 2")] {
+    for (value, shown) in
+        [(f32::NAN, "NaN at index 2"), (f32::INFINITY, "inf at index 2"), (f32::NEG_INFINITY, "-inf at index 2")]
+    {
         let mut tensors = original();
         let bias = tensors.get_mut("image_encoder.blocks.1.norm2.bias").unwrap();
         bias.2[8..12].copy_from_slice(&value.to_le_bytes());
