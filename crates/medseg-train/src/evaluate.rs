@@ -11,8 +11,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use medseg_data::{Item, transform::Preprocess};
 use medseg_metrics::{
-    Boundary, Definition, EmptyPolicy, EmptyValue, Evaluator, Mask, MaskPair, Metric, Overlap, Protocol, Report,
-    Spacing, Tolerance,
+    Boundary, Definition, EmptyPolicy, EmptyValue, Evaluator, Mask, MaskPair, Metric, Protocol, Report, Spacing,
+    Tolerance,
 };
 use rayon::prelude::*;
 use sam_model::restore_masks;
@@ -70,8 +70,7 @@ pub fn predict(
             EvaluationGrid::Network => on_the_networks_grid(logits, &data.preprocess(), &batch.items)?,
         };
         for ((prediction, reference), case) in drawn.into_iter().zip(chunk) {
-            let (id, patient) = (case.id.clone(), Some(case.patient.clone()));
-            pairs.push(MaskPair { id, patient, prediction, reference });
+            pairs.push(MaskPair::new(&case.id, prediction, reference).with_patient(&case.patient));
         }
     }
     Ok(pairs)
@@ -176,7 +175,7 @@ pub(crate) fn validate(
     let policy = empty_policy();
     let dice = pairs
         .iter()
-        .map(|pair| Ok(Overlap::new(&pair.prediction, &pair.reference)?.dice(policy)?.value().unwrap_or(0.0)))
+        .map(|pair| Ok(pair.overlap()?.dice(policy)?.value().unwrap_or(0.0)))
         .collect::<medseg_metrics::Result<Vec<f64>>>()
         .map_err(metrics)?;
     let mut validation = Validation { dice: mean(&dice), loss: None, hd95: None };
@@ -190,7 +189,8 @@ pub(crate) fn validate(
 }
 
 fn hd95(pair: &MaskPair, definition: Definition) -> Result<f64> {
-    let boundary = Boundary::new(&pair.prediction, &pair.reference, Spacing::pixels()).map_err(metrics)?;
+    let (prediction, reference) = pair.counted().map_err(metrics)?;
+    let boundary = Boundary::new(&prediction, &reference, Spacing::pixels()).map_err(metrics)?;
     let score = boundary.hausdorff_percentile(definition, 95.0, empty_policy()).map_err(metrics)?;
     Ok(score.value().unwrap_or(f64::NAN))
 }
