@@ -157,7 +157,6 @@ fn the_three_lists_are_complete_and_nothing_is_loaded() {
     for part in [
         "missing (2)",
         "unexpected (1)",
-        "written.safetensors",
         "the file holds 201 tensors",
         "mis-shaped (2)",
         "expected [144, 48], found [48, 144]",
