@@ -132,7 +132,7 @@ pub fn rows(table: TableChoice, config: &SamConfig, released: bool) -> Vec<Metho
             from_random: true,
             ..row("scratch", "Full, random weights".into(), "every weight, without the base", "main", Some(everything))
         });
-        let svd = AdapterConfig::svd().with_include(ADAPTED).with_train(ALWAYS).with_initialization(initial);
+        let svd = AdapterConfig::svd().with_include(ADAPTED).with_train(ALWAYS);
         out.push(row("s-sam", "S-SAM".into(), "scale and shift of all singular values", "main", Some(svd)));
         for (id, rank) in [("lora-low", low), ("lora-high", high)] {
             out.push(row(id, format!("LoRA {rank}"), "low-rank updates", "main", Some(lora(rank))));

@@ -1,8 +1,8 @@
 //! The configuration file of an adapter: PEFT's fields, filled from what is attached.
 
 use super::manifest::{BasisStorage, Manifest};
+use super::options::SaveOptions;
 use super::peft::PeftConfig;
-use super::save::SaveOptions;
 use crate::config::SaltForm;
 use crate::layer::{Adapter, Kind};
 use crate::model::{Site, Snapshot};
@@ -47,11 +47,11 @@ pub(crate) fn peft_config(
 ) -> PeftConfig {
     let mut config = PeftConfig {
         base_model_name_or_path: options.base_model.clone(),
-        bias: "none".into(),
         inference_mode: true,
-        init_lora_weights: true.into(),
         modules_to_save: (!modules_to_save.is_empty()).then_some(modules_to_save),
         peft_type: "FULL".into(),
+        r: 0,
+        lora_alpha: 0.0,
         ..PeftConfig::default()
     };
     let mut targets = Vec::new();
