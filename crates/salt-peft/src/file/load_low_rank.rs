@@ -1,7 +1,7 @@
 //! Reading LoRA, DoRA and parameters that are trained in full.
 
 use super::host::low_rank_shapes;
-use super::names::key;
+use super::names::{key, wrapped};
 use super::reader::Reader;
 use super::tensors::Array;
 use crate::attach::full_entry;
@@ -68,7 +68,10 @@ impl Reader<'_> {
     }
 
     pub(super) fn full(&mut self, site: &Site) -> Result<(), PeftError> {
-        let Some(values) = self.stored(site, key("", &self.keys.parameter(site))) else { return Ok(()) };
+        let name = self.keys.parameter(site);
+        let inside = key("", &wrapped(&name));
+        let known = if self.arrays.contains_key(&inside) { inside } else { key("", &name) };
+        let Some(values) = self.stored(site, known) else { return Ok(()) };
         let entry = full_entry(site, self.name)?;
         let device = site.base.device();
         let options = (&device, site.base.dtype());

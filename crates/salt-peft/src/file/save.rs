@@ -1,9 +1,9 @@
 //! Writing an adapter.
 
-use super::describe::{peft_config, trained_modules};
+use super::describe::{peft_config, trained_modules, wrapped_modules};
 use super::host::{HostBasis, low_rank_shapes, parameter_array, read, read1};
 use super::manifest::{BasisStorage, FORMAT, LayerEntry, Manifest};
-use super::names::key;
+use super::names::{key, wrapped};
 use super::options::SaveOptions;
 use super::tensors::{Array, Arrays, encode, sha256, write};
 use super::{CONFIG_FILE, WEIGHTS_FILE};
@@ -15,7 +15,7 @@ use crate::manage::floats;
 use crate::model::{Site, Snapshot};
 use burn::module::Module;
 use burn::tensor::Tensor;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Writes one adapter, and nothing of the base but what is trained, into a folder: [`CONFIG_FILE`] and [`WEIGHTS_FILE`].
@@ -38,6 +38,7 @@ pub fn save_adapter<M: Module>(module: &M, folder: impl AsRef<Path>, options: &S
     let (weights, config) = (folder.join(WEIGHTS_FILE), folder.join(CONFIG_FILE));
     let mut writer = Writer {
         options,
+        wrapped: wrapped_modules(&snapshot, &name),
         arrays: Arrays::new(),
         layers: BTreeMap::new(),
         trained: Vec::new(),
@@ -77,6 +78,8 @@ pub fn save_adapter<M: Module>(module: &M, folder: impl AsRef<Path>, options: &S
 
 struct Writer<'a> {
     options: &'a SaveOptions,
+    /// Modules whose own parameters PEFT finds one level deeper.
+    wrapped: BTreeSet<&'a str>,
     arrays: Arrays,
     layers: BTreeMap<String, LayerEntry>,
     trained: Vec<String>,
@@ -92,7 +95,8 @@ impl Writer<'_> {
                 &site.path,
                 full.value.reshaped::<1>([site.shape.iter().product::<usize>()].into()).into_data(),
             )?;
-            self.arrays.insert(key("", &name), parameter_array(site, values));
+            let in_file = if self.wrapped.contains(site.module_path()) { wrapped(&name) } else { name.clone() };
+            self.arrays.insert(key("", &in_file), parameter_array(site, values));
             self.trained.push(name);
             return Ok(());
         }

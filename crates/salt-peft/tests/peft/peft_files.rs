@@ -219,6 +219,33 @@ fn a_file_of_a_newer_version_says_so() {
     assert!(text.contains("format") && text.contains("newer"), "{text}");
 }
 
+/// PEFT wraps a layer with LoRA, and looks for its bias inside.
+#[test]
+fn a_trained_bias_of_an_adapted_layer_is_where_peft_looks_for_it() {
+    let config = AdapterConfig::lora(3, 8.0).with_include(["qkv"]).with_train(["bias"]);
+    let (model, _) = attach(Toy::new(&Device::default()), &config, &AttachOptions::default()).expect("attaches");
+    let model = perturb(model, 4);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    save_adapter(&model, folder.path(), &SaveOptions::default()).expect("saves");
+    let bytes = std::fs::read(folder.path().join("adapter_model.safetensors")).expect("written");
+    let keys: Vec<String> =
+        SafeTensors::deserialize(&bytes).expect("safetensors").names().iter().map(|key| (*key).into()).collect();
+    let has = |key: &str| keys.iter().any(|known| known == &format!("base_model.model.{key}"));
+    assert!(has("qkv.base_layer.bias") && has("proj.bias") && has("neck.bias") && !has("qkv.bias"), "{keys:?}");
+    assert!(!load(folder.path()).expect("loads").1.adapted.is_empty());
+    assert_eq!(output(&load(folder.path()).expect("loads").0), output(&model));
+
+    // As PEFT's own file, and as earlier versions of this crate wrote it.
+    let text = |folder: &Path| std::fs::read_to_string(folder.join("adapter_config.json")).expect("written");
+    assert!(text(folder.path()).contains("\"bias\": \"lora_only\""));
+    edit(folder.path(), |config| {
+        config.remove("salt_peft");
+    });
+    assert!(relative_error(&output(&load(folder.path()).expect("loads").0), &output(&model)) < 1e-6);
+    rename(folder.path(), |key| key.replace(".base_layer.", "."));
+    assert!(relative_error(&output(&load(folder.path()).expect("loads").0), &output(&model)) < 1e-6);
+}
+
 #[cfg(unix)]
 #[test]
 fn both_files_have_the_mode_of_any_new_file() {
