@@ -186,7 +186,7 @@ pub fn rows(table: TableChoice, config: &SamConfig, released: bool) -> Vec<Metho
         out.push(row("full", "Full fine-tuning".into(), "every weight", Family::Full, Some(everything.clone())));
         let trains = "every weight, without the base";
         out.push(row("scratch", "Full, random weights".into(), trains, Family::Scratch, Some(everything)));
-        let svd = AdapterConfig::svd().with_include(ADAPTED).with_train(ALWAYS).with_initialization(initial);
+        let svd = AdapterConfig::svd().with_include(ADAPTED).with_train(ALWAYS);
         out.push(row(
             "s-sam",
             "S-SAM".into(),

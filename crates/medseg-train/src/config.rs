@@ -14,8 +14,8 @@
 //!     image-size = 256
 //!     [adapter]                # leave out to evaluate the base model without training
 //!     method = "salt"
-//!     svd_rank = { rule = "fraction", share = 0.9 }
-//!     lora_rank = 4
+//!     svd-rank = { rule = "fraction", share = 0.9 }
+//!     lora-rank = 4
 //!     train = ["norm", "pos_embed", "prompt"]
 //!     [[loss]]
 //!     kind = "dice"
@@ -392,7 +392,8 @@ mod tests {
             ("[training]\nclip-norm = 0.0", "training.clip-norm"),
             ("[training]\npatience = 0", "training.patience"),
             ("[evaluation]\ntolerance = -1.0", "evaluation.tolerance"),
-            ("[adapter]\nmethod = \"lora\"\nlora_rank = 0", "lora_rank"),
+            ("[adapter]\nmethod = \"lora\"\nlora-rank = 0", "lora-rank"),
+            ("[adapter]\nmethod = \"lora\"\nform = \"diag\"", "form"),
         ] {
             let message = parse(&format!("{head}{text}")).unwrap_err().to_string();
             assert!(message.contains(field), "{text}: {message}");

@@ -33,8 +33,8 @@
 //!     [adapter]
 //!     method = "salt"
 //!     include = ["qkv.weight"]
-//!     svd_rank = 48
-//!     lora_rank = 4
+//!     svd-rank = 48
+//!     lora-rank = 4
 //!     train = ["norm", "prompt"]
 //!     [training]
 //!     epochs = 1

@@ -7,7 +7,7 @@ use crate::files::sha256;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use medseg_data::random::Stream;
-use salt_peft::{AdapterConfig, AttachOptions, LoadOptions, attach, load_adapter, materialize, plan, trainable_report};
+use salt_peft::{AdapterConfig, AttachOptions, LoadOptions, attach, check, load_adapter, materialize, trainable_report};
 use sam_model::{AutomaticPrompt, Checkpoint, LoadReport, Sam, SamConfig, SamVariant, upsample_logits};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -205,14 +205,14 @@ impl BaseModel {
         self.segmenter.clone()
     }
 
-    /// Trainable numbers and all numbers, adapters included, of the base with these adapters. From shapes alone where the
-    /// configuration gives every rank, so that a check of SAM ViT-B decomposes nothing.
+    /// Trainable numbers and all numbers, adapters included, of the base with these adapters. Nothing is decomposed where the
+    /// configuration gives every rank, so that a check of SAM ViT-B takes seconds; the values of the weights are looked at.
     ///
     /// # Errors
     /// As [`adapted`](Self::adapted).
     pub fn counts(&self, adapter: Option<&AdapterConfig>, device: &Device) -> Result<(usize, usize)> {
         let Some(config) = adapter else { return Ok((0, self.segmenter.num_params())) };
-        let plan = plan(&self.segmenter, config)?;
+        let plan = check(&self.segmenter, config)?;
         match plan.trainable() {
             Some(trainable) => Ok((trainable, trainable + plan.frozen_parameters())),
             None => self.adapted(adapter, device).map(|model| (model.trainable, model.total)),

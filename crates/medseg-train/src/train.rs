@@ -108,9 +108,7 @@ pub fn train(
     config.validate()?;
     let adapter = config.adapter.as_ref().ok_or_else(|| TrainError::config("adapter", "nothing to train"))?;
     let mut adapter = adapter.clone();
-    if adapter.seed == 0 {
-        adapter.seed = config.seed;
-    }
+    adapter.seed.get_or_insert(config.seed);
     let _lock = RunLock::acquire(directory)?;
     let identity = identity(config, data, base)?;
     if let Some(outcome) = finished(directory, &identity)? {
@@ -266,10 +264,8 @@ pub fn check_directory(
 /// There is none, or it does not fit the configuration.
 pub fn load_best(config: &RunConfig, base: &BaseModel, directory: &Path, device: &Device) -> Result<Segmenter> {
     let mut adapter = config.adapter.clone();
-    if let Some(adapter) = &mut adapter
-        && adapter.seed == 0
-    {
-        adapter.seed = config.seed;
+    if let Some(adapter) = &mut adapter {
+        adapter.seed.get_or_insert(config.seed);
     }
     let model = base.adapted(adapter.as_ref(), device)?.segmenter;
     let path = directory.join("best.safetensors");

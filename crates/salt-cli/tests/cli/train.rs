@@ -27,7 +27,7 @@ fn place(epochs: usize) -> (tempfile::TempDir, PathBuf) {
     let text = format!(
         "seed = 4\n[data]\npath = \"data\"\nimage-size = 64\nallow-empty-masks = true\n\
          [model]\nbase = \"random\"\n[model.architecture.custom]\n{ARCHITECTURE}\
-         [adapter]\nmethod = \"salt\"\ninclude = [\"qkv\", \"lin1\"]\nsvd_rank = 8\nlora_rank = 2\ntrain = [\"norm\", \"prompt\"]\n\
+         [adapter]\nmethod = \"salt\"\ninclude = [\"qkv\", \"lin1\"]\nsvd-rank = 8\nlora-rank = 2\ntrain = [\"norm\", \"prompt\"]\n\
          [training]\nepochs = {epochs}\nbatch-size = 2\nlearning-rate = 0.01\ncheckpoint-seconds = 0\n"
     );
     std::fs::write(&config, text).unwrap();

@@ -5,17 +5,32 @@
 //! easy as 1, 2, 3*, SC 2011); its key and the upper half of its counter are taken from the SHA-256 of the four names.
 //!
 //! ```
-//! use medseg_data::random::Stream;
+//! use keyed_random::Stream;
 //! let mut flip = Stream::new(42, 3, "img_7", "flip");
 //! let first = flip.uniform();
 //! assert!((0.0..1.0).contains(&first));
 //! assert_eq!(Stream::new(42, 3, "img_7", "flip").uniform(), first);
 //! assert_ne!(Stream::new(42, 4, "img_7", "flip").uniform(), first);
 //! ```
+//!
+//! A stream also implements the traits of [`rand_core`], so every distribution of `rand_distr` draws from it:
+//!
+//! ```
+//! use keyed_random::Stream;
+//! use rand_distr::{Distribution, Gamma};
+//! let waiting: f64 = Gamma::new(2.0, 0.5)?.sample(&mut Stream::seeded(1, "waiting time"));
+//! assert!(waiting > 0.0);
+//! # Ok::<(), rand_distr::GammaError>(())
+//! ```
+//!
+//! The generator is made for experiments that can be repeated, not for secrets.
 
+use rand_core::{Infallible, SeedableRng, TryRng};
 use sha2::{Digest, Sha256};
 
 /// A stream of random numbers for one purpose.
+///
+/// Its period is 2^66 numbers of 32 bits.
 #[derive(Debug, Clone)]
 pub struct Stream {
     key: [u32; 2],
@@ -37,10 +52,10 @@ impl Stream {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text.as_bytes());
         }
-        let digest = hash.finalize();
-        let word =
-            |i: usize| u32::from_le_bytes([digest[4 * i], digest[4 * i + 1], digest[4 * i + 2], digest[4 * i + 3]]);
-        Self { key: [word(0), word(1)], nonce: [word(2), word(3)], block: 0, buffer: [0; 4], left: 0 }
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut start = [0; 16];
+        start.copy_from_slice(&digest[..16]);
+        Self::from_seed(start)
     }
 
     /// The stream of (seed, purpose) alone, for draws that belong to no epoch or sample (initial weights, splits).
@@ -48,7 +63,7 @@ impl Stream {
         Self::new(seed, 0, "", purpose)
     }
 
-    /// The next 32 random bits.
+    /// The next 32 random bits. Numbers of 64 bits are two of these, the lower half first.
     pub fn next_u32(&mut self) -> u32 {
         if self.left == 0 {
             self.buffer =
@@ -118,6 +133,36 @@ impl Stream {
     }
 }
 
+/// The key of the generator and the upper half of its counter, as four little-endian words.
+impl SeedableRng for Stream {
+    type Seed = [u8; 16];
+
+    fn from_seed(seed: [u8; 16]) -> Self {
+        let word = |i: usize| u32::from_le_bytes([seed[4 * i], seed[4 * i + 1], seed[4 * i + 2], seed[4 * i + 3]]);
+        Self { key: [word(0), word(1)], nonce: [word(2), word(3)], block: 0, buffer: [0; 4], left: 0 }
+    }
+}
+
+impl TryRng for Stream {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.next_u32())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.next_u64())
+    }
+
+    /// Whole numbers of 32 bits in little-endian order; what is left of the last one is thrown away.
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in bytes.chunks_mut(4) {
+            chunk.copy_from_slice(&self.next_u32().to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
 /// Ten rounds of Philox 4x32.
 fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..10 {
@@ -140,38 +185,5 @@ mod tests {
         assert_eq!(philox([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
         let pi = [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344];
         assert_eq!(philox(pi, [0xa409_3822, 0x299f_31d0]), [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]);
-    }
-
-    #[test]
-    fn names_are_not_concatenated() {
-        assert_ne!(Stream::new(1, 0, "ab", "c").next_u64(), Stream::new(1, 0, "a", "bc").next_u64());
-    }
-
-    #[test]
-    fn moments_are_those_of_the_distributions() {
-        let mut stream = Stream::seeded(7, "moments");
-        let n = 20_000;
-        let (mut mean, mut square, mut uniform) = (0.0, 0.0, 0.0);
-        let mut counts = [0usize; 5];
-        for _ in 0..n {
-            let x = stream.normal();
-            mean += x;
-            square += x * x;
-            uniform += stream.uniform();
-            counts[stream.below(5) as usize] += 1;
-        }
-        let n = n as f64;
-        assert!((mean / n).abs() < 0.03, "mean {}", mean / n);
-        assert!((square / n - 1.0).abs() < 0.05, "variance {}", square / n);
-        assert!((uniform / n - 0.5).abs() < 0.01);
-        assert!(counts.iter().all(|&c| (c as f64 / n - 0.2).abs() < 0.015), "{counts:?}");
-    }
-
-    #[test]
-    fn shuffle_is_a_permutation_and_depends_on_the_seed() {
-        let mut order = Stream::seeded(1, "order").permutation(50);
-        assert_ne!(order, Stream::seeded(2, "order").permutation(50));
-        order.sort_unstable();
-        assert_eq!(order, (0..50).collect::<Vec<_>>());
     }
 }
