@@ -63,7 +63,6 @@ pub mod checkpoint;
 pub mod config;
 pub mod data;
 pub mod device;
-pub mod diagnose;
 mod error;
 pub mod evaluate;
 pub mod files;

@@ -7,7 +7,9 @@ use crate::files::sha256;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use medseg_data::random::Stream;
-use salt_peft::{AdapterConfig, AttachOptions, LoadOptions, attach, check, load_adapter, materialize, trainable_report};
+use salt_peft::{
+    AdapterConfig, AttachOptions, LoadOptions, attach, check, load_adapter, materialize, trainable_report,
+};
 use sam_model::{AutomaticPrompt, Checkpoint, LoadReport, Sam, SamConfig, SamVariant, upsample_logits};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

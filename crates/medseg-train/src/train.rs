@@ -8,7 +8,6 @@ use crate::checkpoint::{CheckpointStore, RunLock, restore_tensors, trainable_ten
 use crate::config::RunConfig;
 use crate::data::PreparedData;
 use crate::device;
-use crate::diagnose::{first_broken_gradient, first_broken_parameter};
 use crate::error::{Result, TrainError};
 use crate::evaluate::{merged, validate};
 use crate::files;
@@ -23,7 +22,7 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use data_parallel::{DataParallel, Share};
-use salt_peft::{BasisStorage, Method};
+use salt_peft::{BasisStorage, Method, first_non_finite, first_non_finite_gradient};
 use serde::{Deserialize, Serialize};
 use state::{Progress, State};
 use std::path::Path;
@@ -344,8 +343,8 @@ impl Loop<'_> {
         if let Some(limit) = self.config.training.clip_norm {
             let norm = global_norm(&model, &grads);
             if !norm.is_finite() {
-                let place = first_broken_gradient(&model, &grads);
-                let place = place.map_or_else(|| "the gradients".into(), |path| format!("the gradient of {path}"));
+                let place = first_non_finite_gradient(&model, &grads);
+                let place = place.map_or_else(|| "the gradients".into(), |found| format!("a gradient: {found}"));
                 return Err(TrainError::Diverged { value: norm, step: progress.step, epoch: progress.epoch, place });
             }
             let (clipped, _) = clip_global_norm(&model, grads, limit);
@@ -375,8 +374,8 @@ impl Loop<'_> {
 
     /// Where a loss that is not finite comes from: a parameter, an image of the batch, or neither alone.
     fn where_loss_broke(&self, model: &Segmenter, images: &[usize], epoch: usize) -> String {
-        if let Some(path) = first_broken_parameter(model) {
-            return format!("the parameter {path}");
+        if let Some(found) = first_non_finite(model) {
+            return format!("a parameter: {found}");
         }
         let model = model.valid();
         for &index in images {

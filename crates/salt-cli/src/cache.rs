@@ -1,12 +1,9 @@
 //! Where decompositions are kept between runs.
 
+use salt_peft::BasisCache;
 use std::path::{Path, PathBuf};
 
-/// The folder that the user named (`--cache`, `SALT_CACHE_DIR`), or one in the user's own cache folder; none where the system knows
-/// of no such folder. What is in it can be removed at any time: it is computed again.
+/// The folder that the user named, or the one that all programs share ([`BasisCache::default_folder`]).
 pub(crate) fn cache_folder(named: Option<&Path>) -> Option<PathBuf> {
-    match named {
-        Some(folder) => Some(folder.to_path_buf()),
-        None => dirs::cache_dir().map(|folder| folder.join("salt").join("decompositions")),
-    }
+    named.map(Path::to_path_buf).or_else(BasisCache::default_folder)
 }

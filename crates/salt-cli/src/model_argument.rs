@@ -15,8 +15,8 @@ pub(crate) struct ModelArgument {
     /// What an adapter adapts: sam-mini or a checkpoint file; for a bundle only if its base moved
     #[arg(long, value_name = "FILE")]
     pub(crate) base: Option<String>,
-    /// Folder that keeps decompositions between runs [default: the user's cache folder]
-    #[arg(long, value_name = "DIR", env = "SALT_CACHE_DIR")]
+    /// Folder that keeps decompositions between runs [default: SALT_CACHE_DIR, or the user's cache folder]
+    #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
     /// Where to compute: cpu, wgpu, cuda or cuda:N; a model may be used elsewhere than it was trained
     #[arg(long, default_value = "cpu")]

@@ -11,10 +11,10 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Device};
 use medseg_train::StopFlag;
 use medseg_train::checkpoint::{CheckpointStore, RunLock, restore_tensors, tensors, trainable_tensors};
-use medseg_train::diagnose::first_broken_parameter;
 use medseg_train::files;
 use medseg_train::gradients::clip_global_norm;
 use medseg_train::{Result, TrainError};
+use salt_peft::first_non_finite;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -105,7 +105,8 @@ pub fn pretrain(
         let (grads, losses) = gradients(&workers, &state.learner, plan.seed, settings, &device)?;
         let loss: f64 = losses.iter().sum();
         if !loss.is_finite() {
-            let place = first_broken_parameter(&state.learner).unwrap_or_else(|| "the losses of the scenes".into());
+            let place = first_non_finite(&state.learner).map(|found| format!("a parameter: {found}"));
+            let place = place.unwrap_or_else(|| "the losses of the scenes".into());
             return Err(TrainError::Diverged { value: loss as f32, step: state.step, epoch: 0, place });
         }
         let (grads, norm) = clip_global_norm(&state.learner, grads, plan.clip);

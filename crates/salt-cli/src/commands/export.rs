@@ -8,7 +8,7 @@ use medseg_train::bundle::{PROMPT_FILE, WEIGHTS_FILE};
 use medseg_train::files::new_folder;
 use medseg_train::model::Segmenter;
 use medseg_train::session::Session;
-use salt_peft::{BasisStorage, Method, SaveOptions, save_adapter, to_lora};
+use salt_peft::{BasisStorage, Conversion, Method, SaveOptions, save_adapter, to_lora};
 use std::path::{Path, PathBuf};
 
 /// Write a trained model for other programs: plain weights, an adapter, or a LoRA that comes close.
@@ -76,7 +76,7 @@ pub(super) fn run(args: Args) -> CommandResult {
             CliError::file(Path::new(&args.model.model), problem)
         })
     };
-    let mut notes = Vec::new();
+    let mut conversion = None;
     new_folder(&args.out, |folder| {
         match args.format {
             Format::Meta => session.segmenter().sam.save(folder.join(WEIGHTS_FILE))?,
@@ -89,15 +89,15 @@ pub(super) fn run(args: Args) -> CommandResult {
             Format::Adapter => {
                 save_adapter(&adapted()?.sam, folder, &SaveOptions::default().with_basis(args.basis.into()))?;
             }
-            Format::Lora => notes = as_lora(adapted()?, args.rank.unwrap_or_default(), folder)?,
+            Format::Lora => conversion = Some(as_lora(adapted()?, args.rank.unwrap_or_default(), folder)?),
         }
         if session.is_automatic() {
             session.segmenter().prompt.save(folder.join(PROMPT_FILE), session.labels())?;
         }
         Ok::<(), CliError>(())
     })?;
-    for note in notes {
-        out!("{note}")?;
+    if let Some(conversion) = conversion {
+        out!("{conversion}")?;
     }
     out!("{}", args.out.display())?;
     Ok(())
@@ -119,18 +119,9 @@ fn require_low_rank(args: &Args, session: &Session) -> Result<(), CliError> {
 }
 
 /// Writes the LoRA and says what its rank cost.
-fn as_lora(model: &Segmenter, rank: usize, folder: &Path) -> Result<Vec<String>, CliError> {
+fn as_lora(model: &Segmenter, rank: usize, folder: &Path) -> Result<Conversion, CliError> {
     const NAME: &str = "lora";
-    let (sam, rows) = to_lora(model.sam.clone(), rank, NAME)?;
+    let (sam, conversion) = to_lora(model.sam.clone(), rank, NAME)?;
     save_adapter(&sam, folder, &SaveOptions::default().with_adapter(NAME))?;
-    let mut notes = vec![format!("{:60} {:>5} {:>15}", "weight", "rank", "relative error")];
-    notes.extend(rows.iter().map(|row| format!("{:60} {:>5} {:>15.3e}", row.path, row.rank, row.relative_error)));
-    let (mut lost, mut all) = (0.0, 0.0);
-    for row in &rows {
-        all += row.update_norm.powi(2);
-        lost += (row.relative_error * row.update_norm).powi(2);
-    }
-    let error = if all > 0.0 { (lost / all).sqrt() } else { 0.0 };
-    notes.push(format!("{:60} {rank:>5} {error:>15.3e}", "all updates together"));
-    Ok(notes)
+    Ok(conversion)
 }

@@ -29,7 +29,7 @@ pub(super) fn run(args: Args) -> CommandResult {
 /// The page of a command and those of its own commands.
 fn page(command: &clap::Command, name: &str, folder: &Path, overwrite: bool) -> CommandResult {
     let mut text = Vec::new();
-    Man::new(command.clone().name(name.to_owned())).render(&mut text).map_err(CliError::Output)?;
+    Man::new(command.clone()).title(name).render(&mut text).map_err(CliError::Output)?;
     let path = folder.join(format!("{name}.1"));
     write_named(&path, &text, overwrite)?;
     out!("{}", path.display())?;

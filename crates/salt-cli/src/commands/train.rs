@@ -29,8 +29,8 @@ pub struct Args {
     /// The run's own directory
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Folder that keeps decompositions between runs [default: the user's cache folder]
-    #[arg(long, value_name = "DIR", env = "SALT_CACHE_DIR")]
+    /// Folder that keeps decompositions between runs [default: SALT_CACHE_DIR, or the user's cache folder]
+    #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Check configuration, data, model and directory, and stop
     #[arg(long)]
