@@ -247,7 +247,8 @@ pub fn prepare(config: &DataConfig, name: &str) -> Result<PreparedData> {
         split,
     };
     let path = config.path.clone();
-    let notes = dataset.notes.clone();
+    let mut notes = dataset.notes.clone();
+    notes.extend(dataset.warnings.iter().map(ToString::to_string));
     Ok(PreparedData { card, path, notes, train, validation, test, size: config.image_size, training, evaluation })
 }
 

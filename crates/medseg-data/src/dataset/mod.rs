@@ -27,6 +27,8 @@ pub struct Dataset {
     pub root: PathBuf,
     /// What was recognised.
     pub layout: Layout,
+    /// ARCADE's task; `None` for other sets.
+    pub arcade_task: Option<ArcadeTask>,
     /// The recognised layout in words, with the choices made.
     pub description: String,
     /// What the user should know: parts left out, choices made between several candidates.

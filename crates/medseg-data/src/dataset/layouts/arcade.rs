@@ -59,6 +59,7 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Found> {
     let folders = parts(base, task);
     let mut found = Found {
         description: format!("ARCADE, task {}", task.folder()),
+        arcade_task: Some(task),
         expected_size: Some((512, 512)),
         ..Found::default()
     };
