@@ -4,8 +4,7 @@ use crate::config::{EvaluationConfig, EvaluationGrid};
 use crate::data::{Case, PreparedData};
 use crate::error::{Result, TrainError};
 use crate::losses::WeightedLoss;
-use crate::model::{Segmenter, sam};
-use crate::results::CaseScore;
+use crate::model::Segmenter;
 use crate::stop::StopFlag;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -16,15 +15,13 @@ use medseg_metrics::{
 };
 use rayon::prelude::*;
 use sam_model::restore_masks;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What is done where a mask is empty: a missed image costs a distance of the image's diagonal and a score of 0, an image
 /// without vessels in both masks is perfect. Stated with every result.
 pub fn empty_policy() -> EmptyPolicy {
     EmptyPolicy::new(EmptyValue::ImageDiagonal, EmptyValue::Perfect)
-}
-
-fn metrics(error: medseg_metrics::MetricsError) -> TrainError {
-    TrainError::Metrics(Box::new(error))
 }
 
 /// The metrics of a run.
@@ -33,8 +30,7 @@ fn metrics(error: medseg_metrics::MetricsError) -> TrainError {
 /// A tolerance that is no length.
 pub fn evaluator(config: &EvaluationConfig) -> Result<Evaluator> {
     let protocol = Protocol::new(Spacing::pixels(), Tolerance::Pixels(config.tolerance), empty_policy())
-        .and_then(|protocol| protocol.with_definitions([config.definition]))
-        .map_err(metrics)?;
+        .and_then(|protocol| protocol.with_definitions([config.definition]))?;
     Ok(Evaluator::new(protocol))
 }
 
@@ -62,7 +58,7 @@ pub fn predict(
         let drawn = match config.grid {
             EvaluationGrid::Original => {
                 let geometries: Vec<_> = batch.items.iter().map(|item| item.geometry).collect();
-                let restored = restore_masks(logits, &data.preprocess(), &geometries).map_err(sam)?;
+                let restored = restore_masks(logits, &data.preprocess(), &geometries)?;
                 // One label, so one mask an image.
                 let masks = restored.into_iter().filter_map(|labels| labels.into_iter().next()).map(|first| first.mask);
                 masks.zip(chunk).map(|(mask, case)| (mask, case.reference.clone())).collect()
@@ -82,9 +78,9 @@ fn on_the_networks_grid(logits: Tensor<4>, preprocess: &Preprocess, items: &[Ite
     let logits = logits.into_data().convert::<f32>().try_into_vec::<f32>();
     let logits = logits.map_err(|error| TrainError::Model(format!("the logits cannot be read: {error:?}")))?;
     let decide = |(logits, item): (&[f32], &Item)| {
-        let found = preprocess.protocol().decide(side, side, logits).map_err(|error| sam(error.into()))?;
+        let found = preprocess.protocol().decide(side, side, logits)?;
         let wanted: Vec<bool> = item.mask.iter().map(|&y| y > 0.5).collect();
-        Ok((found, Mask::from_bools(side, side, &wanted).map_err(metrics)?))
+        Ok((found, Mask::from_bools(side, side, &wanted)?))
     };
     logits.par_chunks_exact(side * side).zip(items).map(decide).collect()
 }
@@ -92,6 +88,17 @@ fn on_the_networks_grid(logits: Tensor<4>, preprocess: &Preprocess, items: &[Ite
 /// A model for inference with its adapters folded into the weights, once.
 pub fn merged(model: &Segmenter) -> Segmenter {
     model.valid().materialize()
+}
+
+/// The scores of one image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaseScore {
+    /// Sample id.
+    pub id: String,
+    /// Patient, where the data set tells; the cluster for confidence intervals.
+    pub patient: String,
+    /// Metrics by name; a value that is not finite is left out.
+    pub values: BTreeMap<String, f64>,
 }
 
 /// A model's scores on one part of a data set.
@@ -116,7 +123,7 @@ pub fn evaluate(
     stop: &StopFlag,
 ) -> Result<Evaluation> {
     let pairs = predict(model, data, cases, config, device, stop)?;
-    let report = evaluator(config)?.evaluate_all(&pairs).map_err(metrics)?;
+    let report = evaluator(config)?.evaluate_all(&pairs)?;
     Ok(Evaluation { report, pairs })
 }
 
@@ -176,8 +183,7 @@ pub(crate) fn validate(
     let dice = pairs
         .iter()
         .map(|pair| Ok(pair.overlap()?.dice(policy)?.value().unwrap_or(0.0)))
-        .collect::<medseg_metrics::Result<Vec<f64>>>()
-        .map_err(metrics)?;
+        .collect::<medseg_metrics::Result<Vec<f64>>>()?;
     let mut validation = Validation { dice: mean(&dice), loss: None, hd95: None };
     if config.best_of_each {
         let definition = config.definition;
@@ -189,9 +195,9 @@ pub(crate) fn validate(
 }
 
 fn hd95(pair: &MaskPair, definition: Definition) -> Result<f64> {
-    let (prediction, reference) = pair.counted().map_err(metrics)?;
-    let boundary = Boundary::new(&prediction, &reference, Spacing::pixels()).map_err(metrics)?;
-    let score = boundary.hausdorff_percentile(definition, 95.0, empty_policy()).map_err(metrics)?;
+    let (prediction, reference) = pair.counted()?;
+    let boundary = Boundary::new(&prediction, &reference, Spacing::pixels())?;
+    let score = boundary.hausdorff_percentile(definition, 95.0, empty_policy())?;
     Ok(score.value().unwrap_or(f64::NAN))
 }
 

@@ -81,4 +81,4 @@ pub use nn::{LayerNorm, Mlp};
 pub use predictor::{ImageEmbedding, ImagePrompt, MaskAnswer, SamPredictor, draw_overlay};
 pub use prompt_encoder::{PointLabel, Prompts};
 pub use restore::restore_masks;
-pub use sam_preprocess::{Image, Preprocess, Protocol, ResizeGeometry, RestoredMask};
+pub use sam_preprocess::{Image, Preprocess, PreprocessError, Protocol, ResizeGeometry, RestoredMask};

@@ -35,6 +35,19 @@ impl Protocol {
         }
     }
 
+    /// What is subtracted from red, green and blue (0 to 255).
+    pub fn mean(self) -> [f32; 3] {
+        MEAN
+    }
+
+    /// What they are then divided by.
+    pub fn standard_deviation(self) -> [f32; 3] {
+        match self {
+            Self::Default => STD,
+            Self::Paper => STD_PAPER,
+        }
+    }
+
     /// The pixels of a map of logits, `[height, width]`, that are foreground.
     ///
     /// # Errors
