@@ -52,6 +52,7 @@ pub mod decode;
 mod error;
 pub mod loader;
 pub mod manifest;
+mod names;
 pub mod preview;
 mod raster;
 pub mod split;
