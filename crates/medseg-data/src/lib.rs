@@ -54,7 +54,6 @@ pub mod loader;
 pub mod manifest;
 mod names;
 pub mod preview;
-pub mod random;
 mod raster;
 pub mod split;
 pub mod synth;
@@ -62,6 +61,7 @@ pub mod transform;
 
 pub use dataset::{Dataset, OpenOptions, Sample};
 pub use error::{DataError, Result};
+pub use keyed_random as random;
 pub use loader::{Batch, Loader, LoaderConfig};
 pub use raster::{Image, Mask};
 pub use split::Split;

@@ -1,39 +1,17 @@
 //! The two protocols, from a sample to a normalised tensor.
 
-use super::resize::resize_image_rounded_once;
 use super::rotate::rotate_both;
 use super::warp::{Field, Warp};
 use super::{
-    Augmentation, Jitter, ResizeGeometry, adjust_brightness, adjust_contrast, flip_horizontal, flip_horizontal_mask,
-    flip_vertical, flip_vertical_mask, resize_image, resize_mask, resize_soft,
+    Augmentation, Jitter, Preprocess, Protocol, ResizeGeometry, adjust_brightness, adjust_contrast, flip_horizontal,
+    flip_horizontal_mask, flip_vertical, flip_vertical_mask, resize_mask, resize_soft,
 };
 use crate::dataset::{Loaded, Sample};
 use crate::decode::{Limits, MaskPolicy};
 use crate::error::{DataError, Result};
 use crate::random::Stream;
 use crate::raster::{Image, Mask};
-use serde::{Deserialize, Serialize};
-
-/// Mean of red, green, blue under which Segment Anything was trained.
-const MEAN: [f32; 3] = [123.675, 116.28, 103.53];
-/// Standard deviations that go with it.
-const STD: [f32; 3] = [58.395, 57.12, 57.375];
-/// The same with the released SALT code's slip in the first digit pair.
-const STD_PAPER: [f32; 3] = [53.395, 57.12, 57.375];
-
-/// How images become tensors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Protocol {
-    /// Segment Anything's own: longest side resized with antialiasing, normalised, then padded with zeros; masks stay binary;
-    /// augmentation after resizing, all geometry in one interpolation.
-    #[default]
-    Default,
-    /// The released SALT code's: augmentation first (rotation to the nearest pixel), shortest side to `size - 1`, masks
-    /// resized with the image and left soft, padding before a stretch of each image to 0..255, first standard deviation
-    /// 53.395. For checking the paper's numbers.
-    Paper,
-}
+use std::borrow::Cow;
 
 /// A sample after the steps that are the same in every epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,11 +43,10 @@ pub struct Item {
     pub geometry: ResizeGeometry,
 }
 
-/// A protocol with its settings.
+/// An image's way to the network with what training adds: masks, augmentation, rules for files.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pipeline {
-    protocol: Protocol,
-    size: usize,
+    preprocess: Preprocess,
     augmentation: Augmentation,
     limits: Limits,
     masks: MaskPolicy,
@@ -82,8 +59,10 @@ impl Pipeline {
     /// [`DataError::Config`] for a size outside 8 to 4096, an augmentation out of range, or one that the paper's protocol does
     /// not have.
     pub fn new(protocol: Protocol, size: usize, augmentation: Augmentation) -> Result<Self> {
+        let wrong = || DataError::config("size", "8 to 4096 pixels", size);
+        let preprocess = Preprocess::new(protocol, size).map_err(|_| wrong())?;
         if !(8..=4096).contains(&size) {
-            return Err(DataError::config("size", "8 to 4096 pixels", size));
+            return Err(wrong());
         }
         augmentation.validate()?;
         if protocol == Protocol::Paper {
@@ -100,7 +79,7 @@ impl Pipeline {
             }
         }
         let masks = if protocol == Protocol::Paper { MaskPolicy::any_positive() } else { MaskPolicy::default() };
-        Ok(Self { protocol, size, augmentation, limits: Limits::default(), masks })
+        Ok(Self { preprocess, augmentation, limits: Limits::default(), masks })
     }
 
     /// The protocol with its own augmentation.
@@ -133,14 +112,19 @@ impl Pipeline {
         self
     }
 
+    /// The way from an image to the network and back, without augmentation: what prediction has to repeat.
+    pub fn preprocess(&self) -> Preprocess {
+        self.preprocess
+    }
+
     /// The protocol.
     pub fn protocol(&self) -> Protocol {
-        self.protocol
+        self.preprocess.protocol()
     }
 
     /// The side of the squares in pixels.
     pub fn size(&self) -> usize {
-        self.size
+        self.preprocess.size()
     }
 
     /// The augmentation.
@@ -178,22 +162,17 @@ impl Pipeline {
     /// The steps that are the same in every epoch. Image and mask must have the same size.
     pub fn prepare(&self, image: Image, mask: Mask) -> Prepared {
         debug_assert_eq!(image.size(), mask.size());
-        if self.protocol == Protocol::Paper {
-            return Prepared { geometry: ResizeGeometry::paper(image.size(), self.size), image, mask };
-        }
-        let geometry = ResizeGeometry::longest_side(image.size(), self.size);
+        let geometry = self.preprocess.geometry(image.size());
         let (width, height) = geometry.resized;
-        if geometry.original == geometry.resized {
+        if self.protocol() == Protocol::Paper {
+            // Augmentation comes before resizing there.
             return Prepared { image, mask, geometry };
         }
-        Prepared { image: resize_image(&image, width, height), mask: resize_mask(&mask, width, height), geometry }
-    }
-
-    /// An image alone, without augmentation, as a network for prediction sees it: `[3, size, size]` and the way back.
-    pub fn image_only(&self, image: &Image) -> (Vec<f32>, ResizeGeometry) {
-        let prepared = self.prepare(image.clone(), Mask::empty(image.width(), image.height()));
-        let geometry = prepared.geometry;
-        (self.normalise(&prepared.image, geometry), geometry)
+        let resized = match self.preprocess.resize(&image) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(resized) => Some(resized),
+        };
+        Prepared { image: resized.unwrap_or(image), mask: resize_mask(&mask, width, height), geometry }
     }
 
     /// The steps that vary: augmentation, then normalisation. Draws depend on (`seed`, `epoch`, `id`) and the name of the
@@ -203,15 +182,18 @@ impl Pipeline {
         let (image, mask) = augmented.as_ref().map_or((&prepared.image, &prepared.mask), |(i, m)| (i, m));
         let geometry = prepared.geometry;
         let (width, height) = geometry.resized;
-        let soft = match self.protocol {
-            Protocol::Default => mask.data().iter().map(|&v| f32::from(v)).collect(),
-            Protocol::Paper => resize_soft(mask, width, height),
+        let (values, soft) = match self.protocol() {
+            Protocol::Default => {
+                (self.preprocess.normalise(image), mask.data().iter().map(|&v| f32::from(v)).collect())
+            }
+            Protocol::Paper => (self.preprocess.prepare(image).values, resize_soft(mask, width, height)),
         };
-        let mut padded = vec![0f32; self.size * self.size];
-        for (target, source) in padded.chunks_exact_mut(self.size).zip(soft.chunks_exact(width)) {
+        let size = self.size();
+        let mut padded = vec![0f32; size * size];
+        for (target, source) in padded.chunks_exact_mut(size).zip(soft.chunks_exact(width)) {
             target[..width].copy_from_slice(source);
         }
-        Item { id: id.to_owned(), image: self.normalise(image, geometry), mask: padded, size: self.size, geometry }
+        Item { id: id.to_owned(), image: values, mask: padded, size, geometry }
     }
 
     /// The image and mask that [`finish`](Pipeline::finish) would normalise, for looking at; under the paper's protocol before
@@ -235,7 +217,7 @@ impl Pipeline {
         if chance("vertical flip", a.vertical_flip) {
             (image, mask) = (flip_vertical(&image), flip_vertical_mask(&mask));
         }
-        if self.protocol == Protocol::Paper {
+        if self.protocol() == Protocol::Paper {
             return Some(paper_draws(a, image, mask, stream));
         }
         let draw = |transform: &str, jitter: &Jitter| {
@@ -263,49 +245,6 @@ impl Pipeline {
             image = adjust_contrast(image, factor);
         }
         Some((image, mask))
-    }
-
-    /// Byte values to normalised values by table, padded to the square.
-    fn normalise(&self, image: &Image, geometry: ResizeGeometry) -> Vec<f32> {
-        let (width, height) = geometry.resized;
-        let plane = self.size * self.size;
-        let padded = width < self.size || height < self.size;
-        let resized = match self.protocol {
-            Protocol::Default => None,
-            Protocol::Paper => Some(resize_image_rounded_once(image, width, height)),
-        };
-        let image = resized.as_ref().unwrap_or(image);
-        let tables: [[f32; 256]; 3] = match self.protocol {
-            Protocol::Default => std::array::from_fn(|c| std::array::from_fn(|v| (v as f32 - MEAN[c]) / STD[c])),
-            Protocol::Paper => {
-                let low = if padded { 0 } else { image.data().iter().copied().min().unwrap_or(0) };
-                let high = image.data().iter().copied().max().unwrap_or(0);
-                let span = f32::from(high) - f32::from(low);
-                let stretch = |v: usize| {
-                    // A black image has no span; the released code divides by zero there.
-                    if span > 0.0 { ((v as f32 - f32::from(low)) / span * 255.0).clamp(0.0, 255.0) } else { 0.0 }
-                };
-                std::array::from_fn(|c| std::array::from_fn(|v| (stretch(v) - MEAN[c]) / STD_PAPER[c]))
-            }
-        };
-        let mut out = vec![0f32; 3 * plane];
-        let channels = image.channels();
-        for (c, (target, table)) in out.chunks_exact_mut(plane).zip(&tables).enumerate() {
-            if padded && self.protocol == Protocol::Paper {
-                target.fill(table[0]);
-            }
-            let offset = if channels == 1 { 0 } else { c };
-            for (target, source) in target.chunks_exact_mut(self.size).zip(image.data().chunks_exact(width * channels))
-            {
-                if channels == 1 {
-                    target.iter_mut().zip(source).for_each(|(t, &v)| *t = table[v as usize]);
-                } else {
-                    let values = source.iter().skip(offset).step_by(channels);
-                    target.iter_mut().zip(values).for_each(|(t, &v)| *t = table[v as usize]);
-                }
-            }
-        }
-        out
     }
 }
 
