@@ -104,6 +104,25 @@ fn every_usual_name_of_a_part_is_known_above_and_below() {
     }
 }
 
+#[test]
+fn one_kind_in_parts_tells_the_parts_of_both() {
+    for (images, masks) in [("images/{part}", "masks"), ("images", "masks/{part}")] {
+        let dir = tempfile::tempdir().unwrap();
+        for (k, part) in ["train", "train", "valid", "testing"].into_iter().enumerate() {
+            let at = |place: &str| dir.path().join(place.replace("{part}", part)).join(format!("{k}.png"));
+            pair(at(images), at(masks), k);
+        }
+        let data = Dataset::open(dir.path()).unwrap();
+        assert_eq!(ids(&data), ["test_3", "train_0", "train_1", "val_2"]);
+        assert_eq!((counts(&data), data.warnings.len()), ([2, 1, 1], 0));
+        // A name that stands in two parts is no guess either.
+        let doubled = dir.path().join(images.replace("{part}", "testing")).join("2.jpg");
+        picture(&doubled, 24, 20, 5);
+        let Err(DataError::Problems(report)) = Dataset::open(dir.path()) else { panic!("expected a report") };
+        assert_eq!(report.errors(), 1, "{report}");
+    }
+}
+
 /// Public copies of OCTA-500 are laid out like this, with nothing of ROSSA about them.
 #[test]
 fn the_commonest_layout_is_read_whole() {

@@ -80,7 +80,7 @@ fn arcade() {
     assert_eq!(data.samples[0].load().unwrap().mask.area(), 21);
     assert!(all > 21);
     let none = OpenOptions { arcade_categories: Some(vec![3]), ..OpenOptions::default() };
-    assert!(Dataset::open_with(&root, &none).unwrap_err().to_string().contains("arcade_categories"));
+    assert!(Dataset::open_with(&root, &none).unwrap_err().to_string().contains("arcade-categories"));
 }
 
 #[test]

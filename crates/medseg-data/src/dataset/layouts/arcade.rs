@@ -64,7 +64,7 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Found> {
         ..Found::default()
     };
     if folders.is_empty() {
-        return Err(DataError::config("arcade_task", "a task that is on disk", task.folder()));
+        return Err(DataError::config("arcade-task", "a task that is on disk", task.folder()));
     }
     if options.arcade_task.is_none() && own.is_none() && present.len() > 1 {
         found.notes.push(format!("both tasks are here; took {}", task.folder()));
@@ -92,7 +92,7 @@ fn read_part(split: Split, folder: &Path, options: &OpenOptions, found: &mut Fou
     let chosen = options.arcade_categories.as_deref();
     let categories: Option<Arc<[String]>> = chosen.map(|ids| ids.iter().map(u32::to_string).collect());
     if let Some(unknown) = categories.iter().flat_map(|c| c.iter()).find(|c| !coco.categories.contains_key(*c)) {
-        return Err(DataError::config("arcade_categories", "categories of the annotation file", unknown));
+        return Err(DataError::config("arcade-categories", "categories of the annotation file", unknown));
     }
     // By composed names: json and file system may write the same name in different forms.
     let on_disk: HashMap<String, PathBuf> = image_files(&images).into_iter().map(|p| (name_of(&p), p)).collect();

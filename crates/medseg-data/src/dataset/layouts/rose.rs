@@ -27,7 +27,7 @@ pub(super) fn open_rose1(root: &Path, options: &OpenOptions) -> Result<Found> {
     let plexus = options.rose_plexus.or(given).or(present.first().copied()).unwrap_or_default();
     let folder = base.join(plexus.folder());
     if !is_plexus(&folder) {
-        return Err(DataError::config("rose_plexus", "a plexus that is on disk", plexus.folder()));
+        return Err(DataError::config("rose-plexus", "a plexus that is on disk", plexus.folder()));
     }
     let kind = options.rose_ground_truth.folder();
     let mut found = Found {
