@@ -5,8 +5,9 @@
 //! over black. A decoder that panics on a broken file costs an error, not the process.
 
 use crate::error::{DataError, Result};
-use crate::raster::{Image, Mask};
+use crate::raster::Image;
 use image::{DynamicImage, ImageReader};
+use medseg_metrics::Mask;
 use serde::{Deserialize, Serialize};
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -191,7 +192,7 @@ pub(crate) fn mask_from_image(path: &Path, image: Image, policy: MaskPolicy) -> 
     }
     let grey = image.to_grey();
     let (width, height) = grey.size();
-    let mut data = grey.into_data();
+    let data = grey.into_data();
     let mut counts = [0usize; 256];
     for &value in &data {
         counts[value as usize] += 1;
@@ -204,10 +205,8 @@ pub(crate) fn mask_from_image(path: &Path, image: Image, policy: MaskPolicy) -> 
     if largest < threshold && !policy.allow_empty {
         return Err(DataError::EmptyMask { path: path.to_owned(), threshold, largest });
     }
-    for value in &mut data {
-        *value = u8::from(*value >= threshold);
-    }
-    Ok(Mask::from_parts(width, height, data))
+    let foreground: Vec<bool> = data.iter().map(|&value| value >= threshold).collect();
+    Ok(Mask::from_bools(height, width, &foreground)?)
 }
 
 /// Tells label maps from masks with soft edges. Two or more small positive values (largest below 64) are labels. Otherwise a

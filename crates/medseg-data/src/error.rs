@@ -107,6 +107,9 @@ pub enum DataError {
         /// The parser's reason, with the line.
         reason: String,
     },
+    /// A mask of this size cannot be held.
+    #[error(transparent)]
+    MaskSize(#[from] medseg_metrics::MetricsError),
     /// Everything that is wrong with a data set, in one report.
     #[error("{0}")]
     Problems(Report),

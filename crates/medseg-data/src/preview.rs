@@ -2,8 +2,9 @@
 
 use crate::dataset::Dataset;
 use crate::error::{DataError, Result};
-use crate::raster::{Image, Mask};
-use crate::transform::{Pipeline, resize_image, resize_mask};
+use crate::raster::{Image, plane_of};
+use crate::transform::{Pipeline, resize_image, resize_plane};
+use medseg_metrics::Mask;
 use rayon::prelude::*;
 use std::path::Path;
 
@@ -69,7 +70,7 @@ pub fn preview(dataset: &Dataset, pipeline: &Pipeline, options: &PreviewOptions)
                 tiles.push(fit(&loaded.image, None, options.tile));
             }
             tiles.push(fit(&loaded.image, Some(&loaded.mask), options.tile));
-            let prepared = pipeline.prepare(loaded.image, loaded.mask);
+            let prepared = pipeline.prepare(loaded);
             for epoch in 0..options.augmented {
                 let (image, mask) = pipeline.augmented(&prepared, &sample.id, options.seed, epoch as u64);
                 tiles.push(fit(&image, Some(&mask), options.tile));
@@ -114,7 +115,7 @@ fn fit(image: &Image, mask: Option<&Mask>, tile: usize) -> Image {
     let (width, height) = (side(image.width()), side(image.height()));
     let mut small = resize_image(image, width, height).to_rgb().into_data();
     if let Some(mask) = mask {
-        let mask = resize_mask(mask, width, height);
+        let mask = resize_plane(&plane_of(mask), width, height);
         for (pixel, border) in small.chunks_exact_mut(3).zip(border(&mask)) {
             if border {
                 pixel.copy_from_slice(&OUTLINE);
@@ -129,7 +130,7 @@ fn fit(image: &Image, mask: Option<&Mask>, tile: usize) -> Image {
 }
 
 /// Background pixels that touch the foreground: the outline lies around the vessel and hides none of it.
-fn border(mask: &Mask) -> Vec<bool> {
+fn border(mask: &Image) -> Vec<bool> {
     let (width, height) = mask.size();
     let at = |x: usize, y: usize| mask.data()[y * width + x] == 1;
     (0..width * height)

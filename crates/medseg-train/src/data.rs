@@ -169,20 +169,17 @@ pub fn prepare(config: &DataConfig, name: &str) -> Result<PreparedData> {
         .map(|sample| {
             let loaded = sample.load_with(evaluation.limits(), policy).map_err(|e| TrainError::Dataset(Box::new(e)))?;
             let mut hash = Sha256::new();
-            for part in [sample.id.as_bytes(), loaded.image.data(), loaded.mask.data()] {
+            for part in [sample.id.as_bytes(), loaded.image.data(), &loaded.mask.to_bytes()] {
                 hash.update((part.len() as u64).to_le_bytes());
                 hash.update(part);
             }
             let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            let (height, width) = (loaded.mask.height(), loaded.mask.width());
-            let reference = Mask::from_bytes(height, width, loaded.mask.data())
-                .map_err(|error| TrainError::data(sample.mask.path(), error.to_string()))?;
             let case = Case {
                 id: sample.id.clone(),
                 patient: sample.patient.clone().unwrap_or_else(|| sample.id.clone()),
-                reference,
+                reference: loaded.mask.clone(),
                 sample: sample.clone(),
-                prepared: evaluation.prepare(loaded.image, loaded.mask),
+                prepared: evaluation.prepare(loaded),
             };
             Ok((case, digest))
         })

@@ -67,7 +67,6 @@ pub fn predict(
                     EvaluationGrid::Original => {
                         let fail = || TrainError::Model(format!("{}: logits do not fill the input", case.id));
                         let mask = item.geometry.restore_mask(logits, 0.0).ok_or_else(fail)?;
-                        let mask = Mask::from_bytes(mask.height(), mask.width(), mask.data()).map_err(metrics)?;
                         (mask, case.reference.clone())
                     }
                     EvaluationGrid::Network => {

@@ -197,8 +197,7 @@ fn evaluate(evaluator: &Evaluator, pair: &FilePair, args: &Args) -> Result<Case,
 
 fn read_mask(path: &Path, threshold: u8) -> Result<Mask, String> {
     let policy = MaskPolicy { threshold, allow_empty: true };
-    let mask = decode_mask(path, &Limits::default(), policy).map_err(|error| describe(path, &error))?;
-    Mask::from_bytes(mask.height(), mask.width(), mask.data()).map_err(|error| describe(path, &error))
+    decode_mask(path, &Limits::default(), policy).map_err(|error| describe(path, &error))
 }
 
 /// The error with its causes, and the file if the error does not name it.

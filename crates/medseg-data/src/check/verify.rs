@@ -4,6 +4,7 @@ use super::duplicates::{Print, pairs};
 use super::{Problem, ProblemKind, Report};
 use crate::dataset::{Dataset, Sample};
 use crate::decode::{Limits, MaskPolicy};
+use crate::raster::size_of;
 use crate::split::Split;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -62,7 +63,7 @@ fn check(dataset: &Dataset, sample: &Sample, options: &VerifyOptions) -> (Option
     let mask = sample.load_mask(&options.limits, options.masks);
     let mask = mask.map_err(|e| problems.push(Problem::from_error(mask_path, &e))).ok();
     if let (Some(image), Some(mask)) = (&image, &mask)
-        && let Err(error) = crate::dataset::same_size(&path, image.size(), mask_path, mask.size())
+        && let Err(error) = crate::dataset::same_size(&path, image.size(), mask_path, size_of(mask))
     {
         problems.push(Problem::from_error(mask_path, &error));
     }
@@ -75,7 +76,7 @@ fn check(dataset: &Dataset, sample: &Sample, options: &VerifyOptions) -> (Option
     }
     match sample.load_field_of_view(&options.limits) {
         Err(error) => problems.push(Problem::from_error(&path, &error)),
-        Ok(Some(view)) if image.as_ref().is_some_and(|i| i.size() != view.size()) => {
+        Ok(Some(view)) if image.as_ref().is_some_and(|i| i.size() != size_of(&view)) => {
             let message = format!("the field-of-view mask has {}x{} pixels", view.width(), view.height());
             problems.push(Problem::new(ProblemKind::WrongSize, &path, message));
         }

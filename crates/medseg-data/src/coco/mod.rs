@@ -9,7 +9,7 @@ pub use polygon::fill_polygon;
 
 use crate::decode::{Limits, read_limited};
 use crate::error::{DataError, Result};
-use crate::raster::Mask;
+use medseg_metrics::Mask;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -40,12 +40,15 @@ pub struct CocoImage {
 
 impl CocoImage {
     /// The union of all filled polygons whose category is in `categories` (all when `None`).
-    pub fn mask(&self, categories: Option<&[u32]>) -> Mask {
-        let mut mask = Mask::empty(self.width, self.height);
+    ///
+    /// # Errors
+    /// As [`fill_polygon`].
+    pub fn mask(&self, categories: Option<&[u32]>) -> Result<Mask> {
+        let mut mask = Mask::new(self.height, self.width)?;
         for polygon in self.polygons.iter().filter(|p| categories.is_none_or(|c| c.contains(&p.category))) {
-            mask.unite(&fill_polygon(&polygon.points, self.width, self.height));
+            mask = mask.union(&fill_polygon(&polygon.points, self.width, self.height)?)?;
         }
-        mask
+        Ok(mask)
     }
 }
 

@@ -3,8 +3,9 @@
 use crate::coco::{CocoImage, fill_polygon};
 use crate::decode::{Limits, MaskPolicy, decode_image, decode_mask};
 use crate::error::{DataError, Result};
-use crate::raster::{Image, Mask};
+use crate::raster::{Image, size_of};
 use crate::split::Split;
+use medseg_metrics::Mask;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -78,13 +79,8 @@ pub struct Loaded {
     pub image: Image,
     /// Its mask.
     pub mask: Mask,
-}
-
-impl Loaded {
-    /// Memory taken, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.image.data().len() + self.mask.data().len()
-    }
+    /// Pixels that count neither in the loss nor in a metric, where the sample has any.
+    pub ignored: Option<Mask>,
 }
 
 impl Sample {
@@ -105,8 +101,8 @@ impl Sample {
         let image = self.load_image(limits)?;
         let mask = self.load_mask(limits, policy)?;
         let reference = self.image.paths().first().cloned().unwrap_or_default();
-        same_size(&reference, image.size(), self.mask.path(), mask.size())?;
-        Ok(Loaded { image, mask })
+        same_size(&reference, image.size(), self.mask.path(), size_of(&mask))?;
+        Ok(Loaded { image, mask, ignored: None })
     }
 
     /// Decodes the image alone.
@@ -128,8 +124,8 @@ impl Sample {
         match &self.mask {
             MaskSource::File(path) => decode_mask(path, limits, policy),
             MaskSource::Polygons { annotations, image, categories } => {
-                let mask = image.mask(categories.as_deref());
-                if mask.area() == 0 && !policy.allow_empty {
+                let mask = image.mask(categories.as_deref())?;
+                if mask.is_empty() && !policy.allow_empty {
                     return Err(DataError::Annotation {
                         path: annotations.clone(),
                         reason: format!(
@@ -156,7 +152,10 @@ impl Sample {
         match &self.mask {
             MaskSource::File(_) => 0,
             MaskSource::Polygons { image, .. } => {
-                image.polygons.iter().filter(|p| fill_polygon(&p.points, image.width, image.height).area() == 0).count()
+                let idle = |points: &[(f64, f64)]| {
+                    fill_polygon(points, image.width, image.height).is_ok_and(|filled| filled.is_empty())
+                };
+                image.polygons.iter().filter(|p| idle(&p.points)).count()
             }
         }
     }

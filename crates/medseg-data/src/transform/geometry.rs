@@ -1,6 +1,6 @@
 //! Where the pixels of a resized and padded square come from, and the way back.
 
-use crate::raster::Mask;
+use medseg_metrics::Mask;
 
 /// The geometry of one resize: the original size, the size after resizing, and the side of the padded square. Padding lies
 /// right and below.
@@ -74,8 +74,8 @@ impl ResizeGeometry {
     /// [`restore`](Self::restore), then foreground where the value is at least `threshold` (0 for logits, 0.5 for
     /// probabilities).
     pub fn restore_mask(&self, map: &[f32], threshold: f32) -> Option<Mask> {
-        let data = self.restore(map)?.into_iter().map(|v| u8::from(v >= threshold)).collect();
-        Mask::new(self.original.0, self.original.1, data)
+        let foreground: Vec<bool> = self.restore(map)?.into_iter().map(|v| v >= threshold).collect();
+        Mask::from_bools(self.original.1, self.original.0, &foreground).ok()
     }
 
     /// For every original position the two resized positions around it and the weight of the second.

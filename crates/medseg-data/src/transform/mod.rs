@@ -16,5 +16,6 @@ pub use augment::{Augmentation, Elastic, Jitter};
 pub use colour::{adjust_brightness, adjust_contrast};
 pub use geometry::ResizeGeometry;
 pub use pipeline::{Item, Pipeline, Prepared, Protocol};
-pub use resize::{resize_image, resize_mask, resize_soft};
-pub use rotate::{flip_horizontal, flip_horizontal_mask, flip_vertical, flip_vertical_mask, rotate_image, rotate_mask};
+pub use resize::resize_image;
+pub(crate) use resize::{resize_plane, resize_soft};
+pub use rotate::{flip_horizontal, flip_vertical, rotate_image};

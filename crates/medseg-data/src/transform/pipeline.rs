@@ -1,17 +1,18 @@
 //! The two protocols, from a sample to a normalised tensor.
 
 use super::resize::resize_image_rounded_once;
-use super::rotate::rotate_both;
+use super::rotate::rotation;
 use super::warp::{Field, Warp};
 use super::{
-    Augmentation, Jitter, ResizeGeometry, adjust_brightness, adjust_contrast, flip_horizontal, flip_horizontal_mask,
-    flip_vertical, flip_vertical_mask, resize_image, resize_mask, resize_soft,
+    Augmentation, Jitter, ResizeGeometry, adjust_brightness, adjust_contrast, flip_horizontal, flip_vertical, resize_image,
+    resize_plane, resize_soft,
 };
 use crate::dataset::{Loaded, Sample};
 use crate::decode::{Limits, MaskPolicy};
 use crate::error::{DataError, Result};
 use crate::random::Stream;
-use crate::raster::{Image, Mask};
+use crate::raster::{Image, mask_of, plane_of};
+use medseg_metrics::Mask;
 use serde::{Deserialize, Serialize};
 
 /// Mean of red, green, blue under which Segment Anything was trained.
@@ -38,15 +39,27 @@ pub enum Protocol {
 /// A sample after the steps that are the same in every epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
-    image: Image,
-    mask: Mask,
+    planes: Planes,
     geometry: ResizeGeometry,
 }
 
-impl Prepared {
-    /// Memory taken, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.image.data().len() + self.mask.data().len()
+/// What goes through the transforms together, all of one size; masks as zeros and ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Planes {
+    image: Image,
+    mask: Image,
+    ignored: Option<Image>,
+}
+
+impl Planes {
+    /// The same step for image and masks.
+    fn map(&self, step: impl Fn(&Image) -> Image) -> Self {
+        Self { image: step(&self.image), mask: step(&self.mask), ignored: self.ignored.as_ref().map(step) }
+    }
+
+    fn warp(&self, warp: &Warp) -> Self {
+        let (image, mask) = warp.apply(&self.image, &self.mask);
+        Self { image, mask, ignored: self.ignored.as_ref().map(|ignored| warp.apply(ignored, ignored).1) }
     }
 }
 
@@ -59,6 +72,9 @@ pub struct Item {
     pub image: Vec<f32>,
     /// Mask, `[size, size]`: 0 or 1 ([`Protocol::Default`]) or a share of 0 to 1 ([`Protocol::Paper`]); 0 in the padding.
     pub mask: Vec<f32>,
+    /// Pixels that count neither in the loss nor in a metric, `[size, size]`: 1 there and 0 elsewhere; `None` where the sample
+    /// has none.
+    pub ignored: Option<Vec<f32>>,
     /// Side in pixels.
     pub size: usize,
     /// The way back to the original pixels. Augmentation is not part of it: meaningful for evaluation only.
@@ -171,72 +187,99 @@ impl Pipeline {
     /// # Errors
     /// As [`Sample::load_with`].
     pub fn load(&self, sample: &Sample) -> Result<Prepared> {
-        let Loaded { image, mask } = sample.load_with(&self.limits, self.masks)?;
-        Ok(self.prepare(image, mask))
+        Ok(self.prepare(sample.load_with(&self.limits, self.masks)?))
     }
 
-    /// The steps that are the same in every epoch. Image and mask must have the same size.
-    pub fn prepare(&self, image: Image, mask: Mask) -> Prepared {
-        debug_assert_eq!(image.size(), mask.size());
+    /// The steps that are the same in every epoch.
+    pub fn prepare(&self, loaded: Loaded) -> Prepared {
+        let Loaded { image, mask, ignored } = loaded;
+        let planes = Planes { image, mask: plane_of(&mask), ignored: ignored.as_ref().map(plane_of) };
+        let original = planes.image.size();
         if self.protocol == Protocol::Paper {
-            return Prepared { geometry: ResizeGeometry::paper(image.size(), self.size), image, mask };
+            return Prepared { geometry: ResizeGeometry::paper(original, self.size), planes };
         }
-        let geometry = ResizeGeometry::longest_side(image.size(), self.size);
+        let geometry = ResizeGeometry::longest_side(original, self.size);
         let (width, height) = geometry.resized;
         if geometry.original == geometry.resized {
-            return Prepared { image, mask, geometry };
+            return Prepared { planes, geometry };
         }
-        Prepared { image: resize_image(&image, width, height), mask: resize_mask(&mask, width, height), geometry }
+        let shrink = |plane: &Image| resize_plane(plane, width, height);
+        let planes = Planes {
+            image: resize_image(&planes.image, width, height),
+            mask: shrink(&planes.mask),
+            ignored: planes.ignored.as_ref().map(shrink),
+        };
+        Prepared { planes, geometry }
     }
 
     /// An image alone, without augmentation, as a network for prediction sees it: `[3, size, size]` and the way back.
     pub fn image_only(&self, image: &Image) -> (Vec<f32>, ResizeGeometry) {
-        let prepared = self.prepare(image.clone(), Mask::empty(image.width(), image.height()));
-        let geometry = prepared.geometry;
-        (self.normalise(&prepared.image, geometry), geometry)
+        let (width, height) = image.size();
+        if self.protocol == Protocol::Paper {
+            let geometry = ResizeGeometry::paper((width, height), self.size);
+            return (self.normalise(image, geometry), geometry);
+        }
+        let geometry = ResizeGeometry::longest_side((width, height), self.size);
+        (self.normalise(&resize_image(image, geometry.resized.0, geometry.resized.1), geometry), geometry)
     }
 
     /// The steps that vary: augmentation, then normalisation. Draws depend on (`seed`, `epoch`, `id`) and the name of the
     /// transform only.
     pub fn finish(&self, prepared: &Prepared, id: &str, seed: u64, epoch: u64) -> Item {
         let augmented = self.augment(prepared, id, seed, epoch);
-        let (image, mask) = augmented.as_ref().map_or((&prepared.image, &prepared.mask), |(i, m)| (i, m));
+        let planes = augmented.as_ref().unwrap_or(&prepared.planes);
         let geometry = prepared.geometry;
         let (width, height) = geometry.resized;
-        let soft = match self.protocol {
-            Protocol::Default => mask.data().iter().map(|&v| f32::from(v)).collect(),
-            Protocol::Paper => resize_soft(mask, width, height),
+        let floats = |plane: &Image| plane.data().iter().map(|&v| f32::from(v)).collect::<Vec<f32>>();
+        let (mask, ignored) = match self.protocol {
+            Protocol::Default => (floats(&planes.mask), planes.ignored.as_ref().map(floats)),
+            Protocol::Paper => {
+                let ignored = planes.ignored.as_ref().map(|plane| floats(&resize_plane(plane, width, height)));
+                (resize_soft(&planes.mask, width, height), ignored)
+            }
         };
-        let mut padded = vec![0f32; self.size * self.size];
-        for (target, source) in padded.chunks_exact_mut(self.size).zip(soft.chunks_exact(width)) {
-            target[..width].copy_from_slice(source);
+        let pad = |values: Vec<f32>| {
+            let mut padded = vec![0f32; self.size * self.size];
+            for (target, source) in padded.chunks_exact_mut(self.size).zip(values.chunks_exact(width)) {
+                target[..width].copy_from_slice(source);
+            }
+            padded
+        };
+        Item {
+            id: id.to_owned(),
+            image: self.normalise(&planes.image, geometry),
+            mask: pad(mask),
+            ignored: ignored.map(pad),
+            size: self.size,
+            geometry,
         }
-        Item { id: id.to_owned(), image: self.normalise(image, geometry), mask: padded, size: self.size, geometry }
     }
 
     /// The image and mask that [`finish`](Pipeline::finish) would normalise, for looking at; under the paper's protocol before
     /// resizing.
     pub fn augmented(&self, prepared: &Prepared, id: &str, seed: u64, epoch: u64) -> (Image, Mask) {
-        self.augment(prepared, id, seed, epoch).unwrap_or_else(|| (prepared.image.clone(), prepared.mask.clone()))
+        let planes = self.augment(prepared, id, seed, epoch).unwrap_or_else(|| prepared.planes.clone());
+        let mask = mask_of(&planes.mask);
+        (planes.image, mask)
     }
 
     /// `None` when nothing was drawn.
-    fn augment(&self, prepared: &Prepared, id: &str, seed: u64, epoch: u64) -> Option<(Image, Mask)> {
+    fn augment(&self, prepared: &Prepared, id: &str, seed: u64, epoch: u64) -> Option<Planes> {
         let a = &self.augmentation;
         if a.is_none() {
             return None;
         }
         let stream = |transform: &str| Stream::new(seed, epoch, id, transform);
         let chance = |transform: &str, p: f64| p > 0.0 && stream(transform).chance(p);
-        let (mut image, mut mask) = (prepared.image.clone(), prepared.mask.clone());
+        let mut planes = prepared.planes.clone();
         if chance("horizontal flip", a.horizontal_flip) {
-            (image, mask) = (flip_horizontal(&image), flip_horizontal_mask(&mask));
+            planes = planes.map(flip_horizontal);
         }
         if chance("vertical flip", a.vertical_flip) {
-            (image, mask) = (flip_vertical(&image), flip_vertical_mask(&mask));
+            planes = planes.map(flip_vertical);
         }
         if self.protocol == Protocol::Paper {
-            return Some(paper_draws(a, image, mask, stream));
+            return Some(paper_draws(a, planes, stream));
         }
         let draw = |transform: &str, jitter: &Jitter| {
             let mut stream = stream(transform);
@@ -249,20 +292,20 @@ impl Pipeline {
             let mut place = stream("crop place");
             let place = (place.uniform(), place.uniform());
             let mut warp =
-                Warp::new(image.size(), rotation.unwrap_or(0.0), scale.unwrap_or(1.0), crop.unwrap_or(1.0), place);
+                Warp::new(planes.image.size(), rotation.unwrap_or(0.0), scale.unwrap_or(1.0), crop.unwrap_or(1.0), place);
             if elastic {
-                let amplitude = a.elastic.amplitude * image.width().max(image.height()) as f64;
+                let amplitude = a.elastic.amplitude * planes.image.width().max(planes.image.height()) as f64;
                 warp = warp.with_field(Field::new(a.elastic.cells, amplitude, &mut stream("elastic field")));
             }
-            (image, mask) = warp.apply(&image, &mask);
+            planes = planes.warp(&warp);
         }
         if let Some(factor) = draw("brightness", &a.brightness) {
-            image = adjust_brightness(image, factor);
+            planes.image = adjust_brightness(planes.image, factor);
         }
         if let Some(factor) = draw("contrast", &a.contrast) {
-            image = adjust_contrast(image, factor);
+            planes.image = adjust_contrast(planes.image, factor);
         }
-        Some((image, mask))
+        Some(planes)
     }
 
     /// Byte values to normalised values by table, padded to the square.
@@ -310,17 +353,17 @@ impl Pipeline {
 }
 
 /// Rotation by whole degrees and brightness as the released code draws them.
-fn paper_draws(a: &Augmentation, image: Image, mask: Mask, stream: impl Fn(&str) -> Stream) -> (Image, Mask) {
-    let (mut image, mut mask) = (image, mask);
+fn paper_draws(a: &Augmentation, planes: Planes, stream: impl Fn(&str) -> Stream) -> Planes {
+    let mut planes = planes;
     let mut draws = stream("rotation");
     if draws.chance(a.rotation.probability) {
         let steps = (a.rotation.high - a.rotation.low).floor().max(0.0) as u32 + 1;
         let degrees = a.rotation.low + f64::from(draws.below(steps));
-        (image, mask) = rotate_both(&image, &mask, degrees);
+        planes = planes.map(rotation(planes.image.size(), degrees));
     }
     let mut draws = stream("brightness");
     if draws.chance(a.brightness.probability) {
-        image = adjust_brightness(image, (a.brightness.high * draws.uniform()).max(a.brightness.low));
+        planes.image = adjust_brightness(planes.image, (a.brightness.high * draws.uniform()).max(a.brightness.low));
     }
-    (image, mask)
+    planes
 }

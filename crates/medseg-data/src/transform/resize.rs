@@ -3,7 +3,7 @@
 //! The filter is a triangle whose half width is one output pixel when shrinking and one input pixel when enlarging. 8-bit
 //! pixels are resized rows first, then columns, with weights in 22-bit fixed point and rounding after each pass.
 
-use crate::raster::{Image, Mask};
+use crate::raster::Image;
 
 /// The weights of one axis: for every output position the first input position and its weights.
 struct Taps {
@@ -167,24 +167,24 @@ pub fn resize_image(image: &Image, width: usize, height: usize) -> Image {
     Image::from_parts(target.0, target.1, image.channels(), data)
 }
 
-/// Resizes a mask with the same filter; a pixel is foreground when at least half of it is covered.
-pub fn resize_mask(mask: &Mask, width: usize, height: usize) -> Mask {
+/// Resizes a mask, a grey image of zeros and ones, with the same filter; a pixel is 1 when at least half of it is covered.
+pub(crate) fn resize_plane(plane: &Image, width: usize, height: usize) -> Image {
     let target = (width.max(1), height.max(1));
-    if mask.size() == target {
-        return mask.clone();
+    if plane.size() == target {
+        return plane.clone();
     }
-    let bytes: Vec<u8> = mask.data().iter().map(|v| v * 255).collect();
-    let mut data = resize_bytes::<1>(&bytes, mask.size(), target);
+    let bytes: Vec<u8> = plane.data().iter().map(|v| v * 255).collect();
+    let mut data = resize_bytes::<1>(&bytes, plane.size(), target);
     for value in &mut data {
         *value = u8::from(*value >= 128);
     }
-    Mask::from_parts(target.0, target.1, data)
+    Image::from_parts(target.0, target.1, 1, data)
 }
 
-/// Resizes a mask with the same filter and keeps the covered share of every pixel, 0 to 1, `[height, width]`: the soft masks
-/// of the paper's protocol.
-pub fn resize_soft(mask: &Mask, width: usize, height: usize) -> Vec<f32> {
-    resize_floats::<1>(mask.data(), mask.size(), (width.max(1), height.max(1)))
+/// Resizes a mask, a grey image of zeros and ones, with the same filter and keeps the covered share of every pixel, 0 to 1,
+/// `[height, width]`: the soft masks of the paper's protocol.
+pub(crate) fn resize_soft(plane: &Image, width: usize, height: usize) -> Vec<f32> {
+    resize_floats::<1>(plane.data(), plane.size(), (width.max(1), height.max(1)))
 }
 
 /// Resizes an image in floating point and rounds once at the end, as torchvision's `Resize` does with 8-bit tensors. Differs from

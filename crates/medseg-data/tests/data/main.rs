@@ -7,7 +7,7 @@ mod coco;
 mod decoding;
 mod golden;
 mod layouts;
-mod loading;
+mod batches;
 mod manifests;
 mod properties;
 mod real;

@@ -1,6 +1,8 @@
 //! Small trees of files to open.
 
-use medseg_data::{Image, Mask};
+use medseg_data::Image;
+use medseg_data::dataset::Loaded;
+use medseg_data::Mask;
 use std::path::{Path, PathBuf};
 
 /// Writes a grey image whose pixels are a function of place; the format follows the extension.
@@ -27,7 +29,7 @@ pub(crate) fn bar(path: impl AsRef<Path>, width: usize, height: usize) {
 }
 
 /// An image and mask in memory: smooth texture, a few vessel-like bands.
-pub(crate) fn scene(width: usize, height: usize, channels: usize) -> (Image, Mask) {
+pub(crate) fn scene(width: usize, height: usize, channels: usize) -> Loaded {
     let mut pixels = Vec::new();
     let mut mask = Vec::new();
     for y in 0..height {
@@ -40,7 +42,11 @@ pub(crate) fn scene(width: usize, height: usize, channels: usize) -> (Image, Mas
             mask.push(u8::from((y as f64 - centre).abs() < 2.0));
         }
     }
-    (Image::new(width, height, channels, pixels).unwrap(), Mask::new(width, height, mask).unwrap())
+    Loaded {
+        image: Image::new(width, height, channels, pixels).unwrap(),
+        mask: Mask::from_bytes(height, width, &mask).unwrap(),
+        ignored: None,
+    }
 }
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
