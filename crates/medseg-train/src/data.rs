@@ -162,12 +162,12 @@ pub fn open(config: &DataConfig) -> Result<(Dataset, String)> {
 pub fn prepare(config: &DataConfig, name: &str) -> Result<PreparedData> {
     let (dataset, split) = open(config)?;
     let (training, evaluation) = config.pipelines()?;
-    let policy = MaskPolicy { allow_empty: config.allow_empty_masks, ..evaluation.mask_policy() };
+    let policy = MaskPolicy { allow_empty: config.allow_empty_masks, ..evaluation.mask_policy().clone() };
     let loaded: Vec<Result<(Case, String)>> = dataset
         .samples
         .par_iter()
         .map(|sample| {
-            let loaded = sample.load_with(evaluation.limits(), policy).map_err(|e| TrainError::Dataset(Box::new(e)))?;
+            let loaded = sample.load_with(evaluation.limits(), &policy).map_err(|e| TrainError::Dataset(Box::new(e)))?;
             let mut hash = Sha256::new();
             for part in [sample.id.as_bytes(), loaded.image.data(), &loaded.mask.to_bytes()] {
                 hash.update((part.len() as u64).to_le_bytes());

@@ -1,6 +1,7 @@
 //! `cargo xtask data`: look at data sets before training on them, and make our own.
 
 use super::CommandResult;
+use super::reading::{ImageArgs, MaskArgs};
 use medseg_data::check::{Distribution, Severity, VerifyOptions, fingerprint, verify};
 use medseg_data::dataset::{ArcadeTask, GroundTruth, Layout, Observer, OctaField, Plexus};
 use medseg_data::decode::{Limits, MaskPolicy};
@@ -69,6 +70,10 @@ struct Source {
     /// OCTA-500: 3m or 6m [default: 3m if it is there]
     #[arg(long, value_name = "FIELD", value_parser = named::<OctaField>)]
     octa_field: Option<OctaField>,
+    #[command(flatten)]
+    masks: MaskArgs,
+    #[command(flatten)]
+    images: ImageArgs,
 }
 
 impl Source {
@@ -80,7 +85,10 @@ impl Source {
             rose_ground_truth: self.rose_ground_truth,
             observer: self.observer,
             octa_field: self.octa_field,
-            ..OpenOptions::default()
+            range: self.images.range,
+            pages: self.images.pages,
+            orientation: self.images.orientation,
+            ..self.masks.options()
         };
         let data = Dataset::open_with(&self.path, &options)?;
         eprintln!("recognised {} in {}", data.description, data.root.display());
@@ -130,14 +138,12 @@ fn inspect(args: &Inspect) -> CommandResult {
 /// Decode everything and list every problem; exit code 1 if there is an error among them
 ///
 /// Errors: unreadable files, wrong sizes, empty or multi-class masks, the same image or patient in two splits. Warnings:
-/// near duplicates, duplicates within a split, sizes other than the publisher's, polygons that fill nothing.
+/// near duplicates, duplicates within a split, sizes other than the publisher's, polygons that fill nothing, and what the reading
+/// of a file leaves out (grey levels, pages, orientation, transparency, colour profile).
 #[derive(Debug, clap::Args)]
 struct Verify {
     #[command(flatten)]
     source: Source,
-    /// Grey value from which a mask is foreground
-    #[arg(long, value_name = "1-255", default_value_t = 128, value_parser = clap::value_parser!(u8).range(1..))]
-    threshold: u8,
     /// Accept masks without foreground
     #[arg(long)]
     allow_empty: bool,
@@ -155,7 +161,7 @@ struct Verify {
 fn verify_data(args: &Verify) -> CommandResult {
     let data = args.source.open()?;
     let options = VerifyOptions {
-        masks: MaskPolicy { threshold: args.threshold, allow_empty: args.allow_empty },
+        masks: MaskPolicy { allow_empty: args.allow_empty, ..MaskPolicy::default() },
         near_duplicates: (!args.no_near).then_some(args.near),
         ..VerifyOptions::default()
     };

@@ -64,7 +64,7 @@ pub(crate) fn run(args: Args) -> CommandResult {
     for part in parts {
         let evaluation = evaluate(&model, &data, part, &config.evaluation, &device, &StopFlag::new())?;
         for (case, pair) in part.iter().zip(&evaluation.pairs) {
-            let image = medseg_data::decode::decode_image(&case.sample.image.paths()[0], &Default::default());
+            let image = case.sample.load_image(&Default::default());
             let picture = image.ok().map(|image| image.to_grey()).and_then(|grey| {
                 let (width, height) = grey.size();
                 let grey = image::GrayImage::from_raw(width as u32, height as u32, grey.into_data())?;

@@ -8,6 +8,7 @@ mod params;
 mod parity;
 mod predict;
 mod pretrain;
+mod reading;
 mod reproduce;
 mod train;
 

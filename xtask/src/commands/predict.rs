@@ -3,7 +3,7 @@
 use super::CommandResult;
 use image::{DynamicImage, GrayImage, RgbImage};
 use indicatif::{ProgressBar, ProgressStyle};
-use medseg_data::decode::{Limits, decode_image};
+use medseg_data::decode::{ImageOptions, Limits, decode_image};
 use medseg_train::device::DeviceName;
 use sam_model::{AutomaticPrompt, ImagePrompt, MaskAnswer, PointLabel, Sam, SamPredictor, draw_overlay};
 use serde::Serialize;
@@ -266,7 +266,7 @@ fn is_done(out: &Path, stem: &str, labels: &[String]) -> bool {
 }
 
 fn load(path: &Path) -> Result<DynamicImage, Box<dyn Error>> {
-    let image = decode_image(path, &Limits::default())?.to_rgb();
+    let image = decode_image(path, &Limits::default(), &ImageOptions::default())?.to_rgb();
     let (width, height) = (image.width() as u32, image.height() as u32);
     let image = RgbImage::from_raw(width, height, image.into_data()).ok_or("pixels do not fill the image")?;
     Ok(image.into())

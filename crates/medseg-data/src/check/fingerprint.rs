@@ -125,7 +125,7 @@ pub fn fingerprint(dataset: &Dataset, limits: &Limits) -> Result<Fingerprint> {
 
 fn facts(sample: &Sample, limits: &Limits) -> Result<Facts> {
     let policy = MaskPolicy { allow_empty: true, ..MaskPolicy::default() };
-    let Loaded { image, mask, .. } = sample.load_with(limits, policy)?;
+    let Loaded { image, mask, .. } = sample.load_with(limits, &policy)?;
     let grey = image.to_grey();
     let (mut sum, mut square) = (0f64, 0f64);
     let mut parts = [(0f64, 0usize); 2];

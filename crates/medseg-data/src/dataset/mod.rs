@@ -10,7 +10,7 @@ mod tree;
 
 pub use options::{ArcadeTask, GroundTruth, Layout, Observer, OctaField, OpenOptions, Plexus};
 pub(crate) use sample::same_size;
-pub use sample::{ImageSource, Loaded, MaskSource, Sample};
+pub use sample::{ImageSource, Loaded, MaskSource, Reading, Sample};
 pub(crate) use tree::natural;
 
 use crate::error::{DataError, Result};
@@ -56,7 +56,12 @@ impl Dataset {
         if !found.is_dir() {
             return Err(DataError::Unrecognised { path: path.to_owned(), looked_for: vec!["a folder".into()] });
         }
-        layouts::open(path, options)
+        let (images, masks) = (options.image_options()?, options.mask_rule()?);
+        let mut dataset = layouts::open(path, options)?;
+        for sample in &mut dataset.samples {
+            (sample.reading.images, sample.reading.masks) = (images, masks.clone());
+        }
+        Ok(dataset)
     }
 
     /// The samples of one split.

@@ -1,6 +1,6 @@
 //! Listing folders and pairing files by name.
 
-use super::{ImageSource, MaskSource, Sample};
+use super::{ImageSource, MaskSource, Reading, Sample};
 use crate::check::{Problem, ProblemKind};
 use crate::error::{DataError, Result};
 use crate::split::Split;
@@ -93,6 +93,7 @@ pub(crate) fn sample(id: String, split: Option<Split>, image: PathBuf, mask: Pat
         image: ImageSource::File(image),
         mask: MaskSource::File(mask),
         field_of_view: None,
+        reading: Reading::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     resize_plane, resize_soft,
 };
 use crate::dataset::{Loaded, Sample};
-use crate::decode::{Limits, MaskPolicy};
+use crate::decode::{Limits, MaskPolicy, MaskRule};
 use crate::error::{DataError, Result};
 use crate::random::Stream;
 use crate::raster::{Image, mask_of, plane_of};
@@ -115,7 +115,8 @@ impl Pipeline {
                 return Err(DataError::config(field, "probability 0 under the paper's protocol", p));
             }
         }
-        let masks = if protocol == Protocol::Paper { MaskPolicy::any_positive() } else { MaskPolicy::default() };
+        let rule = if protocol == Protocol::Paper { MaskRule::AnyPositive } else { MaskRule::Automatic };
+        let masks = MaskPolicy { rule, allow_empty: false };
         Ok(Self { protocol, size, augmentation, limits: Limits::default(), masks })
     }
 
@@ -142,8 +143,8 @@ impl Pipeline {
         self
     }
 
-    /// The same pipeline with another rule for mask files. Each protocol starts with its own: at least 128 (default), above 0
-    /// (paper).
+    /// The same pipeline with another rule for mask files. Each protocol starts with its own: [`MaskRule::Automatic`] (default),
+    /// [`MaskRule::AnyPositive`] (paper).
     pub fn with_mask_policy(mut self, policy: MaskPolicy) -> Self {
         self.masks = policy;
         self
@@ -170,8 +171,8 @@ impl Pipeline {
     }
 
     /// The rule for mask files.
-    pub fn mask_policy(&self) -> MaskPolicy {
-        self.masks
+    pub fn mask_policy(&self) -> &MaskPolicy {
+        &self.masks
     }
 
     /// Decodes a sample and runs all steps; `seed` and `epoch` choose the augmentation and nothing else.
@@ -187,7 +188,7 @@ impl Pipeline {
     /// # Errors
     /// As [`Sample::load_with`].
     pub fn load(&self, sample: &Sample) -> Result<Prepared> {
-        Ok(self.prepare(sample.load_with(&self.limits, self.masks)?))
+        Ok(self.prepare(sample.load_with(&self.limits, &self.masks)?))
     }
 
     /// The steps that are the same in every epoch.

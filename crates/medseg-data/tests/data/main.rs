@@ -9,6 +9,7 @@ mod golden;
 mod layouts;
 mod batches;
 mod manifests;
+mod masks;
 mod properties;
 mod real;
 mod splits;
