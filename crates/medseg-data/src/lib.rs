@@ -53,6 +53,7 @@ pub mod dataset;
 pub mod decode;
 mod error;
 pub mod manifest;
+mod names;
 pub mod preview;
 pub mod random;
 mod raster;

@@ -32,8 +32,8 @@ pub(super) fn check(flat: &[f64], width: usize, height: usize) -> Result<Vec<(f6
 /// Fills one polygon on a `width` x `height` grid; parts beyond the grid are cut off. Pixels enclosed twice are outside
 /// (even-odd rule), as in the COCO API.
 ///
-/// Points that are not finite, or farther than a million pixels away, fill nothing: [`Coco`](super::Coco) refuses them with
-/// a message long before.
+/// Points that are not finite, or farther than a million pixels away, fill nothing: [`Coco`](super::Coco) refuses them long
+/// before, and says so.
 ///
 /// # Errors
 /// [`DataError::MaskSize`](crate::DataError::MaskSize) for a side of 0 or longer than [`Mask::MAX_SIDE`].

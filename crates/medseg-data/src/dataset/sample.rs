@@ -1,6 +1,6 @@
 //! A sample: one image with its mask, not decoded yet.
 
-use crate::coco::{CocoImage, fill_polygon};
+use crate::coco::{CocoImage, Region};
 use crate::decode::{
     DecodedMask, ImageOptions, Limits, Loss, MaskPolicy, MaskRule, decode_image, decode_lowest, decode_mask, inspect_image,
     inspect_lowest,
@@ -37,14 +37,14 @@ impl ImageSource {
 pub enum MaskSource {
     /// A mask file.
     File(PathBuf),
-    /// Polygons of a COCO file.
+    /// Polygons and run lengths of a COCO file.
     Polygons {
         /// The json file.
         annotations: PathBuf,
-        /// The described image with its polygons.
+        /// The described image with its regions.
         image: Arc<CocoImage>,
         /// Categories that make up the mask; all when `None`.
-        categories: Option<Arc<[u32]>>,
+        categories: Option<Arc<[String]>>,
     },
 }
 
@@ -137,11 +137,19 @@ impl Sample {
     /// publisher's.
     ///
     /// # Errors
-    /// As [`decode_mask`]; [`DataError::Annotation`] also for an image without annotations unless `policy` allows it.
+    /// As [`decode_mask`]; of a COCO file [`DataError::BadAnnotations`], and [`DataError::Annotation`] for an image whose
+    /// annotations cover no pixel, unless `policy` allows it.
     pub fn load_mask(&self, limits: &Limits, policy: &MaskPolicy) -> Result<DecodedMask> {
         match &self.mask {
             MaskSource::File(path) => Ok(self.read_mask(path, limits, policy)?.0),
             MaskSource::Polygons { annotations, image, categories } => {
+                if !image.problems.is_empty() {
+                    return Err(DataError::BadAnnotations {
+                        path: annotations.clone(),
+                        image: format!("{} ({})", image.id, image.file_name),
+                        reasons: image.problems.clone(),
+                    });
+                }
                 let mask = image.mask(categories.as_deref())?;
                 if mask.is_empty() && !policy.allow_empty {
                     return Err(DataError::Annotation {
@@ -194,15 +202,13 @@ impl Sample {
         Ok(self.field_of_view.as_ref().map(read).transpose()?.map(|(view, _)| view.mask))
     }
 
-    /// The polygons of a COCO sample that fill no pixel although they lie near the image.
+    /// The regions of a COCO sample that cover no pixel although they lie near the image.
     pub(crate) fn idle_polygons(&self) -> usize {
         match &self.mask {
             MaskSource::File(_) => 0,
             MaskSource::Polygons { image, .. } => {
-                let idle = |points: &[(f64, f64)]| {
-                    fill_polygon(points, image.width, image.height).is_ok_and(|filled| filled.is_empty())
-                };
-                image.polygons.iter().filter(|p| idle(&p.points)).count()
+                let idle = |region: &Region| region.mask(image.width, image.height).is_ok_and(|mask| mask.is_empty());
+                image.regions.iter().filter(|region| idle(region)).count()
             }
         }
     }
