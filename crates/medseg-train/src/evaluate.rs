@@ -63,21 +63,25 @@ pub fn predict(
             .zip(logits.par_chunks_exact(plane))
             .zip(&batch.items)
             .map(|((case, logits), item)| {
-                let (prediction, reference) = match config.grid {
+                let (prediction, reference, ignored) = match config.grid {
                     EvaluationGrid::Original => {
                         let fail = || TrainError::Model(format!("{}: logits do not fill the input", case.id));
                         let mask = item.geometry.restore_mask(logits, 0.0).ok_or_else(fail)?;
-                        (mask, case.reference.clone())
+                        (mask, case.reference.clone(), case.ignored.clone())
                     }
                     EvaluationGrid::Network => {
                         let side = data.image_size();
                         let found: Vec<bool> = logits.iter().map(|&x| x >= 0.0).collect();
                         let wanted: Vec<bool> = item.mask.iter().map(|&y| y > 0.5).collect();
                         let mask = |bits: &[bool]| Mask::from_bools(side, side, bits).map_err(metrics);
-                        (mask(&found)?, mask(&wanted)?)
+                        let ignored = item.ignored.as_ref().map(|plane| {
+                            let bits: Vec<bool> = plane.iter().map(|&v| v > 0.5).collect();
+                            mask(&bits)
+                        });
+                        (mask(&found)?, mask(&wanted)?, ignored.transpose()?)
                     }
                 };
-                Ok(MaskPair::new(&case.id, prediction, reference).with_patient(&case.patient))
+                Ok(MaskPair::new(&case.id, prediction, reference).with_patient(&case.patient).with_ignored(ignored))
             })
             .collect();
         for pair in drawn {
@@ -119,7 +123,9 @@ pub fn evaluate(
     stop: &StopFlag,
 ) -> Result<Evaluation> {
     let pairs = predict(model, data, cases, config, device, stop)?;
-    let report = evaluator(config)?.evaluate_all(&pairs).map_err(metrics)?;
+    let ignores = pairs.iter().any(|pair| pair.ignored.is_some());
+    let protocol = evaluator(config)?.protocol().clone().with_ignored_pixels(ignores);
+    let report = Evaluator::new(protocol).evaluate_all(&pairs).map_err(metrics)?;
     Ok(Evaluation { report, pairs })
 }
 
@@ -209,7 +215,7 @@ fn mean_loss(
     let mut sum = 0.0;
     for chunk in cases.chunks(config.batch_size.max(1)) {
         let batch = data.evaluation_batch(chunk, device);
-        let value = loss.forward(model.forward(batch.images)?, batch.masks)?.into_scalar::<f32>();
+        let value = loss.forward(batch.counted(model.forward(batch.images.clone())?), batch.masks)?.into_scalar::<f32>();
         sum += f64::from(value) * chunk.len() as f64;
     }
     Ok(sum / cases.len().max(1) as f64)

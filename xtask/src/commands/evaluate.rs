@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use medseg_data::decode::{DecodedMask, ImageOptions, Label, Labels, Limits, MaskPolicy, MaskRule, decode_mask};
 use medseg_metrics::folders::{FilePair, pair_folders};
 use medseg_metrics::{
-    BootstrapOptions, Case, CompareOptions, Definition, EmptyPolicy, Evaluator, Mask, MetricsError, Protocol, Report,
+    BootstrapOptions, Case, CompareOptions, Definition, EmptyPolicy, Evaluator, Mask, MaskPair, MetricsError, Protocol, Report,
     Spacing, Tolerance,
 };
 use rayon::prelude::*;
@@ -113,7 +113,7 @@ impl Args {
         let named: Option<Vec<Definition>> = self.definition.iter().map(one).collect();
         let definitions = named.unwrap_or_else(|| Definition::ALL.to_vec());
         let spacing = self.spacing.unwrap_or_else(Spacing::pixels);
-        let protocol = Protocol::new(spacing, self.tolerance, self.empty)?;
+        let protocol = Protocol::new(spacing, self.tolerance, self.empty)?.with_ignored_pixels(!self.masks.ignore.is_empty());
         Ok(Evaluator::new(protocol.with_percentile(self.percentile)?.with_definitions(definitions)?))
     }
 
@@ -194,12 +194,11 @@ fn evaluate(evaluator: &Evaluator, pair: &FilePair, args: &Args, rules: &Rules) 
         (Err(first), Err(second)) => return Err(format!("{first}\n  {second}")),
         (Err(error), _) | (_, Err(error)) => return Err(error),
     };
-    let named = |error: MetricsError| format!("{} and {}: {error}", pair.prediction.display(), pair.reference.display());
-    let prediction = match &reference.ignored {
-        Some(ignored) => prediction.difference(ignored).map_err(named)?,
-        None => prediction,
-    };
-    evaluator.evaluate(&pair.name, args.patient(&pair.name), &prediction, &reference.mask).map_err(named)
+    let mut masks = MaskPair::new(&pair.name, prediction, reference.mask).with_ignored(reference.ignored);
+    masks.patient = args.patient(&pair.name).map(str::to_owned);
+    evaluator
+        .evaluate_pair(&masks)
+        .map_err(|error| format!("{} and {}: {error}", pair.prediction.display(), pair.reference.display()))
 }
 
 /// What is foreground in the masks of either side.

@@ -70,7 +70,8 @@ pub struct Item {
     pub id: String,
     /// Normalised image, `[3, size, size]`.
     pub image: Vec<f32>,
-    /// Mask, `[size, size]`: 0 or 1 ([`Protocol::Default`]) or a share of 0 to 1 ([`Protocol::Paper`]); 0 in the padding.
+    /// Mask, `[size, size]`: 0 or 1 ([`Protocol::Default`]) or a share of 0 to 1 ([`Protocol::Paper`]); 0 in the padding and
+    /// where a pixel is ignored.
     pub mask: Vec<f32>,
     /// Pixels that count neither in the loss nor in a metric, `[size, size]`: 1 there and 0 elsewhere; `None` where the sample
     /// has none.
@@ -246,11 +247,16 @@ impl Pipeline {
             }
             padded
         };
+        let (mut mask, ignored) = (pad(mask), ignored.map(pad));
+        if let Some(ignored) = &ignored {
+            // Along the border of the ignored region a resized mask may reach into it.
+            mask.iter_mut().zip(ignored).filter(|(_, ignored)| **ignored > 0.0).for_each(|(mask, _)| *mask = 0.0);
+        }
         Item {
             id: id.to_owned(),
             image: self.normalise(&planes.image, geometry),
-            mask: pad(mask),
-            ignored: ignored.map(pad),
+            mask,
+            ignored,
             size: self.size,
             geometry,
         }
