@@ -9,8 +9,8 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use medseg_data::coco::fill_polygon;
-use medseg_data::preview::save_image;
 use medseg_data::dataset::Loaded;
+use medseg_data::preview::save_image;
 use medseg_data::{Batch, Dataset, Image, Pipeline, Protocol, synth};
 use rayon::prelude::*;
 use std::hint::black_box;
@@ -41,7 +41,8 @@ fn loading(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("images per second");
     group.throughput(Throughput::Elements(data.samples.len() as u64)).sample_size(20);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(workers).build().unwrap();
-    for (name, protocol) in [("load, resize to 512, augment", Protocol::Default), ("paper's protocol", Protocol::Paper)] {
+    for (name, protocol) in [("load, resize to 512, augment", Protocol::Default), ("paper's protocol", Protocol::Paper)]
+    {
         let pipeline = Pipeline::training(protocol, 512).unwrap();
         let mut epoch = 0;
         let batch = |samples: &[medseg_data::Sample], epoch| {

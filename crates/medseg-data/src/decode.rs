@@ -139,11 +139,7 @@ pub(crate) fn decode_lowest(paths: &[PathBuf], limits: &Limits, options: &ImageO
 ///
 /// # Errors
 /// As [`decode_lowest`].
-pub(crate) fn inspect_lowest(
-    paths: &[PathBuf],
-    limits: &Limits,
-    options: &ImageOptions,
-) -> Result<(Image, Vec<Loss>)> {
+pub(crate) fn inspect_lowest(paths: &[PathBuf], limits: &Limits, options: &ImageOptions) -> Result<(Image, Vec<Loss>)> {
     let (path, decoded) = lowest(paths, limits, options)?;
     let (image, losses) = inspect(path, &decoded, options)?;
     Ok((image.to_grey(), losses))

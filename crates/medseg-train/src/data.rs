@@ -169,7 +169,8 @@ pub fn prepare(config: &DataConfig, name: &str) -> Result<PreparedData> {
         .samples
         .par_iter()
         .map(|sample| {
-            let loaded = sample.load_with(evaluation.limits(), &policy).map_err(|e| TrainError::Dataset(Box::new(e)))?;
+            let loaded =
+                sample.load_with(evaluation.limits(), &policy).map_err(|e| TrainError::Dataset(Box::new(e)))?;
             let mut hash = Sha256::new();
             let ignored = loaded.ignored.as_ref().map(Mask::to_bytes);
             let parts = [sample.id.as_bytes(), loaded.image.data(), &loaded.mask.to_bytes()];

@@ -6,8 +6,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use medseg_data::decode::{DecodedMask, ImageOptions, Label, Labels, Limits, MaskPolicy, MaskRule, decode_mask};
 use medseg_metrics::folders::{FilePair, pair_folders};
 use medseg_metrics::{
-    BootstrapOptions, Case, CompareOptions, Definition, EmptyPolicy, Evaluator, Mask, MaskPair, MetricsError, Protocol, Report,
-    Spacing, Tolerance,
+    BootstrapOptions, Case, CompareOptions, Definition, EmptyPolicy, Evaluator, Mask, MaskPair, MetricsError, Protocol,
+    Report, Spacing, Tolerance,
 };
 use rayon::prelude::*;
 use std::error::Error;
@@ -113,7 +113,8 @@ impl Args {
         let named: Option<Vec<Definition>> = self.definition.iter().map(one).collect();
         let definitions = named.unwrap_or_else(|| Definition::ALL.to_vec());
         let spacing = self.spacing.unwrap_or_else(Spacing::pixels);
-        let protocol = Protocol::new(spacing, self.tolerance, self.empty)?.with_ignored_pixels(!self.masks.ignore.is_empty());
+        let protocol =
+            Protocol::new(spacing, self.tolerance, self.empty)?.with_ignored_pixels(!self.masks.ignore.is_empty());
         Ok(Evaluator::new(protocol.with_percentile(self.percentile)?.with_definitions(definitions)?))
     }
 

@@ -207,7 +207,11 @@ impl OpenOptions {
             None => MaskRule::Labels(labels),
             Some(threshold) if labels == Labels::default() => MaskRule::Threshold(threshold),
             Some(threshold) => {
-                return Err(DataError::config("threshold", "no labels beside a threshold", format!("{threshold} and labels")));
+                return Err(DataError::config(
+                    "threshold",
+                    "no labels beside a threshold",
+                    format!("{threshold} and labels"),
+                ));
             }
         };
         rule.validate()?;

@@ -2,8 +2,8 @@
 
 use crate::coco::{CocoImage, Region};
 use crate::decode::{
-    DecodedMask, ImageOptions, Limits, Loss, MaskPolicy, MaskRule, decode_image, decode_lowest, decode_mask, inspect_image,
-    inspect_lowest,
+    DecodedMask, ImageOptions, Limits, Loss, MaskPolicy, MaskRule, decode_image, decode_lowest, decode_mask,
+    inspect_image, inspect_lowest,
 };
 use crate::error::{DataError, Result};
 use crate::raster::{Image, size_of};

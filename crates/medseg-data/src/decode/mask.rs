@@ -498,9 +498,7 @@ pub(super) fn judge(path: &Path, raw: &Raw, policy: &MaskPolicy) -> Result<Decod
 
 /// Whether values between background and foreground are soft edges: those never fill many blocks of 3 x 3 pixels evenly.
 fn edges_only(codes: &[u32], width: usize, values: &[Value], largest: f64) -> bool {
-    let between = |code: u32| {
-        matches!(values[code as usize], Value::Grey(grey) if grey > largest / 8.0 && grey < largest * 7.0 / 8.0)
-    };
+    let between = |code: u32| matches!(values[code as usize], Value::Grey(grey) if grey > largest / 8.0 && grey < largest * 7.0 / 8.0);
     let even = |block: &[u32]| (0..3).all(|row| block[row * width..][..3].iter().all(|&code| code == block[0]));
     let blocks = codes.windows(2 * width + 3).enumerate().filter(|(start, _)| start % width + 2 < width);
     blocks.filter(|(_, block)| between(block[0]) && even(block)).take(9).count() < 9

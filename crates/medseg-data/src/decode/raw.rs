@@ -86,7 +86,8 @@ impl Raw {
         fn lower<T: PartialOrd + Copy>(mine: &mut [T], theirs: &[T]) {
             mine.iter_mut().zip(theirs).filter(|(a, b)| **b < **a).for_each(|(a, b)| *a = *b);
         }
-        let alike = (self.width, self.height, self.colours, self.alpha) == (other.width, other.height, other.colours, other.alpha);
+        let alike = (self.width, self.height, self.colours, self.alpha)
+            == (other.width, other.height, other.colours, other.alpha);
         match (&mut self.samples, &other.samples) {
             _ if !alike => return false,
             (Samples::U8(a), Samples::U8(b)) => lower(a, b),

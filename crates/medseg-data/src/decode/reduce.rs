@@ -130,7 +130,13 @@ fn colour_values(raw: &Raw) -> Vec<f64> {
     })
 }
 
-fn to_bytes<T: Copy + Into<f64>>(values: &[T], colours: usize, alpha: bool, (low, high): (f64, f64), white: f64) -> Vec<u8> {
+fn to_bytes<T: Copy + Into<f64>>(
+    values: &[T],
+    colours: usize,
+    alpha: bool,
+    (low, high): (f64, f64),
+    white: f64,
+) -> Vec<u8> {
     // Without any contrast everything is black, as everywhere.
     let scale = if high > low { 255.0 / (high - low) } else { 0.0 };
     let byte = |value: f64| (value.clamp(0.0, 255.0) + 0.5) as u8;
@@ -191,9 +197,8 @@ pub(super) fn file_losses(decoded: &Decoded, options: &ImageOptions) -> Vec<Loss
 
 /// The name of an ICC profile whose values differ from those of sRGB enough to matter.
 fn profile_name(profile: &[u8]) -> Option<String> {
-    let number = |at: usize| -> Option<usize> {
-        Some(u32::from_be_bytes(profile.get(at..at + 4)?.try_into().ok()?) as usize)
-    };
+    let number =
+        |at: usize| -> Option<usize> { Some(u32::from_be_bytes(profile.get(at..at + 4)?.try_into().ok()?) as usize) };
     // The tags' table begins behind the header of 128 bytes: signature, offset, length.
     let tags = 0..number(128)?.min(1000);
     let description = tags.map(|tag| 132 + 12 * tag).find(|&at| profile.get(at..at + 4) == Some(b"desc"))?;

@@ -4,8 +4,8 @@ use super::resize::resize_image_rounded_once;
 use super::rotate::rotation;
 use super::warp::{Field, Warp};
 use super::{
-    Augmentation, Jitter, ResizeGeometry, adjust_brightness, adjust_contrast, flip_horizontal, flip_vertical, resize_image,
-    resize_plane, resize_soft,
+    Augmentation, Jitter, ResizeGeometry, adjust_brightness, adjust_contrast, flip_horizontal, flip_vertical,
+    resize_image, resize_plane, resize_soft,
 };
 use crate::dataset::{Loaded, Sample};
 use crate::decode::{Limits, MaskPolicy, MaskRule};
@@ -298,8 +298,13 @@ impl Pipeline {
         if rotation.is_some() || scale.is_some() || crop.is_some() || elastic {
             let mut place = stream("crop place");
             let place = (place.uniform(), place.uniform());
-            let mut warp =
-                Warp::new(planes.image.size(), rotation.unwrap_or(0.0), scale.unwrap_or(1.0), crop.unwrap_or(1.0), place);
+            let mut warp = Warp::new(
+                planes.image.size(),
+                rotation.unwrap_or(0.0),
+                scale.unwrap_or(1.0),
+                crop.unwrap_or(1.0),
+                place,
+            );
             if elastic {
                 let amplitude = a.elastic.amplitude * planes.image.width().max(planes.image.height()) as f64;
                 warp = warp.with_field(Field::new(a.elastic.cells, amplitude, &mut stream("elastic field")));

@@ -2,10 +2,10 @@
 
 use crate::support::{fixture, grey};
 use image::{DynamicImage, ExtendedColorType};
-use medseg_data::{DataError, Image};
 use medseg_data::decode::{
     ExifOrientation, ImageOptions, IntensityRange, Limits, Loss, Pages, decode_image as decode_with, inspect_image,
 };
+use medseg_data::{DataError, Image};
 use std::path::Path;
 
 fn decode_image(path: impl AsRef<Path>, limits: &Limits) -> Result<Image, DataError> {
@@ -213,7 +213,9 @@ fn narrow_ranges_are_told_and_can_be_spread() {
     for (bits, left) in [(10u32, 5usize), (12, 17), (14, 65), (15, 128)] {
         wide(&path, |i| (i % (1 << bits)) as u16 * if bits == 15 { 8 } else { 1 });
         let found = losses(&path, &ImageOptions::default());
-        let told = found.iter().any(|loss| matches!(loss, Loss::GreyLevels { left: l, .. } if *l <= left && l + 2 > left.min(17)));
+        let told = found
+            .iter()
+            .any(|loss| matches!(loss, Loss::GreyLevels { left: l, .. } if *l <= left && l + 2 > left.min(17)));
         assert!(told, "{bits} bits: {found:?}");
         assert!(found[0].to_string().contains("grey levels are left"), "{}", found[0]);
         let own = ImageOptions { range: IntensityRange::Own, ..ImageOptions::default() };

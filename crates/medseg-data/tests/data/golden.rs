@@ -1,10 +1,8 @@
 //! Agreement with torchvision and Pillow, value by value.
 
 use crate::support::parity;
-use medseg_data::transform::{
-    Augmentation, Pipeline, Protocol, adjust_brightness, flip_horizontal, rotate_image,
-};
 use medseg_data::dataset::Loaded;
+use medseg_data::transform::{Augmentation, Pipeline, Protocol, adjust_brightness, flip_horizontal, rotate_image};
 use medseg_data::{Image, Mask};
 use safetensors::SafeTensors;
 
@@ -69,7 +67,8 @@ fn paper_protocol_is_within_one_level_of_torchvision() {
     for case in 0..5 {
         let image = golden.image(&format!("{case}.image"));
         let mask = golden.mask(&format!("{case}.mask"));
-        let item = pipeline.finish(&pipeline.prepare(Loaded { image: image.clone(), mask, ignored: None }), "golden", 0, 0);
+        let item =
+            pipeline.finish(&pipeline.prepare(Loaded { image: image.clone(), mask, ignored: None }), "golden", 0, 0);
         let theirs = golden.floats(&format!("{case}.paper.image"));
         // The stretch to 0..255 magnifies; the bound holds for the levels before it.
         let high = image.data().iter().copied().max().unwrap();

@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
+mod batches;
 mod checking;
 mod coco;
 mod decoding;
 mod folders;
 mod golden;
 mod layouts;
-mod batches;
 mod manifests;
 mod masks;
 mod properties;

@@ -85,7 +85,8 @@ fn two_valued(folder: &Path) -> Vec<PathBuf> {
     {
         add(&format!("rgba{at}.png"), rgba(drawn, canvas), ExtendedColorType::Rgba8);
     }
-    let grey_alpha = |drawn: [u8; 2], canvas: [u8; 2]| pixels(|x, y| if vessel(x, y) { drawn } else { canvas }).concat();
+    let grey_alpha =
+        |drawn: [u8; 2], canvas: [u8; 2]| pixels(|x, y| if vessel(x, y) { drawn } else { canvas }).concat();
     add("la.png", grey_alpha([0, 255], [0, 0]), ExtendedColorType::La8);
     add("la_opaque.png", grey_alpha([9, 255], [0, 255]), ExtendedColorType::La8);
     files
@@ -182,8 +183,7 @@ mod tiffs {
         let classes = write_palette("classes.tif", &three, &palette(&[(1, [128, 0, 0]), (2, [0, 128, 0])]));
         let error = automatic(&classes).unwrap_err().to_string();
         assert!(error.contains("#800000") && error.contains("#008000"), "{error}");
-        let by_colour =
-            MaskRule::Labels(Labels { foreground: vec!["#800000".parse().unwrap()], ..Labels::default() });
+        let by_colour = MaskRule::Labels(Labels { foreground: vec!["#800000".parse().unwrap()], ..Labels::default() });
         assert_eq!(read(&classes, by_colour, false).unwrap().mask, truth());
     }
 }
@@ -264,7 +264,10 @@ fn transparency_is_read_or_refused() {
     let refused = |name: &str, pixel: &dyn Fn(usize, usize) -> [u8; 4]| {
         save(&path, &pixels(pixel).concat(), ExtendedColorType::Rgba8);
         let error = read(&path, MaskRule::Automatic, true);
-        assert!(matches!(error, Err(DataError::UnclearMask { .. } | DataError::MultiClassMask { .. })), "{name}: {error:?}");
+        assert!(
+            matches!(error, Err(DataError::UnclearMask { .. } | DataError::MultiClassMask { .. })),
+            "{name}: {error:?}"
+        );
     };
     // The mask is in the colours, but nothing of it can be seen.
     refused("hidden", &|x, y| if vessel(x, y) { [255, 255, 255, 0] } else { [0, 0, 0, 0] });
@@ -337,7 +340,8 @@ fn options_are_checked_and_reach_every_sample() {
         let options: OpenOptions = toml::from_str(wrong).unwrap();
         assert!(options.mask_rule().is_err() || options.image_options().is_err(), "{wrong}");
     }
-    for wrong in ["foreground = [\"red\"]", "foreground = [\"#12\"]", "pages = 0", "range = \"wide\"", "thresholds = 1"] {
+    for wrong in ["foreground = [\"red\"]", "foreground = [\"#12\"]", "pages = 0", "range = \"wide\"", "thresholds = 1"]
+    {
         assert!(toml::from_str::<OpenOptions>(wrong).is_err(), "{wrong}");
     }
     let dir = tempfile::tempdir().unwrap();

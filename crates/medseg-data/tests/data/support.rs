@@ -1,8 +1,8 @@
 //! Small trees of files to open.
 
 use medseg_data::Image;
-use medseg_data::dataset::Loaded;
 use medseg_data::Mask;
+use medseg_data::dataset::Loaded;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
