@@ -85,12 +85,19 @@ pub fn preview(dataset: &Dataset, pipeline: &Pipeline, options: &PreviewOptions)
     Ok(Sheet { image, ids, tiles, samples_per_row })
 }
 
-/// Writes an image as PNG, TIFF, JPEG or BMP by the extension of `path`.
+/// Writes an image as PNG, TIFF, JPEG or BMP by the extension of `path`; whole or not at all.
 ///
 /// # Errors
 /// [`DataError::Io`].
 pub fn save_image(path: impl AsRef<Path>, image: &Image) -> Result<()> {
-    crate::synth::save(path.as_ref(), image)
+    let path = path.as_ref();
+    let other = |error| DataError::io(path)(std::io::Error::other(error));
+    let format = image::ImageFormat::from_path(path).map_err(other)?;
+    let colour = if image.channels() == 1 { image::ExtendedColorType::L8 } else { image::ExtendedColorType::Rgb8 };
+    let (width, height) = (image.width() as u32, image.height() as u32);
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::write_buffer_with_format(&mut bytes, image.data(), width, height, colour, format).map_err(other)?;
+    atomic_file::write(path, bytes.get_ref()).map_err(DataError::io(path))
 }
 
 /// Puts tiles of one size side by side.

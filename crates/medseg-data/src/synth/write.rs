@@ -218,7 +218,7 @@ fn make_empty(folder: &Path) -> Result<()> {
 fn write_json(path: &Path, file: &CocoFile) -> Result<()> {
     let text =
         serde_json::to_vec(file).map_err(|e| DataError::Annotation { path: path.to_owned(), reason: e.to_string() })?;
-    std::fs::write(path, text).map_err(DataError::io(path))
+    atomic_file::write(path, &text).map_err(DataError::io(path))
 }
 
 /// Writes an image in the format of the file's extension.
