@@ -4,7 +4,7 @@
 //! learning rates to choose from, when checkpoints and rates are chosen on validation images and one checkpoint is scored on
 //! test images, and when a difference is only claimed where its interval shows it. This crate holds that protocol over the
 //! engine ([`medseg_train`]): a [`Profile`](comparison::Profile) says on what and with which budget, [`rows`] which methods,
-//! [`Comparison`](comparison::Comparison) runs the cells and [`write_report`](report::write_report) says what came of it, beside
+//! [`Comparison`](comparison::Comparison) runs the cells and [`report`](report::report) says what came of it, beside
 //! the figures that the SALT paper [published].
 //!
 //! The cells of the demonstration, without running them:

@@ -23,6 +23,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use data_parallel::{DataParallel, Share};
 use salt_peft::{BasisStorage, Method, first_non_finite, first_non_finite_gradient};
+use sam_model::{PreprocessError, SamError};
 use serde::{Deserialize, Serialize};
 use state::{Progress, State};
 use std::path::Path;
@@ -210,13 +211,30 @@ fn is_claimed(directory: &Path, identity: &str) -> Result<bool> {
     }
 }
 
+/// What a run writes into its directory. None of it may be there before the directory is marked.
+const OWN: [&str; 6] = ["run.toml", "log.jsonl", "outcome.toml", "best.safetensors", "checkpoints", "bundle"];
+
+/// Refuses a directory that is not marked as a run's and holds something under a name that a run writes: it is the user's.
+fn is_free(directory: &Path) -> Result<()> {
+    match OWN.iter().map(|name| directory.join(name)).find(|path| path.exists()) {
+        None => Ok(()),
+        Some(path) => Err(TrainError::Occupied { path }),
+    }
+}
+
 /// Marks the directory as this run's, or checks that it is.
 fn claim(config: &RunConfig, directory: &Path, identity: &str) -> Result<()> {
+    let resolved = directory.join("run.toml");
     if is_claimed(directory, identity)? {
-        return Ok(());
+        if resolved.is_file() {
+            return Ok(());
+        }
+    } else {
+        is_free(directory)?;
+        // The mark goes first: a kill between the two leaves a marked directory, which the same run takes.
+        files::write(&directory.join(IDENTITY), format!("{identity}\n").as_bytes())?;
     }
-    files::write(&directory.join("run.toml"), config.to_toml()?.as_bytes())?;
-    files::write(&directory.join(IDENTITY), format!("{identity}\n").as_bytes())
+    files::write(&resolved, config.to_toml()?.as_bytes())
 }
 
 /// Bytes of the selected weights of a finished run with `trainable` trained numbers (f32).
@@ -251,8 +269,8 @@ pub fn check_directory(
     check_disk(directory, trainable)?;
     let _lock = RunLock::acquire(directory)?;
     let identity = identity(config, data, base)?;
-    if finished(directory, &identity)?.is_none() {
-        is_claimed(directory, &identity)?;
+    if finished(directory, &identity)?.is_none() && !is_claimed(directory, &identity)? {
+        is_free(directory)?;
     }
     Ok(())
 }
@@ -410,6 +428,10 @@ impl Loop<'_> {
             let found = validate(&model, self.data, evaluation, losses, &self.devices[0], self.stop);
             let found = match found {
                 Err(TrainError::Stopped { .. }) => return Err(self.interrupt(state)),
+                Err(TrainError::Sam(SamError::Preprocess(PreprocessError::NanLogit { .. }))) => {
+                    let place = "the logits of a validation image".into();
+                    return Err(TrainError::Diverged { value: f32::NAN, step: state.progress.step, epoch, place });
+                }
                 other => other?,
             };
             dice = Some(found.dice);

@@ -71,6 +71,21 @@ const CHECKS: &[Check] = &[
         environment: &[("DOCS_RS", "1")],
         command: &["cargo", "check", "--workspace", "--features", "salt-cli/cuda", "--locked"],
     },
+    Check {
+        name: "burn tests",
+        environment: &[],
+        command: &[
+            "cargo",
+            "test",
+            "-p",
+            "medseg-data",
+            "-p",
+            "medseg-metrics",
+            "--features",
+            "medseg-data/burn,medseg-metrics/burn",
+            "--locked",
+        ],
+    },
     // Last, and exactly the command of README.md, so that the closing lines are the tests' own.
     Check { name: "test", environment: &[], command: &["cargo", "test"] },
 ];

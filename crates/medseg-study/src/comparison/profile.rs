@@ -9,6 +9,7 @@ use medseg_data::transform::Protocol;
 use medseg_metrics::Definition;
 use medseg_train::config::{Architecture, EvaluationConfig, EvaluationGrid, ModelConfig, RunConfig, TrainingConfig};
 use medseg_train::data::{DataConfig, SplitRule};
+use medseg_train::files::new_folder;
 use medseg_train::losses::WeightedLoss;
 use medseg_train::optimizer::OptimizerConfig;
 use medseg_train::schedule::Schedule;
@@ -82,21 +83,19 @@ impl Synthetic {
         if place.is_dir() {
             return Ok(place);
         }
-        std::fs::create_dir_all(root).map_err(StudyError::io("cannot create", root))?;
-        let scratch = tempfile::tempdir_in(root).map_err(StudyError::io("cannot create a folder in", root))?;
-        let made = match self.kind {
-            SyntheticKind::Angiography => {
-                write_arcade(scratch.path(), ArcadeTask::Syntax, self.size, Counts { train, val, test }, self.seed)
+        new_folder::<StudyError>(&place, |folder| {
+            match self.kind {
+                SyntheticKind::Angiography => {
+                    write_arcade(folder, ArcadeTask::Syntax, self.size, Counts { train, val, test }, self.seed)?;
+                }
+                // ROSE's layout has no validation part: it is drawn from the training part.
+                SyntheticKind::Octa => {
+                    let counts = Counts { train: train + val, val: 0, test };
+                    write_rose(folder, self.size, counts, self.seed)?;
+                }
             }
-            // ROSE's layout has no validation part: it is drawn from the training part.
-            SyntheticKind::Octa => {
-                let counts = Counts { train: train + val, val: 0, test };
-                write_rose(scratch.path(), self.size, counts, self.seed)
-            }
-        };
-        made?;
-        let scratch = scratch.keep();
-        std::fs::rename(&scratch, &place).map_err(StudyError::io("cannot rename into", &place))?;
+            Ok(())
+        })?;
         Ok(place)
     }
 }

@@ -11,4 +11,4 @@ pub use curves::{loss_curves, validation_curves};
 pub use findings::findings;
 pub use table::{Origin, Table, TableCell, thousands};
 pub use tables::tables;
-pub use write::write_report;
+pub use write::{FILES, Report, report};

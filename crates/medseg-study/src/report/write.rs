@@ -5,25 +5,34 @@ use super::{Origin, Table, findings, loss_curves, tables, validation_curves};
 use crate::error::{Result, StudyError};
 use crate::published::Published;
 use crate::results::Results;
-use medseg_train::files;
 use medseg_train::log::EpochRecord;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Writes `results.json`, `report.md` and the self-contained `report.html` under `out`; returns their paths and the tables.
+/// Names of a report's files.
+pub const FILES: [&str; 3] = ["results.json", "report.md", "report.html"];
+
+/// A report: its tables, and its files by name with their content.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The tables, in order.
+    pub tables: Vec<Table>,
+    /// `results.json`, `report.md` and the self-contained `report.html`.
+    pub files: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// Makes the report of a comparison whose overlays lie under `out`. Whoever asks writes the files: the folder may be the user's.
 ///
 /// # Errors
-/// A file cannot be written, or an overlay of the results is missing.
-pub fn write_report(results: &Results, published: &Published, out: &Path) -> Result<(Vec<PathBuf>, Vec<Table>)> {
+/// An overlay of the results is missing.
+pub fn report(results: &Results, published: &Published, out: &Path) -> Result<Report> {
     let tables = tables(results, published)?;
-    let json = out.join("results.json");
-    let text = serde_json::to_vec_pretty(results).map_err(|error| StudyError::format(&json, error.to_string()))?;
-    files::write(&json, &text)?;
-    let markdown_path = out.join("report.md");
+    let json = serde_json::to_vec_pretty(results)
+        .map_err(|error| StudyError::format(&out.join("results.json"), error.to_string()))?;
     let findings = findings(results)?;
-    files::write(&markdown_path, markdown(results, &findings, &tables).as_bytes())?;
-    let html_path = out.join("report.html");
-    files::write(&html_path, html(results, published, &findings, &tables, out)?.as_bytes())?;
-    Ok((vec![json, markdown_path, html_path], tables))
+    let text = markdown(results, &findings, &tables);
+    let page = html(results, published, &findings, &tables, out)?;
+    let files = FILES.into_iter().zip([json, text.into_bytes(), page.into_bytes()]).collect();
+    Ok(Report { tables, files })
 }
 
 /// Title of a comparison.

@@ -4,7 +4,7 @@ use crate::support::{images, tiny};
 use medseg_data::OpenOptions;
 use medseg_study::comparison::{Comparison, Profile, Runner, SilentStudy};
 use medseg_study::published::Published;
-use medseg_study::report::write_report;
+use medseg_study::report::report;
 use medseg_study::results::Results;
 use medseg_study::{TableChoice, rows};
 use medseg_train::StopFlag;
@@ -75,9 +75,11 @@ fn the_demonstration_runs_every_method_and_the_second_time_none() {
     assert!(counts("salt-high").trainable < counts("full").trainable);
 
     let published = Published::paper().unwrap();
-    let (files, tables) = write_report(&results, &published, out.path()).unwrap();
+    let report = report(&results, &published, out.path()).unwrap();
+    let tables = &report.tables;
+    let file = |name: &str| report.files.iter().find(|(known, _)| *known == name).unwrap().1.clone();
     assert!(tables.iter().any(|table| table.title.starts_with("Paired differences")));
-    let html = std::fs::read_to_string(&files[2]).unwrap();
+    let html = String::from_utf8(file("report.html")).unwrap();
     for needed in ["<svg", "data:image/png;base64,", "Full fine-tuning", "random weights", "not run"] {
         assert!(html.contains(needed), "{needed}");
     }
@@ -86,7 +88,7 @@ fn the_demonstration_runs_every_method_and_the_second_time_none() {
         let html = html.replace("http://www.w3.org/2000/svg", "");
         assert!(!html.contains(forbidden), "{forbidden}");
     }
-    let stored: Results = serde_json::from_slice(&std::fs::read(&files[0]).unwrap()).unwrap();
+    let stored: Results = serde_json::from_slice(&file("results.json")).unwrap();
     assert_eq!((stored.cells.len(), &stored.methods, &stored.datasets), (16, &results.methods, &results.datasets));
 
     let before: Vec<_> = results_written(out.path());
@@ -156,9 +158,10 @@ fn cells_of_a_plan_run_alone_and_what_lacks_is_named() {
     let results = comparison.collect().unwrap();
     assert_eq!((results.cells.len(), results.missing.len()), (1, 13));
     let published = Published::paper().unwrap();
-    let (_, tables) = write_report(&results, &published, out.path()).unwrap();
-    assert!(tables[0].to_text().contains("not run"));
-    assert!(std::fs::read_to_string(out.path().join("report.md")).unwrap().contains("## Missing cells"));
+    let report = report(&results, &published, out.path()).unwrap();
+    assert!(report.tables[0].to_text().contains("not run"));
+    let text = report.files.iter().find(|(name, _)| *name == "report.md").unwrap();
+    assert!(String::from_utf8_lossy(&text.1).contains("## Missing cells"));
 }
 
 #[test]
@@ -180,7 +183,7 @@ fn the_papers_recipe_runs_with_random_weights() {
     assert!(best.hd95.is_finite() && (0.0..=1.0).contains(&best.dice));
     assert!(salt.config.contains("paper-focal") && salt.metrics.contains("paper_released_open_border"));
     let published = Published::paper().unwrap();
-    let (_, tables) = write_report(&results, &published, out.path()).unwrap();
-    let main = tables.iter().find(|table| table.title.starts_with("Published: Table 1")).unwrap();
+    let report = report(&results, &published, out.path()).unwrap();
+    let main = report.tables.iter().find(|table| table.title.starts_with("Published: Table 1")).unwrap();
     assert!(main.to_text().contains("not reproduced"), "{}", main.to_text());
 }

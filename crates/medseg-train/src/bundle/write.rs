@@ -7,7 +7,7 @@ use crate::config::ModelConfig;
 use crate::error::{Result, TrainError};
 use crate::files::{self, sha256};
 use crate::model::Segmenter;
-use salt_peft::{BasisStorage, SaveOptions, save_adapter};
+use salt_peft::{BasisStorage, SaveOptions, materialize, save_adapter};
 use std::path::Path;
 
 /// What a bundle says of a model besides its numbers.
@@ -62,7 +62,8 @@ fn write(
         save(folder)?;
         let mut manifest = Manifest::new(numbers, content.labels, content.preprocessing);
         manifest.provenance = content.provenance;
-        model.prompt.save(folder.join(PROMPT_FILE), &manifest.labels)?;
+        // Trained tokens hang on the prompt as an adapter does; what is stored is their value.
+        materialize(&model.prompt).save(folder.join(PROMPT_FILE), &manifest.labels)?;
         for entry in std::fs::read_dir(folder).map_err(TrainError::io("cannot read", folder))?.flatten() {
             let stored = std::fs::read(entry.path()).map_err(TrainError::io("cannot read", &entry.path()))?;
             let stored = StoredFile { bytes: stored.len() as u64, sha256: sha256(&stored) };

@@ -11,6 +11,7 @@ use crate::signals::stop_on_signal;
 use image::{DynamicImage, RgbImage};
 use medseg_data::Image;
 use medseg_data::decode::{Limits, decode_image};
+use medseg_metrics::folders::names::is_system_file;
 use medseg_train::TrainError;
 use medseg_train::files::sha256;
 use medseg_train::session::Session;
@@ -196,7 +197,7 @@ fn list_images(path: &Path) -> Result<BTreeMap<String, PathBuf>, CliError> {
             let entry = entry.map_err(CliError::io("cannot read", path))?.path();
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let own = made.as_ref().is_some_and(|folder| folder.made(&name));
-            if entry.is_file() && has_image_extension(&entry) && !name.starts_with('.') && !own {
+            if entry.is_file() && has_image_extension(&entry) && !is_system_file(&name) && !own {
                 add(entry)?;
             }
         }

@@ -5,13 +5,14 @@ use super::data::Folders;
 use crate::cache::cache_folder;
 use crate::error::CliError;
 use crate::live_view::LiveView;
+use crate::output_folder::{Origin, OutputFolder};
 use crate::signals::stop_on_signal;
 use clap::ValueEnum;
 use medseg_data::OpenOptions;
 use medseg_study::TableChoice;
 use medseg_study::comparison::{Cell, Comparison, Profile, Runner};
 use medseg_study::published::Published;
-use medseg_study::report::{Origin, findings, write_report};
+use medseg_study::report::{FILES, Origin as Whose, findings, report};
 use std::path::PathBuf;
 
 /// Compare full fine-tuning, S-SAM, LoRA and SALT with the untrained base and with random weights, and write a report.
@@ -155,6 +156,9 @@ pub fn run(args: Args) -> CommandResult {
             vec![cell.ok_or_else(unknown)?.clone()]
         }
     };
+    // Hours later would be late to learn that a report of somebody else lies where ours goes.
+    let mut folder = OutputFolder::open(&args.out)?;
+    FILES.iter().try_for_each(|name| folder.check(name))?;
     if !args.collect {
         let view = LiveView::new(chosen.len());
         let ended = comparison.run(&chosen, &runner, &view);
@@ -168,8 +172,9 @@ pub fn run(args: Args) -> CommandResult {
     if results.cells.is_empty() {
         return Err(CliError::Found(format!("no finished cell of this plan under {}", args.out.display())));
     }
-    let (files, tables) = write_report(&results, &published, &args.out)?;
-    for table in tables.iter().filter(|table| table.origin == Origin::Own) {
+    let made = report(&results, &published, &args.out)?;
+    let origin = Origin { input: String::new(), bytes: 0, sha256: String::new(), settings: "reproduce".into() };
+    for table in made.tables.iter().filter(|table| table.origin == Whose::Own) {
         out!("{}", table.to_text())?;
     }
     for sentence in findings(&results)? {
@@ -178,8 +183,8 @@ pub fn run(args: Args) -> CommandResult {
     for cell in &results.missing {
         eprintln!("missing: {cell}");
     }
-    for file in files {
-        out!("{}", file.display())?;
+    for (name, content) in &made.files {
+        out!("{}", folder.write(name, content, &origin)?.display())?;
     }
     Ok(())
 }

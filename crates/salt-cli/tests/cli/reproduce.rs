@@ -40,6 +40,15 @@ fn cells_run_one_by_one_are_collected_into_one_report() {
 }
 
 #[test]
+fn a_report_of_somebody_else_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("report.md"), "mine").unwrap();
+    small(folder.path()).assert().code(1).stderr(contains("report.md").and(contains("not replaced")));
+    assert_eq!(std::fs::read_to_string(folder.path().join("report.md")).unwrap(), "mine");
+    assert!(!folder.path().join("cells").exists());
+}
+
+#[test]
 fn what_a_user_gets_wrong_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let fails = |arguments: &[&str], message: &str| {

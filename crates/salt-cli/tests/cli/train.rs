@@ -247,6 +247,18 @@ fn what_a_user_gets_wrong_is_named_before_anything_is_trained() {
 }
 
 #[test]
+fn a_folder_of_the_users_is_not_taken_for_a_run() {
+    let (folder, config) = place(1);
+    // The run file lies in the folder that is given for the run, under the name that a run would write.
+    let named = folder.path().join("run.toml");
+    assert_eq!(named, config);
+    let before = std::fs::read(&config).unwrap();
+    train(&config, folder.path()).assert().code(1).stderr(contains("run.toml").and(contains("already")));
+    train(&config, folder.path()).arg("--check").assert().code(1).stderr(contains("run.toml"));
+    assert_eq!(std::fs::read(&config).unwrap(), before);
+}
+
+#[test]
 fn images_without_masks_are_listed() {
     let (folder, config) = place(1);
     let images = folder.path().join("data/syntax/train/images");
