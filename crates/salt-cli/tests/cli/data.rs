@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use assert_cmd::Command;
+use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use std::path::Path;
 
@@ -61,4 +62,34 @@ fn problems_end_with_exit_code_one() {
     data(&["inspect", text(&root)]).assert().code(1).stderr(contains("missing image"));
     data(&["inspect", text(dir.path()), "--layout", "drive"]).assert().code(1).stderr(contains("DRIVE"));
     data(&["inspect", text(dir.path()), "--layout", "dirve"]).assert().code(2).stderr(contains("dirve"));
+}
+
+#[test]
+fn folders_are_named_on_the_command_line_and_what_is_left_out_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let grey = |path: &str, value: fn(u32, u32) -> u8| {
+        let path = dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        image::GrayImage::from_fn(24, 20, |x, y| image::Luma([value(x, y)])).save(path).unwrap();
+    };
+    for part in ["train", "val", "test"] {
+        grey(&format!("{part}/ICA_PNG/{part}.png"), |x, y| (7 * x + 3 * y) as u8);
+        grey(&format!("{part}/label/{part}.png"), |_, y| if y < 5 { 255 } else { 0 });
+    }
+    let root = text(dir.path());
+    data(&["verify", root, "--no-near"]).assert().code(1).stderr(contains("--images ICA_PNG --masks label"));
+    let named = ["--no-near", "--images", "ICA_PNG", "--masks", "label"];
+    data(&["verify", root]).args(named).assert().stdout(contains("3 samples: ").and(contains("unused").not()));
+    grey("more/1.png", |x, _| x as u8);
+    data(&["verify", root]).args(named).assert().stdout(contains("more: unused: no sample came from 1.png"));
+    data(&["inspect", root]).args(&named[1..]).assert().success().stderr(contains("more: unused").count(1));
+    let check = ["--check", "--images", "ICA_PNG", "--masks", "label", "--image-size", "32"];
+    let reproduce = |arguments: &[&str]| {
+        let mut command = Command::cargo_bin("xtask").unwrap();
+        command.arg("reproduce").args(arguments);
+        command
+    };
+    let out = dir.path().join("results");
+    reproduce(&check).args(["--data", root, "--out", text(&out)]).assert().success();
+    reproduce(&check).args(["--out", text(&out)]).assert().code(1).stderr(contains("--images, --masks"));
 }
