@@ -1,6 +1,6 @@
 //! The dry run with the values: what [`attach`](crate::attach) would find wrong with a weight, without a decomposition.
 
-use crate::config::AdapterConfig;
+use crate::config::{AdapterConfig, Layout};
 use crate::error::PeftError;
 use crate::layer::{Kind, outputs_inputs};
 use crate::model::{Site, Snapshot};
@@ -65,16 +65,17 @@ pub(crate) fn position(mut index: usize, shape: &[usize]) -> Vec<usize> {
 /// The rows that DoRA would divide by their norm.
 fn check_rows(layer: &PlannedLayer, dtype: DType, values: &[f64]) -> Result<(), PeftError> {
     let [outputs, inputs] = outputs_inputs(layer.layout, &layer.shape);
-    let mut squares = vec![0.0; outputs];
+    // Place of an output's first weight, and the distance to its next one.
+    let (start_of, step) = match layer.layout {
+        Layout::OutIn => (inputs, 1),
+        Layout::InOut => (1, outputs),
+    };
     for part in layer.parts.iter().filter(|part| matches!(part.kind, Some(Kind::Dora { .. }))) {
-        for output in part.start..part.start + part.outputs {
-            let (first, step) = match layer.layout {
-                crate::config::Layout::OutIn => (output * inputs, 1),
-                crate::config::Layout::InOut => (output, outputs),
-            };
-            squares[output] = (0..inputs).map(|input| values[first + input * step].powi(2)).sum();
-        }
-        check_norms(&layer.path, dtype, part.start, &squares[part.start..part.start + part.outputs])?;
+        let square = |output: usize| {
+            values.iter().skip(output * start_of).step_by(step).take(inputs).map(|value| value * value).sum()
+        };
+        let squares: Vec<f64> = (part.start..part.start + part.outputs).map(square).collect();
+        check_norms(&layer.path, dtype, part.start, &squares)?;
     }
     Ok(())
 }

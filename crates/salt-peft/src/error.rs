@@ -148,7 +148,8 @@ pub enum PeftError {
 
     /// The adapter was made for other base weights, or would be trained further in another basis.
     #[error(
-        "{file}: the adapter was made for another base model: `{path}`: expected {quantity} {expected}, found {found}{advice}",
+        "{file}: the adapter was made for another base model: `{path}`: expected {difference} {expected}, found {found}{}",
+        difference.advice(),
         file = file.display()
     )]
     WrongBase {
@@ -156,14 +157,12 @@ pub enum PeftError {
         file: PathBuf,
         /// The first parameter that differs.
         path: String,
-        /// What differs: the shape, the hash of the weight or the hash of its basis.
-        quantity: &'static str,
+        /// What differs.
+        difference: Difference,
         /// As the file has it.
         expected: String,
         /// As the module has it.
         found: String,
-        /// What to do, where something can be done.
-        advice: &'static str,
     },
 
     /// The keys of an adapter file do not fit the module.
@@ -234,6 +233,41 @@ pub enum PeftError {
         /// The backend's message.
         reason: String,
     },
+}
+
+/// In what a base differs from the one that an adapter was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Difference {
+    /// The shape of a weight.
+    Shape,
+    /// The values of a weight, by their hash.
+    Weight,
+    /// The basis that the file holds, by its hash: the file is damaged.
+    Basis,
+    /// The basis that this machine computes from the same weight, by its hash.
+    RecomputedBasis,
+}
+
+impl Difference {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::RecomputedBasis => {
+                "; this machine's decomposition differs from the one that it was trained in, so save it with its basis"
+            }
+            _ => "",
+        }
+    }
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Shape => "the shape",
+            Self::Weight => "a weight with the hash",
+            Self::Basis | Self::RecomputedBasis => "a basis with the hash",
+        })
+    }
 }
 
 impl PeftError {

@@ -72,7 +72,7 @@ pub use check::check;
 pub use config::{AdapterConfig, Decomposition, Initialization, Layout, Method, Rank, SaltForm, Sketch, Slices};
 pub use convert::{Conversion, ConversionRow, to_lora};
 pub use cost::{LinearForm, LinearShape, linear_cost, linear_form};
-pub use error::PeftError;
+pub use error::{Difference, PeftError};
 pub use file::{
     BasisStorage, CONFIG_FILE, KeyMap, LoadOptions, LoadReport, SaveOptions, WEIGHTS_FILE, load_adapter, save_adapter,
 };

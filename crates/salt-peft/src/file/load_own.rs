@@ -5,7 +5,7 @@ use super::names::{CONFIG_FILE, key};
 use super::options::LoadOptions;
 use super::reader::Reader;
 use crate::attach::part_matrix;
-use crate::error::PeftError;
+use crate::error::{Difference, PeftError};
 use crate::layer::{Adapter, Delta, Entry, Kind, LayerSpec, matrix_shape, outputs_inputs};
 use crate::model::{Site, Snapshot};
 use std::collections::BTreeMap;
@@ -61,23 +61,22 @@ impl Reader<'_> {
             let Some(site) = adapted.get(name) else { continue };
             check_spec(&layer.spec, layer.shape.as_slice())
                 .map_err(|reason| PeftError::format(self.file, format!("{CONFIG_FILE}: layer `{name}`: {reason}")))?;
-            let wrong = |quantity, expected: String, found: String| PeftError::WrongBase {
+            let wrong = |difference, expected: String, found: String| PeftError::WrongBase {
                 file: self.file.to_owned(),
                 path: site.path.clone(),
-                quantity,
+                difference,
                 expected,
                 found,
-                advice: "",
             };
             if site.shape != layer.shape {
-                return Err(wrong("the shape", format!("{:?}", layer.shape), format!("{:?}", site.shape)));
+                return Err(wrong(Difference::Shape, format!("{:?}", layer.shape), format!("{:?}", site.shape)));
             }
             let [outputs, _] = outputs_inputs(layer.spec.layout, &site.shape);
             let matrix = part_matrix(&site.data()?, &site.shape, layer.spec.layout, 0, outputs)
                 .map_err(|reason| PeftError::Values { path: site.path.clone(), reason })?;
             let found = salt_linalg::content_hash(&matrix).to_string();
             if found != layer.base_hash {
-                return Err(wrong("a weight with the hash", layer.base_hash.clone(), found));
+                return Err(wrong(Difference::Weight, layer.base_hash.clone(), found));
             }
         }
         Ok(())

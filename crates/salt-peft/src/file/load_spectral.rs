@@ -8,7 +8,7 @@ use super::reader::Reader;
 use crate::attach::part_matrix;
 use crate::config::{Decomposition, Layout, Rank, SaltForm};
 use crate::decompose::{Decomposed, Job, decompose};
-use crate::error::PeftError;
+use crate::error::{Difference, PeftError};
 use crate::initial::Factory;
 use crate::layer::{
     Adapter, HostSvd, Kind, LayerSpec, PartSpec, Projector, Salt, SvdTuning, Tail, Top, outputs_inputs, transpose,
@@ -112,15 +112,12 @@ impl Reader<'_> {
         Err(PeftError::WrongBase {
             file: self.file.to_owned(),
             path: site.path.clone(),
-            quantity: "a basis with the hash",
+            difference: match storage {
+                BasisStorage::Recompute => Difference::RecomputedBasis,
+                _ => Difference::Basis,
+            },
             expected: expected.map_or("none", String::as_str).to_owned(),
             found,
-            advice: match storage {
-                BasisStorage::Recompute => {
-                    "; this machine's decomposition differs from the one that it was trained in, so save it with its basis"
-                }
-                _ => "",
-            },
         })
     }
 
