@@ -10,6 +10,7 @@ pub use split::SplitRule;
 use crate::error::{Result, TrainError};
 use crate::files::sha256;
 use burn::tensor::{Device, Tensor, TensorData};
+use medseg_data::check::Problem;
 use medseg_data::dataset::{Dataset, OpenOptions, Sample};
 use medseg_data::decode::MaskPolicy;
 use medseg_data::random::Stream;
@@ -148,6 +149,8 @@ pub struct PreparedData {
     pub path: PathBuf,
     /// What a user should know of how the folder was read.
     pub notes: Vec<String>,
+    /// What is probably not meant to be so, such as image files that no sample came from.
+    pub warnings: Vec<Problem>,
     /// Images to train on.
     pub train: Vec<Case>,
     /// Images that choose.
@@ -247,8 +250,9 @@ pub fn prepare(config: &DataConfig, name: &str) -> Result<PreparedData> {
         split,
     };
     let path = config.path.clone();
-    let notes = dataset.notes.clone();
-    Ok(PreparedData { card, path, notes, train, validation, test, size: config.image_size, training, evaluation })
+    let Dataset { notes, warnings, .. } = dataset;
+    let size = config.image_size;
+    Ok(PreparedData { card, path, notes, warnings, train, validation, test, size, training, evaluation })
 }
 
 /// Images and masks on a device.
