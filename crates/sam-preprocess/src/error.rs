@@ -28,7 +28,7 @@ pub enum PreprocessError {
         /// The number of values found.
         found: usize,
     },
-    /// A logit is not a number: the model or its input is broken, and no mask would be right.
+    /// A logit is not a number, or lies between infinite ones: the model or its input is broken, and no mask would be right.
     #[error("logits: the one of row {row}, column {column} is not a number")]
     NanLogit {
         /// Row in the original image.

@@ -27,8 +27,11 @@ fn broken_logits_are_named() {
     logits[2 * 8 + 5] = f32::NAN;
     let error = preprocess.restore(&geometry, &logits).unwrap_err();
     assert!(matches!(error, PreprocessError::NanLogit { row: 1 | 2, column: 4 | 5 }), "{error}");
+    // Between infinities there is nothing to interpolate.
     logits[2 * 8 + 5] = f32::NEG_INFINITY;
-    assert!(preprocess.restore(&geometry, &logits).is_ok(), "an infinite logit is sure of itself, not broken");
+    assert!(matches!(preprocess.restore(&geometry, &logits), Err(PreprocessError::NanLogit { .. })));
+    let mask = Protocol::Default.decide(1, 2, &[f32::INFINITY, f32::NEG_INFINITY]).unwrap();
+    assert_eq!(mask.to_bytes(), [1, 0]);
     assert!(matches!(Protocol::Default.decide(3, 3, &[0.0; 8]), Err(PreprocessError::Mask(_))));
 }
 
