@@ -159,7 +159,8 @@ pub struct TrainingConfig {
     pub accumulate: usize,
     /// Base learning rate.
     pub learning_rate: f64,
-    /// Largest Euclidean norm of all gradients together; no clipping when absent.
+    /// Largest Euclidean norm of all gradients together; `"none"` for no clipping.
+    #[serde(with = "number_or_none")]
     pub clip_norm: Option<f32>,
     /// Stop after this many validations without a better one; never when absent.
     pub patience: Option<usize>,
@@ -170,6 +171,35 @@ pub struct TrainingConfig {
     /// What the bundle at the end keeps of the bases of SALT and SVD tuning: all of it (`basis`, opens anywhere and can be trained
     /// further), the updates (`delta`) or only fingerprints (`recompute`, the smallest; opens on the same kind of machine).
     pub basis: salt_peft::BasisStorage,
+}
+
+/// A number, or the word `none`: an absent key means the default, so that "nothing" needs a word of its own.
+mod number_or_none {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    const NONE: &str = "none";
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Value {
+        Number(f32),
+        Word(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &Option<f32>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(number) => serializer.serialize_f32(*number),
+            None => serializer.serialize_str(NONE),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f32>, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Number(number) => Ok(Some(number)),
+            Value::Word(word) if word == NONE => Ok(None),
+            Value::Word(word) => Err(D::Error::custom(format!("expected a number or \"{NONE}\", found {word:?}"))),
+        }
+    }
 }
 
 impl Default for TrainingConfig {
@@ -356,6 +386,7 @@ mod tests {
         let mut config = RunConfig::new("somewhere");
         config.adapter = Some(AdapterConfig::salt(8, 4));
         config.model.architecture = Architecture::Custom(Box::new(SamConfig::mini()));
+        config.training.clip_norm = None;
         let text = config.to_toml().unwrap();
         assert_eq!(parse(&text).unwrap(), config);
         assert_eq!(parse(&text).unwrap().hash().unwrap(), config.hash().unwrap());

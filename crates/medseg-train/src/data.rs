@@ -10,7 +10,6 @@ pub use split::SplitRule;
 use crate::error::{Result, TrainError};
 use crate::files::sha256;
 use burn::tensor::{Device, Tensor, TensorData};
-use medseg_data::check::Problem;
 use medseg_data::dataset::{Dataset, OpenOptions, Sample};
 use medseg_data::decode::MaskPolicy;
 use medseg_data::random::Stream;
@@ -135,6 +134,8 @@ pub struct Case {
     pub patient: String,
     /// The reference mask in the image's own pixels.
     pub reference: Mask,
+    /// Pixels of the image that count neither in the loss nor in a metric, where there are any.
+    pub ignored: Option<Mask>,
     /// The files, for pictures.
     pub sample: Sample,
     prepared: Prepared,
@@ -149,8 +150,6 @@ pub struct PreparedData {
     pub path: PathBuf,
     /// What a user should know of how the folder was read.
     pub notes: Vec<String>,
-    /// What is probably not meant to be so, such as image files that no sample came from.
-    pub warnings: Vec<Problem>,
     /// Images to train on.
     pub train: Vec<Case>,
     /// Images that choose.
@@ -195,27 +194,27 @@ pub fn open(config: &DataConfig) -> Result<(Dataset, String)> {
 pub fn prepare(config: &DataConfig, name: &str) -> Result<PreparedData> {
     let (dataset, split) = open(config)?;
     let (training, evaluation) = config.pipelines()?;
-    let policy = MaskPolicy { allow_empty: config.allow_empty_masks, ..evaluation.mask_policy() };
+    let policy = MaskPolicy { allow_empty: config.allow_empty_masks, ..evaluation.mask_policy().clone() };
     let loaded: Vec<Result<(Case, String)>> = dataset
         .samples
         .par_iter()
         .map(|sample| {
-            let loaded = sample.load_with(evaluation.limits(), policy)?;
+            let loaded = sample.load_with(evaluation.limits(), &policy)?;
             let mut hash = Sha256::new();
-            for part in [sample.id.as_bytes(), loaded.image.data(), loaded.mask.data()] {
+            let ignored = loaded.ignored.as_ref().map(Mask::to_bytes);
+            let parts = [sample.id.as_bytes(), loaded.image.data(), &loaded.mask.to_bytes()];
+            for part in parts.into_iter().chain(ignored.as_deref()) {
                 hash.update((part.len() as u64).to_le_bytes());
                 hash.update(part);
             }
             let digest: String = hex::encode(hash.finalize());
-            let (height, width) = (loaded.mask.height(), loaded.mask.width());
-            let reference = Mask::from_bytes(height, width, loaded.mask.data())
-                .map_err(|error| TrainError::data(sample.mask.path(), error.to_string()))?;
             let case = Case {
                 id: sample.id.clone(),
                 patient: sample.patient.clone().unwrap_or_else(|| sample.id.clone()),
-                reference,
+                reference: loaded.mask.clone(),
+                ignored: loaded.ignored.clone(),
                 sample: sample.clone(),
-                prepared: evaluation.prepare(loaded.image, loaded.mask),
+                prepared: evaluation.prepare(loaded),
             };
             Ok((case, digest))
         })
@@ -250,9 +249,9 @@ pub fn prepare(config: &DataConfig, name: &str) -> Result<PreparedData> {
         split,
     };
     let path = config.path.clone();
-    let Dataset { notes, warnings, .. } = dataset;
-    let size = config.image_size;
-    Ok(PreparedData { card, path, notes, warnings, train, validation, test, size, training, evaluation })
+    let mut notes = dataset.notes.clone();
+    notes.extend(dataset.warnings.iter().map(ToString::to_string));
+    Ok(PreparedData { card, path, notes, train, validation, test, size: config.image_size, training, evaluation })
 }
 
 /// Images and masks on a device.
@@ -262,8 +261,24 @@ pub struct Batch {
     pub images: Tensor<4>,
     /// In 0..=1, `[n, 1, size, size]`.
     pub masks: Tensor<4>,
+    /// 1 where a pixel counts neither in the loss nor in a metric, `[n, 1, size, size]`; `None` where all count.
+    pub ignored: Option<Tensor<4>>,
     /// The items, in order, for mapping predictions back.
     pub items: Vec<Item>,
+}
+
+/// A logit that means background with certainty.
+const CERTAIN: f32 = -30.0;
+
+impl Batch {
+    /// Logits as a loss may see them: where a pixel is ignored, they say background, as the mask does there. So it adds nothing to
+    /// any loss and has no gradient.
+    pub fn counted(&self, logits: Tensor<4>) -> Tensor<4> {
+        match &self.ignored {
+            None => logits,
+            Some(ignored) => logits.mask_fill(ignored.clone().greater_elem(0.5), CERTAIN),
+        }
+    }
 }
 
 impl PreparedData {
@@ -314,7 +329,13 @@ impl PreparedData {
             images.extend_from_slice(&item.image);
             masks.extend_from_slice(&item.mask);
         }
+        let ignored = items.iter().any(|item| item.ignored.is_some()).then(|| {
+            let none = || vec![0f32; size * size];
+            let planes: Vec<f32> = items.iter().flat_map(|item| item.ignored.clone().unwrap_or_else(none)).collect();
+            Tensor::from_data(TensorData::new(planes, [count, 1, size, size]), device)
+        });
         Batch {
+            ignored,
             images: Tensor::from_data(TensorData::new(images, [count, 3, size, size]), device),
             masks: Tensor::from_data(TensorData::new(masks, [count, 1, size, size]), device),
             items,

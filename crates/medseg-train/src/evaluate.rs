@@ -61,26 +61,32 @@ pub fn predict(
                 let restored = restore_masks(logits, &data.preprocess(), &geometries)?;
                 // One label, so one mask an image.
                 let masks = restored.into_iter().filter_map(|labels| labels.into_iter().next()).map(|first| first.mask);
-                masks.zip(chunk).map(|(mask, case)| (mask, case.reference.clone())).collect()
+                masks.zip(chunk).map(|(mask, case)| (mask, case.reference.clone(), case.ignored.clone())).collect()
             }
             EvaluationGrid::Network => on_the_networks_grid(logits, &data.preprocess(), &batch.items)?,
         };
-        for ((prediction, reference), case) in drawn.into_iter().zip(chunk) {
-            pairs.push(MaskPair::new(&case.id, prediction, reference).with_patient(&case.patient));
+        for ((prediction, reference, ignored), case) in drawn.into_iter().zip(chunk) {
+            let pair = MaskPair::new(&case.id, prediction, reference).with_patient(&case.patient);
+            pairs.push(pair.with_ignored(ignored));
         }
     }
     Ok(pairs)
 }
 
 /// Predictions and references in the pixels of the network's input, as the released code compares them.
-fn on_the_networks_grid(logits: Tensor<4>, preprocess: &Preprocess, items: &[Item]) -> Result<Vec<(Mask, Mask)>> {
+/// Prediction, reference and the pixels that do not count.
+type Drawn = (Mask, Mask, Option<Mask>);
+
+fn on_the_networks_grid(logits: Tensor<4>, preprocess: &Preprocess, items: &[Item]) -> Result<Vec<Drawn>> {
     let side = preprocess.size();
     let logits = logits.into_data().convert::<f32>().try_into_vec::<f32>();
     let logits = logits.map_err(|error| TrainError::Model(format!("the logits cannot be read: {error:?}")))?;
     let decide = |(logits, item): (&[f32], &Item)| {
         let found = preprocess.protocol().decide(side, side, logits)?;
         let wanted: Vec<bool> = item.mask.iter().map(|&y| y > 0.5).collect();
-        Ok((found, Mask::from_bools(side, side, &wanted)?))
+        let bits = |plane: &Vec<f32>| plane.iter().map(|&v| v > 0.5).collect::<Vec<bool>>();
+        let ignored = item.ignored.as_ref().map(|plane| Mask::from_bools(side, side, &bits(plane))).transpose()?;
+        Ok((found, Mask::from_bools(side, side, &wanted)?, ignored))
     };
     logits.par_chunks_exact(side * side).zip(items).map(decide).collect()
 }
@@ -123,7 +129,9 @@ pub fn evaluate(
     stop: &StopFlag,
 ) -> Result<Evaluation> {
     let pairs = predict(model, data, cases, config, device, stop)?;
-    let report = evaluator(config)?.evaluate_all(&pairs)?;
+    let ignores = pairs.iter().any(|pair| pair.ignored.is_some());
+    let protocol = evaluator(config)?.protocol().clone().with_ignored_pixels(ignores);
+    let report = Evaluator::new(protocol).evaluate_all(&pairs)?;
     Ok(Evaluation { report, pairs })
 }
 
@@ -212,7 +220,8 @@ fn mean_loss(
     let mut sum = 0.0;
     for chunk in cases.chunks(config.batch_size.max(1)) {
         let batch = data.evaluation_batch(chunk, device);
-        let value = loss.forward(model.forward(batch.images)?, batch.masks)?.into_scalar::<f32>();
+        let value =
+            loss.forward(batch.counted(model.forward(batch.images.clone())?), batch.masks)?.into_scalar::<f32>();
         sum += f64::from(value) * chunk.len() as f64;
     }
     Ok(sum / cases.len().max(1) as f64)

@@ -10,6 +10,7 @@ use crate::error::{Result, TrainError};
 use crate::evaluate::merged;
 use crate::model::{BaseModel, Segmenter};
 use burn::tensor::Device;
+use medseg_data::decode::ImageOptions;
 use medseg_data::{Image, Protocol};
 use sam_model::{ImagePrompt, MaskAnswer, SamPredictor};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,8 @@ pub struct SessionOptions {
     /// Side of the network's input in px, for plain checkpoints and adapters; their native size when absent. A bundle has its
     /// own.
     pub input_size: Option<usize>,
+    /// How image files are read, for plain checkpoints and adapters. A bundle has its own way.
+    pub reading: ImageOptions,
     /// A folder that keeps decompositions, for adapters stored without their basis.
     pub basis_cache: Option<PathBuf>,
 }
@@ -78,6 +81,10 @@ impl Session {
             let problem = format!("this model was trained and is used with inputs of {size} px, found {asked}");
             return Err(TrainError::config("input size", problem));
         }
+        if options.reading != ImageOptions::default() && options.reading != manifest.preprocessing.reading {
+            let problem = "this model says itself how images are read; leave the options away";
+            return Err(TrainError::config("range, pages, orientation", problem));
+        }
         let opened = bundle.load(device, options.base.as_deref(), options.basis_cache.as_deref())?;
         Ok(Self {
             segmenter: merged(&opened.segmenter),
@@ -102,7 +109,7 @@ impl Session {
             adapted: None,
             labels: base.labels().unwrap_or_default().to_vec(),
             automatic: base.labels().is_some(),
-            preprocessing: Preprocessing::new(Protocol::Default, size)?,
+            preprocessing: Preprocessing::new(options.reading, Protocol::Default, size)?,
             fingerprint: base.card.sha256.clone(),
             base: Some(base),
             manifest: None,

@@ -499,7 +499,11 @@ pub fn write_bundle(
     };
     let content = BundleContent {
         labels: vec![config.data.label.clone()],
-        preprocessing: Preprocessing::new(config.data.protocol, config.data.image_size)?,
+        preprocessing: Preprocessing::new(
+            config.data.options.image_options()?,
+            config.data.protocol,
+            config.data.image_size,
+        )?,
         provenance: Some(provenance),
     };
     let adapter = config.adapter.as_ref().filter(|adapter| adapter.method != Method::Full);

@@ -2,6 +2,7 @@
 
 use crate::cache::cache_folder;
 use crate::error::CliError;
+use medseg_data::decode::ImageOptions;
 use medseg_train::device::DeviceName;
 use medseg_train::session::{Session, SessionOptions};
 use std::path::PathBuf;
@@ -24,11 +25,20 @@ pub(crate) struct ModelArgument {
 }
 
 impl ModelArgument {
-    /// Opens the model; `input_size` is for models that have no input size of their own.
-    pub(crate) fn open(&self, input_size: Option<usize>) -> Result<Session, CliError> {
+    /// Opens a model with everything that it says of itself.
+    pub(crate) fn open(&self) -> Result<Session, CliError> {
+        self.open_with(None, ImageOptions::default())
+    }
+
+    /// Opens the model; input size and reading are for models that say nothing of them.
+    pub(crate) fn open_with(&self, input_size: Option<usize>, reading: ImageOptions) -> Result<Session, CliError> {
         let device = self.device.open()?;
-        let options =
-            SessionOptions { base: self.base.clone(), input_size, basis_cache: cache_folder(self.cache.as_deref()) };
+        let options = SessionOptions {
+            base: self.base.clone(),
+            input_size,
+            reading,
+            basis_cache: cache_folder(self.cache.as_deref()),
+        };
         let session = Session::open(&self.model, &device, &options)?;
         for note in session.base().map(|base| base.notes.as_slice()).unwrap_or_default() {
             eprintln!("note: {note}");

@@ -93,9 +93,11 @@ fn every_command_builds_the_same_dependencies() {
 
 #[test]
 fn a_program_is_built_without_test_tools() {
-    let program = resolve(&["--package", "xtask", PROGRAM[0], PROGRAM[1]]);
-    assert!(contains(&program, "burn"), "cargo tree lists nothing that the program is made of");
-    for tool in ["assert_cmd", "criterion", "predicates", "proptest"] {
-        assert!(!contains(&program, tool), "xtask depends on {tool}");
+    for name in ["xtask", "salt-cli"] {
+        let program = resolve(&["--package", name, PROGRAM[0], PROGRAM[1]]);
+        assert!(contains(&program, "burn"), "cargo tree lists nothing that {name} is made of");
+        for tool in ["assert_cmd", "criterion", "predicates", "proptest"] {
+            assert!(!contains(&program, tool), "{name} depends on {tool}");
+        }
     }
 }

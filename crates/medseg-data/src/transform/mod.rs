@@ -15,6 +15,6 @@ mod warp;
 pub use augment::{Augmentation, Elastic, Jitter};
 pub use colour::{adjust_brightness, adjust_contrast};
 pub use pipeline::{Item, Pipeline, Prepared};
-pub use resize::{resize_mask, resize_soft};
-pub use rotate::{flip_horizontal, flip_horizontal_mask, flip_vertical, flip_vertical_mask, rotate_image, rotate_mask};
+pub(crate) use resize::{resize_plane, resize_soft};
+pub use rotate::{flip_horizontal, flip_vertical, rotate_image};
 pub use sam_preprocess::{Preprocess, Protocol, ResizeGeometry, resize_image};

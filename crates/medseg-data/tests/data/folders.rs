@@ -612,7 +612,7 @@ fn bad_annotations_cost_their_image_and_not_the_set() {
     std::fs::write(part.join("annotations/train.json"), json).unwrap();
     let data = Dataset::open(dir.path()).unwrap();
     assert_eq!(ids(&data), ["train_1", "train_2"]);
-    assert_eq!(data.samples[1].load().unwrap().mask.area(), 60);
+    assert_eq!(data.samples[1].load().unwrap().mask.count(), 60);
     let report = verify(&data, &VerifyOptions { near_duplicates: None, ..VerifyOptions::default() });
     let bad: Vec<_> = report.problems.iter().filter(|p| p.kind == ProblemKind::BadAnnotation).collect();
     assert_eq!((bad.len(), report.errors()), (2, 1), "{report}");

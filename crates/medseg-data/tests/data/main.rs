@@ -2,14 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
+mod batches;
 mod checking;
 mod coco;
 mod decoding;
 mod folders;
 mod golden;
 mod layouts;
-mod loading;
 mod manifests;
+mod masks;
 mod properties;
 mod real;
 mod splits;

@@ -2,6 +2,7 @@
 
 use crate::support::scene;
 use medseg_data::coco::fill_polygon;
+use medseg_data::dataset::Loaded;
 use medseg_data::synth::outlines;
 use medseg_data::transform::{
     Augmentation, Elastic, Jitter, Pipeline, Protocol, flip_horizontal, flip_vertical, resize_image, rotate_image,
@@ -32,13 +33,13 @@ proptest! {
         width in 9usize..80, height in 9usize..80, channels in prop::sample::select(vec![1usize, 3]),
         side in 16usize..72, seed in any::<u64>(), epoch in 0u64..1000, paper in any::<bool>(),
     ) {
-        let (image, mask) = scene(width, height, channels);
+        let loaded = scene(width, height, channels);
         let pipeline = if paper {
             Pipeline::training(Protocol::Paper, side).unwrap()
         } else {
             Pipeline::new(Protocol::Default, side, everything()).unwrap()
         };
-        let prepared = pipeline.prepare(image, mask);
+        let prepared = pipeline.prepare(loaded);
         let item = pipeline.finish(&prepared, "one", seed, epoch);
         prop_assert_eq!(&item, &pipeline.finish(&prepared, "one", seed, epoch));
         prop_assert_eq!(item.image.len(), 3 * side * side);
@@ -56,31 +57,31 @@ proptest! {
     /// Image and mask move together: an image that shows its own mask still does after any augmentation.
     #[test]
     fn image_and_mask_stay_in_step(seed in any::<u64>(), width in 40usize..90, height in 40usize..90) {
-        let (_, mask) = scene(width, height, 1);
-        let shown = Image::new(width, height, 1, mask.data().iter().map(|v| v * 255).collect()).unwrap();
+        let mask = scene(width, height, 1).mask;
+        let shown = Image::new(width, height, 1, mask.to_bytes().iter().map(|v| v * 255).collect()).unwrap();
         let geometry = Augmentation {
             brightness: Jitter { probability: 0.0, low: 1.0, high: 1.0 },
             contrast: Jitter { probability: 0.0, low: 1.0, high: 1.0 },
             ..everything()
         };
         let pipeline = Pipeline::new(Protocol::Default, 64, geometry).unwrap();
-        let (image, mask) = pipeline.augmented(&pipeline.prepare(shown, mask), "x", seed, 0);
+        let (image, mask) = pipeline.augmented(&pipeline.prepare(Loaded { image: shown, mask, ignored: None }), "x", seed, 0);
         // The image saw one more rounding (to bytes) than the mask before each was cut at one half.
-        let wrong = image.data().iter().zip(mask.data()).filter(|(i, m)| {
+        let wrong = image.data().iter().zip(&mask.to_bytes()).filter(|(i, m)| {
             let clear = i.abs_diff(128) > 70;
             clear && (**i >= 128) != (**m == 1)
         }).count();
         prop_assert_eq!(wrong, 0);
         let pipeline = Pipeline::training(Protocol::Paper, 64).unwrap();
-        let (_, mask) = scene(width, height, 1);
-        let shown = Image::new(width, height, 1, mask.data().to_vec()).unwrap();
-        let (image, mask) = pipeline.augmented(&pipeline.prepare(shown, mask), "x", seed, 0);
-        prop_assert!(image.data().iter().zip(mask.data()).all(|(i, m)| (*i > 0) == (*m == 1)));
+        let mask = scene(width, height, 1).mask;
+        let shown = Image::new(width, height, 1, mask.to_bytes()).unwrap();
+        let (image, mask) = pipeline.augmented(&pipeline.prepare(Loaded { image: shown, mask, ignored: None }), "x", seed, 0);
+        prop_assert!(image.data().iter().zip(&mask.to_bytes()).all(|(i, m)| (*i > 0) == (*m == 1)));
     }
 
     #[test]
     fn flips_undo_themselves(width in 1usize..40, height in 1usize..40, channels in prop::sample::select(vec![1usize, 3])) {
-        let (image, _) = scene(width, height, channels);
+        let image = scene(width, height, channels).image;
         prop_assert_eq!(&flip_horizontal(&flip_horizontal(&image)), &image);
         prop_assert_eq!(&flip_vertical(&flip_vertical(&image)), &image);
         prop_assert_eq!(&rotate_image(&image, 0.0), &image);
@@ -91,12 +92,11 @@ proptest! {
     #[test]
     fn outlines_fill_back_to_the_same_mask(width in 1usize..22, height in 1usize..22, bits in prop::collection::vec(0u8..3, 22 * 22)) {
         let data: Vec<u8> = (0..width * height).map(|i| u8::from(bits[i] > 0)).collect();
-        let mask = Mask::new(width, height, data).unwrap();
-        let mut back = vec![0u8; width * height];
+        let mask = Mask::from_bytes(height, width, &data).unwrap();
+        let mut back = Mask::new(height, width).unwrap();
         for polygon in outlines(&mask) {
-            let filled = fill_polygon(&polygon, width, height);
-            back.iter_mut().zip(filled.data()).for_each(|(b, f)| *b |= f);
+            back = back.union(&fill_polygon(&polygon, width, height).unwrap()).unwrap();
         }
-        prop_assert_eq!(back.as_slice(), mask.data());
+        prop_assert_eq!(back, mask);
     }
 }

@@ -256,9 +256,8 @@ fn discover(folder: &Path, options: &OpenOptions) -> Result<Vec<DatasetSource>> 
 
 fn source(folder: &Path, dataset: &Dataset, options: &OpenOptions) -> DatasetSource {
     let own = || folder.file_name().map_or_else(|| "data".into(), |name| name.to_string_lossy().into_owned());
-    let stenosis = dataset.description.to_lowercase().contains("stenosis");
     let name = match dataset.layout {
-        Layout::Arcade if stenosis => "ARCADE stenosis".into(),
+        Layout::Arcade if dataset.arcade_task == Some(ArcadeTask::Stenosis) => "ARCADE stenosis".into(),
         Layout::Arcade => "ARCADE".into(),
         Layout::Rose1 => "ROSE".into(),
         Layout::Rose2 => "ROSE-2".into(),

@@ -55,12 +55,18 @@ impl Runner {
 
 impl Comparison {
     /// Loads the data (making synthetic sets under `out`) and the models, checks that every method fits the model, and plans.
-    /// This is all that a check needs: what fails later fails for want of disk, memory or power.
+    /// Decompositions are kept in `basis_cache`. This is all that a check needs: what fails later fails for want of disk, memory or power.
     ///
     /// # Errors
     /// Data that cannot be used (all problems listed), a model that does not load, a method that is unknown or does not
     /// fit, a folder that cannot be written.
-    pub fn prepare(mut profile: Profile, table: TableChoice, methods: &[String], out: &Path) -> Result<Self> {
+    pub fn prepare(
+        mut profile: Profile,
+        table: TableChoice,
+        methods: &[String],
+        out: &Path,
+        basis_cache: Option<&Path>,
+    ) -> Result<Self> {
         if profile.datasets.is_empty() {
             return Err(StudyError::setting("data", "no data set to run on"));
         }
@@ -71,7 +77,7 @@ impl Comparison {
         check_room(out, 0)?;
         let device = device::open(&profile.template.devices[0])?;
         let size = profile.datasets[0].config.image_size;
-        let base = BaseModel::load(&profile.template.model, size, &device)?;
+        let base = BaseModel::load(&profile.template.model, size, &device)?.with_basis_cache(basis_cache);
         let rows = select(rows(table, base.config(), profile.released), methods)?;
         let mut random = BTreeMap::new();
         if rows.iter().any(|row| row.from_random) {

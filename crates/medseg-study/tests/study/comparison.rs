@@ -32,7 +32,7 @@ fn small(profile: Profile) -> Profile {
 fn run(profile: Profile, table: TableChoice, out: &Path) -> Results {
     let stop = StopFlag::new();
     let runner = Runner::new(&profile, stop);
-    let comparison = Comparison::prepare(profile, table, &[], out).unwrap();
+    let comparison = Comparison::prepare(profile, table, &[], out, None).unwrap();
     comparison.run(&comparison.cells, &runner, &SilentStudy).unwrap();
     comparison.collect().unwrap()
 }
@@ -127,11 +127,12 @@ fn an_interrupted_comparison_continues_to_the_same_results() {
         for steps in stops {
             let stop = StopFlag::after_steps(*steps);
             let runner = Runner { jobs: 1, stop };
-            let comparison = Comparison::prepare(profile.clone(), TableChoice::Main, &methods, out.path()).unwrap();
+            let comparison =
+                Comparison::prepare(profile.clone(), TableChoice::Main, &methods, out.path(), None).unwrap();
             let error = comparison.run(&comparison.cells, &runner, &SilentStudy).unwrap_err();
             assert!(error.is_stop(), "{error}");
         }
-        let comparison = Comparison::prepare(profile.clone(), TableChoice::Main, &methods, out.path()).unwrap();
+        let comparison = Comparison::prepare(profile.clone(), TableChoice::Main, &methods, out.path(), None).unwrap();
         let runner = Runner { jobs: 2, stop: StopFlag::new() };
         comparison.run(&comparison.cells, &runner, &SilentStudy).unwrap();
         let results = comparison.collect().unwrap();
@@ -148,7 +149,7 @@ fn an_interrupted_comparison_continues_to_the_same_results() {
 fn cells_of_a_plan_run_alone_and_what_lacks_is_named() {
     let out = tempfile::tempdir().unwrap();
     let profile = small(Profile { rates: vec![1e-2], ..Profile::demo() });
-    let comparison = Comparison::prepare(profile.clone(), TableChoice::AblationLora, &[], out.path()).unwrap();
+    let comparison = Comparison::prepare(profile.clone(), TableChoice::AblationLora, &[], out.path(), None).unwrap();
     assert_eq!(comparison.cells.len(), 2 * 7);
     let runner = Runner { jobs: 1, stop: StopFlag::new() };
     comparison.run(&comparison.cells[3..4], &runner, &SilentStudy).unwrap();
@@ -167,7 +168,8 @@ fn the_papers_recipe_runs_with_random_weights() {
     let mut profile = small(Profile::paper("random", &[folder.path().to_path_buf()], &OpenOptions::default()).unwrap());
     assert_eq!(profile.datasets[0].name, "ARCADE");
     // The paper's split sizes do not fit eight images.
-    let message = Comparison::prepare(profile.clone(), TableChoice::Main, &[], out.path()).unwrap_err().to_string();
+    let message =
+        Comparison::prepare(profile.clone(), TableChoice::Main, &[], out.path(), None).unwrap_err().to_string();
     assert!(message.contains("700"), "{message}");
     profile.datasets[0].config.split =
         medseg_train::data::SplitRule::PaperSizes { name: "ARCADE".into(), train: 6, test: 2 };

@@ -4,6 +4,7 @@ use crate::checkpoint::StoredFile;
 use crate::config::{ModelConfig, RunConfig};
 use crate::data::DatasetCard;
 use crate::error::{Result, TrainError};
+use medseg_data::decode::ImageOptions;
 use sam_model::{Preprocess, Protocol, SamConfig};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -68,6 +69,8 @@ pub struct BaseReference {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Preprocessing {
+    /// How image files are read: grey range, pages, orientation.
+    pub reading: ImageOptions,
     /// Resizing, normalisation and padding, by the protocol's name and the side of the network's input in px. The protocol also
     /// says what is foreground.
     pub preprocess: Preprocess,
@@ -92,7 +95,7 @@ impl Preprocessing {
     ///
     /// # Errors
     /// A size that no input has.
-    pub fn new(protocol: Protocol, input_size: usize) -> Result<Self> {
+    pub fn new(reading: ImageOptions, protocol: Protocol, input_size: usize) -> Result<Self> {
         let preprocess = Preprocess::new(protocol, input_size)?;
         let foreground = if protocol.is_foreground(0.0) { "logit >= 0" } else { "logit > 0" };
         let explained = Explained {
@@ -100,7 +103,7 @@ impl Preprocessing {
             standard_deviation: protocol.standard_deviation(),
             foreground: foreground.into(),
         };
-        Ok(Self { preprocess, explained })
+        Ok(Self { reading, preprocess, explained })
     }
 }
 

@@ -61,7 +61,8 @@ fn scored(session: &Session, config: &RunConfig) -> Vec<Mask> {
 fn predicted(session: &Session, config: &RunConfig) -> Vec<Mask> {
     let (data, _) = prepared(config);
     let one = |case: &medseg_train::data::Case| {
-        let image = decode_image(&case.sample.image.paths()[0], &Limits::default()).unwrap();
+        let image =
+            decode_image(&case.sample.image.paths()[0], &Limits::default(), &session.preprocessing().reading).unwrap();
         session.segment(&[image]).unwrap().remove(0).remove(0).mask
     };
     data.test.iter().map(one).collect()

@@ -1,6 +1,7 @@
 //! `salt data`: look at data sets before training on them, and make our own.
 
 use super::CommandResult;
+use super::reading::{ImageArgs, MaskArgs};
 use crate::error::CliError;
 use crate::output_folder::exists;
 use medseg_data::check::{Distribution, Severity, VerifyOptions, fingerprint, verify};
@@ -92,6 +93,10 @@ struct Source {
     /// OCTA-500: 3m or 6m [default: 3m if it is there]
     #[arg(long, value_name = "FIELD", value_parser = named::<OctaField>)]
     octa_field: Option<OctaField>,
+    #[command(flatten)]
+    masks: MaskArgs,
+    #[command(flatten)]
+    images: ImageArgs,
 }
 
 impl Source {
@@ -114,6 +119,10 @@ impl Source {
             rose_ground_truth: self.rose_ground_truth,
             observer: self.observer,
             octa_field: self.octa_field,
+            range: self.images.range,
+            pages: self.images.pages,
+            orientation: self.images.orientation,
+            ..self.masks.options()
         };
         let data = Dataset::open_with(&self.path, &options)?;
         eprintln!("recognised {} in {}", data.description, data.root.display());
@@ -164,14 +173,11 @@ fn inspect(args: &Inspect) -> CommandResult {
 ///
 /// Errors: unreadable files, wrong sizes, empty or multi-class masks, the same image or patient in two splits. Warnings:
 /// near duplicates, duplicates within a split, sizes other than the publisher's, regions that cover no pixel, image files that
-/// no sample came from.
+/// no sample came from, and what the reading of a file leaves out (grey levels, pages, orientation, transparency, colours).
 #[derive(Debug, clap::Args)]
 struct Verify {
     #[command(flatten)]
     source: Source,
-    /// Grey value from which a mask is foreground
-    #[arg(long, value_name = "1-255", default_value_t = 128, value_parser = clap::value_parser!(u8).range(1..))]
-    threshold: u8,
     /// Accept masks without foreground
     #[arg(long)]
     allow_empty: bool,
@@ -189,7 +195,7 @@ struct Verify {
 fn verify_data(args: &Verify) -> CommandResult {
     let data = args.source.recognise()?;
     let options = VerifyOptions {
-        masks: MaskPolicy { threshold: args.threshold, allow_empty: args.allow_empty },
+        masks: MaskPolicy { allow_empty: args.allow_empty, ..MaskPolicy::default() },
         near_duplicates: (!args.no_near).then_some(args.near),
         ..VerifyOptions::default()
     };

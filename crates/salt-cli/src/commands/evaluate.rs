@@ -1,14 +1,15 @@
 //! `salt evaluate`: every metric for two folders of masks.
 
 use super::CommandResult;
+use super::reading::MaskArgs;
 use crate::error::CliError;
 use crate::output_folder::write_named;
 use crate::progress::Progress;
-use medseg_data::decode::{Limits, MaskPolicy, decode_mask};
+use medseg_data::decode::{DecodedMask, ImageOptions, Label, Labels, Limits, MaskPolicy, MaskRule, decode_mask};
 use medseg_metrics::folders::{FilePair, pair_folders};
 use medseg_metrics::{
-    BootstrapOptions, Case, CompareOptions, Definition, EmptyPolicy, Evaluator, Mask, MetricsError, Protocol, Report,
-    Spacing, Tolerance,
+    BootstrapOptions, Case, CompareOptions, Definition, EmptyPolicy, Evaluator, Mask, MaskPair, MetricsError, Protocol,
+    Report, Spacing, Tolerance,
 };
 use rayon::prelude::*;
 use std::error::Error;
@@ -49,9 +50,11 @@ pub struct Args {
     /// Endings of a file's stem that do not belong to its name
     #[arg(long, value_name = "SUFFIX", value_delimiter = ',', default_value = "_mask")]
     suffix: Vec<String>,
-    /// Grey value from which a pixel is foreground (0/1 masks need none)
-    #[arg(long, value_name = "1-255", default_value_t = 128, value_parser = clap::value_parser!(u8).range(1..))]
-    threshold: u8,
+    #[command(flatten)]
+    masks: MaskArgs,
+    /// Values of predictions that are foreground, where they are others than in the references
+    #[arg(long, value_name = "VALUES", value_delimiter = ',')]
+    pred_foreground: Vec<Label>,
     /// The patient is the name up to this text; without it, every image counts as a patient of its own
     #[arg(long, value_name = "TEXT")]
     patient_until: Option<String>,
@@ -115,7 +118,8 @@ impl Args {
         let named: Option<Vec<Definition>> = self.definition.iter().map(one).collect();
         let definitions = named.unwrap_or_else(|| Definition::ALL.to_vec());
         let spacing = self.spacing.unwrap_or_else(Spacing::pixels);
-        let protocol = Protocol::new(spacing, self.tolerance, self.empty)?;
+        let protocol =
+            Protocol::new(spacing, self.tolerance, self.empty)?.with_ignored_pixels(!self.masks.ignore.is_empty());
         Ok(Evaluator::new(protocol.with_percentile(self.percentile)?.with_definitions(definitions)?))
     }
 
@@ -128,6 +132,7 @@ impl Args {
 /// Runs the command.
 pub(super) fn run(args: Args) -> CommandResult {
     let evaluator = args.evaluator()?;
+    let rules = Rules::new(&args)?;
     let other = args.compare.as_deref().map(read_report).transpose()?;
     let pairing = pair_folders(&args.pred, &args.reference, &args.suffix)?;
     if !pairing.ignored.is_empty() {
@@ -139,7 +144,7 @@ pub(super) fn run(args: Args) -> CommandResult {
         .pairs
         .par_iter()
         .map(|pair| {
-            let outcome = evaluate(&evaluator, pair, &args);
+            let outcome = evaluate(&evaluator, pair, &args, &rules);
             progress.advance();
             outcome
         })
@@ -190,23 +195,54 @@ pub(super) fn run(args: Args) -> CommandResult {
     Ok(())
 }
 
-fn evaluate(evaluator: &Evaluator, pair: &FilePair, args: &Args) -> Result<Case, String> {
-    let prediction = read_mask(&pair.prediction, args.threshold);
-    let reference = read_mask(&pair.reference, args.threshold);
+fn evaluate(evaluator: &Evaluator, pair: &FilePair, args: &Args, rules: &Rules) -> Result<Case, String> {
+    let prediction = rules.prediction(&pair.prediction);
+    let reference = read_mask(&pair.reference, &rules.references);
     let (prediction, reference) = match (prediction, reference) {
         (Ok(prediction), Ok(reference)) => (prediction, reference),
         (Err(first), Err(second)) => return Err(format!("{first}\n  {second}")),
         (Err(error), _) | (_, Err(error)) => return Err(error),
     };
+    let mut masks = MaskPair::new(&pair.name, prediction, reference.mask).with_ignored(reference.ignored);
+    masks.patient = args.patient(&pair.name).map(str::to_owned);
     evaluator
-        .evaluate(&pair.name, args.patient(&pair.name), &prediction, &reference)
+        .evaluate_pair(&masks)
         .map_err(|error| format!("{} and {}: {error}", pair.prediction.display(), pair.reference.display()))
 }
 
-fn read_mask(path: &Path, threshold: u8) -> Result<Mask, String> {
-    let policy = MaskPolicy { threshold, allow_empty: true };
-    let mask = decode_mask(path, &Limits::default(), policy).map_err(|error| describe(path, &error))?;
-    Mask::from_bytes(mask.height(), mask.width(), mask.data()).map_err(|error| describe(path, &error))
+/// What is foreground in the masks of either side.
+struct Rules {
+    predictions: MaskPolicy,
+    references: MaskPolicy,
+}
+
+impl Rules {
+    fn new(args: &Args) -> Result<Self, CliError> {
+        let references = MaskPolicy { rule: args.masks.options().mask_rule()?, allow_empty: true };
+        let foreground = args.pred_foreground.clone();
+        let own = MaskRule::Labels(Labels { foreground, ..Labels::default() });
+        let predictions = if args.pred_foreground.is_empty() {
+            references.clone()
+        } else {
+            MaskPolicy { rule: own, allow_empty: true }
+        };
+        Ok(Self { predictions, references })
+    }
+
+    /// A predicted mask. Values that the references leave out mean nothing in a prediction.
+    fn prediction(&self, path: &Path) -> Result<Mask, String> {
+        let decoded = read_mask(path, &self.predictions)?;
+        if decoded.ignored.is_some() {
+            let found = "expected a prediction without ignored values; --pred-foreground says what is foreground in predictions";
+            return Err(format!("{}: {found}", path.display()));
+        }
+        Ok(decoded.mask)
+    }
+}
+
+fn read_mask(path: &Path, policy: &MaskPolicy) -> Result<DecodedMask, String> {
+    let decoded = decode_mask(path, &Limits::default(), &ImageOptions::default(), policy);
+    decoded.map(|(mask, _)| mask).map_err(|error| describe(path, &error))
 }
 
 /// The error with its causes, and the file if the error does not name it.

@@ -69,7 +69,7 @@ impl From<BasisArgument> for BasisStorage {
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> CommandResult {
-    let session = args.model.open(None)?;
+    let session = args.model.open()?;
     let adapted = || {
         session.adapted().ok_or_else(|| {
             let problem = "stored whole, without an adapter; --format meta or huggingface writes its weights";

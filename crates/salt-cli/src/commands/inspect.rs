@@ -36,7 +36,7 @@ struct Report<'a> {
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> CommandResult {
-    let session = args.model.open(None)?;
+    let session = args.model.open()?;
     let adapter = session.adapted().map(|model| inspect(&model.sam, Rank::energy(args.energy))).transpose()?;
     if args.json {
         let report = Report {

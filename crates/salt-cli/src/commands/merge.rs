@@ -21,7 +21,7 @@ pub struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> CommandResult {
-    let session = args.model.open(None)?;
+    let session = args.model.open()?;
     let content = BundleContent {
         labels: session.labels().to_vec(),
         preprocessing: session.preprocessing().clone(),

@@ -8,6 +8,7 @@ mod inspect;
 mod man;
 mod merge;
 mod predict;
+mod reading;
 pub mod reproduce;
 mod score;
 mod train;

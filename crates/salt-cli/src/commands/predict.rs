@@ -1,6 +1,7 @@
 //! `salt predict`: masks for an image or a folder of images.
 
 use super::CommandResult;
+use super::reading::ImageArgs;
 use crate::error::CliError;
 use crate::model_argument::ModelArgument;
 use crate::output_folder::{Origin, OutputFolder, origin};
@@ -47,6 +48,8 @@ pub struct Args {
     /// Side of a plain checkpoint's input in pixels, a multiple of the patch size [default: the model's own]
     #[arg(long, value_name = "PIXELS")]
     input_size: Option<usize>,
+    #[command(flatten)]
+    reading: ImageArgs,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +94,7 @@ pub(super) fn run(args: Args) -> CommandResult {
     let stop = stop_on_signal()?;
     let mut folder = OutputFolder::open(&args.out)?;
     let images = list_images(&args.image)?;
-    let session = args.model.open(args.input_size)?;
+    let session = args.model.open_with(args.input_size, args.reading.options())?;
     let prompted = !args.points.is_empty() || args.bounding_box.is_some();
     if args.multimask && !prompted {
         return Err(CliError::usage("--multimask: several masks answer a point or a box; give --points or --box"));
@@ -137,7 +140,7 @@ fn one(
     if names(stem, labels).all(|(_, _, name)| folder.is_current(&name, &origin)) {
         return Ok(false);
     }
-    let image = decode_image(path, &Limits::default())?;
+    let image = decode_image(path, &Limits::default(), &session.preprocessing().reading)?;
     let answers = if prompted {
         session.prompted(&image, &prompt(args, &image)?, args.multimask)?
     } else {

@@ -2,6 +2,7 @@
 
 use super::CommandResult;
 use super::data::Folders;
+use crate::cache::cache_folder;
 use crate::error::CliError;
 use crate::live_view::LiveView;
 use crate::signals::stop_on_signal;
@@ -43,6 +44,9 @@ pub struct Args {
     /// Where everything goes
     #[arg(long, value_name = "DIR", default_value = "target/reproduce")]
     out: PathBuf,
+    /// Folder that keeps decompositions between runs [default: SALT_CACHE_DIR, or the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
     /// Seeds of every cell, separated by commas [default: 0]
     #[arg(long, value_name = "N", value_delimiter = ',')]
     seeds: Vec<u64>,
@@ -122,7 +126,13 @@ pub fn run(args: Args) -> CommandResult {
     if let Some(jobs) = args.jobs {
         runner.jobs = jobs.max(1);
     }
-    let comparison = Comparison::prepare(profile, args.table.into(), &args.methods, &args.out)?;
+    let comparison = Comparison::prepare(
+        profile,
+        args.table.into(),
+        &args.methods,
+        &args.out,
+        cache_folder(args.cache.as_deref()).as_deref(),
+    )?;
     eprintln!("base model: {}", comparison.base().name);
     for note in comparison.notes() {
         eprintln!("  {note}");

@@ -70,7 +70,7 @@ fn settings(args: &Args, session: &Session) -> Result<(DataConfig, EvaluationCon
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> CommandResult {
-    let session = args.model.open(None)?;
+    let session = args.model.open()?;
     let (data, metrics) = settings(&args, &session)?;
     let data = prepare(&data, "data")?;
     let device = args.model.device.open()?;

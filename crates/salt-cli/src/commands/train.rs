@@ -79,9 +79,6 @@ pub(super) fn run(args: Args) -> CommandResult {
     for note in &data.notes {
         eprintln!("  note: {note}");
     }
-    for warning in &data.warnings {
-        eprintln!("  {warning}");
-    }
     let device = device::open(&config.devices[0])?;
     let base = BaseModel::load(&config.model, config.data.image_size, &device)?
         .with_basis_cache(cache_folder(args.cache.as_deref()).as_deref());

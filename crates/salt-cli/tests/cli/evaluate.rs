@@ -234,3 +234,56 @@ fn methods_are_compared_under_one_protocol_only() {
     compare(&["--patient-until", "_", "--tolerance", "3px"]).code(1).stderr(contains("tolerance: 2px against 3px"));
     compare(&[]).code(1).stderr(contains("belongs to patient"));
 }
+
+/// The same masks in every depth give the same numbers; what is no mask is named.
+#[test]
+fn masks_are_judged_by_the_files_own_values() {
+    let sixteen = |mask: &GrayImage, value: u16| {
+        let pixel = |x, y| Luma([u16::from(mask.get_pixel(x, y)[0] > 0) * value]);
+        DynamicImage::ImageLuma16(image::ImageBuffer::from_fn(mask.width(), mask.height(), pixel))
+    };
+    let eight = |mask: &GrayImage, value: u8| {
+        DynamicImage::ImageLuma8(GrayImage::from_fn(mask.width(), mask.height(), |x, y| {
+            Luma([u8::from(mask.get_pixel(x, y)[0] > 0) * value])
+        }))
+    };
+    let dice = |pred: &dyn Fn(&GrayImage) -> DynamicImage, reference: &dyn Fn(&GrayImage) -> DynamicImage| {
+        let folders = Folders::new();
+        pred(&bar(60, 40, 3)).save(folders.path("pred/a.png")).unwrap();
+        reference(&bar(60, 40, 0)).save(folders.path("ref/a.png")).unwrap();
+        let csv = folders.path("cases.csv");
+        folders.command().arg("--csv").arg(&csv).assert().success();
+        column(&std::fs::read_to_string(csv).unwrap(), "dice")[0].clone()
+    };
+    let expected = dice(&|mask| eight(mask, 255), &|mask| eight(mask, 255));
+    assert_eq!(expected[..4], *"0.85");
+    for value in [1, 127, 200] {
+        assert_eq!(dice(&|mask| eight(mask, value), &|mask| eight(mask, value)), expected);
+        assert_eq!(dice(&|mask| sixteen(mask, u16::from(value)), &|mask| sixteen(mask, 65_535)), expected);
+        assert_eq!(dice(&|mask| eight(mask, 255), &|mask| sixteen(mask, u16::from(value))), expected, "mixed");
+    }
+}
+
+/// References with a class and a rim that is not counted, predictions of 0 and 255.
+#[test]
+fn labels_and_ignored_pixels_are_chosen_on_purpose() {
+    let folders = Folders::new();
+    save(&bar(60, 40, 3), folders.path("pred/a.png"));
+    let whole = bar(60, 40, 0);
+    let label = |x: u32, y: u32| if x < 8 { 255 } else { u8::from(whole.get_pixel(x, y)[0] > 0) };
+    save(&GrayImage::from_fn(60, 40, |x, y| Luma([label(x, y)])), folders.path("ref/a.png"));
+    let refused = folders.command().assert().code(1);
+    refused.stderr(contains("255 (").and(contains("--foreground")).and(contains("--ignore")));
+    // The labels of the references say nothing about a prediction whose only value is one that they ignore.
+    let mixed = folders.command().args(["--foreground", "1", "--ignore", "255"]).assert().code(1);
+    mixed.stderr(contains("--pred-foreground"));
+    let csv = folders.path("cases.csv");
+    let options = ["--foreground", "1", "--ignore", "255", "--pred-foreground", "255"];
+    folders.command().args(options).arg("--csv").arg(&csv).assert().success();
+    let text = std::fs::read_to_string(csv).unwrap();
+    // Of 20 columns of the reference 16 count, of the prediction (3 to the right) 19, and 16 are common; 6 rows each.
+    let count = |name: &str| column(&text, name)[0].parse::<usize>().unwrap();
+    let counts = ["true_positives", "false_positives", "false_negatives"].map(count);
+    assert_eq!(counts, [96, 18, 0]);
+    assert_eq!(count("true_negatives"), 52 * 40 - 96 - 18, "8 columns are not counted");
+}

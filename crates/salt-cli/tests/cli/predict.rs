@@ -115,7 +115,8 @@ fn a_model_of_two_labels_writes_a_mask_for_each() {
     let prompt = sam_model::AutomaticPrompt::learned(2, 32, &device);
     let content = medseg_train::bundle::BundleContent {
         labels: vec!["artery".to_owned(), "vein".to_owned()],
-        preprocessing: medseg_train::bundle::Preprocessing::new(medseg_data::Protocol::Default, 96).unwrap(),
+        preprocessing: medseg_train::bundle::Preprocessing::new(Default::default(), medseg_data::Protocol::Default, 96)
+            .unwrap(),
         provenance: None,
     };
     medseg_train::bundle::write_weights(&bundle, &medseg_train::model::Segmenter { sam, prompt }, content).unwrap();

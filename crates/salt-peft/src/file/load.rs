@@ -1,11 +1,11 @@
 //! Reading an adapter.
 
 use super::manifest::Manifest;
+use super::names::{CONFIG_FILE, WEIGHTS_FILE};
 use super::options::LoadOptions;
 use super::peft::PeftConfig;
 use super::reader::Reader;
 use super::tensors::{Array, decode, sha256};
-use super::{CONFIG_FILE, WEIGHTS_FILE};
 use crate::attach::{DEFAULT_ADAPTER, base_part, check_name, with_active};
 use crate::check::{check_norms, row_squares};
 use crate::config::Layout;

@@ -1,8 +1,7 @@
 //! Reading a file of this crate.
 
-use super::CONFIG_FILE;
 use super::manifest::{BasisStorage, LayerEntry, Manifest};
-use super::names::key;
+use super::names::{CONFIG_FILE, key};
 use super::options::LoadOptions;
 use super::reader::Reader;
 use crate::attach::part_matrix;

@@ -21,11 +21,6 @@ mod tensors;
 
 pub use load::{LoadReport, load_adapter};
 pub use manifest::BasisStorage;
-pub use names::KeyMap;
+pub use names::{CONFIG_FILE, KeyMap, WEIGHTS_FILE};
 pub use options::{LoadOptions, SaveOptions};
 pub use save::save_adapter;
-
-/// Name of the configuration file.
-pub const CONFIG_FILE: &str = "adapter_config.json";
-/// Name of the weights file.
-pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";

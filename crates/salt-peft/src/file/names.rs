@@ -1,8 +1,13 @@
-//! From parameters of a Burn module to names in a file.
+//! The names of the files, and from parameters of a Burn module to names in them.
 
 use crate::error::PeftError;
 use crate::model::Site;
 use regex::Regex;
+
+/// Name of the configuration file.
+pub const CONFIG_FILE: &str = "adapter_config.json";
+/// Name of the weights file.
+pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";
 
 /// What PEFT puts before every name.
 pub(crate) const PREFIX: &str = "base_model.model.";

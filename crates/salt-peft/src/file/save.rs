@@ -3,10 +3,9 @@
 use super::describe::{peft_config, trained_modules, wrapped_modules};
 use super::host::{HostBasis, low_rank_shapes, parameter_array, read, read1};
 use super::manifest::{BasisStorage, FORMAT, LayerEntry, Manifest};
-use super::names::{key, wrapped};
+use super::names::{CONFIG_FILE, WEIGHTS_FILE, key, wrapped};
 use super::options::SaveOptions;
 use super::tensors::{Array, Arrays, encode, sha256, write};
-use super::{CONFIG_FILE, WEIGHTS_FILE};
 use crate::attach::part_matrix;
 use crate::config::Layout;
 use crate::error::PeftError;

@@ -9,7 +9,7 @@
 use super::Found;
 use crate::check::{Problem, ProblemKind};
 use crate::coco::Coco;
-use crate::dataset::{ArcadeTask, ImageSource, MaskSource, OpenOptions, Sample};
+use crate::dataset::{ArcadeTask, ImageSource, MaskSource, OpenOptions, Reading, Sample};
 use crate::decode::Limits;
 use crate::error::{DataError, Result};
 use crate::names::{entries, image_files, name_of, without_extension};
@@ -59,6 +59,7 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Found> {
     let folders = parts(base, task);
     let mut found = Found {
         description: format!("ARCADE, task {}", task.folder()),
+        arcade_task: Some(task),
         expected_size: Some((512, 512)),
         ..Found::default()
     };
@@ -114,6 +115,7 @@ fn read_part(split: Split, folder: &Path, options: &OpenOptions, found: &mut Fou
                 categories: categories.clone(),
             },
             field_of_view: None,
+            reading: Reading::default(),
         });
     }
     Ok(())

@@ -3,6 +3,7 @@
 use super::Found;
 use crate::dataset::tree::{pair_by_stem, parts, sample};
 use crate::dataset::{GroundTruth, OpenOptions, Plexus};
+use crate::decode::MaskRule;
 use crate::error::{DataError, Result};
 use crate::split::Split;
 use std::path::Path;
@@ -71,6 +72,8 @@ fn read(root: &Path, image_folder: &str, mask_folder: &str, found: &mut Found) -
         for (stem, image, mask) in pairs {
             let id = format!("{split}_{stem}");
             let mut sample = sample(id.clone(), Some(split), image, mask);
+            // The publisher's own loader cuts the grey ground truth here.
+            sample.reading.published_masks = MaskRule::Threshold(128.0);
             sample.patient = (image_folder == "img").then_some(id);
             found.samples.push(sample);
         }
