@@ -85,11 +85,19 @@ fn folders_are_named_on_the_command_line_and_what_is_left_out_is_said() {
     data(&["inspect", root]).args(&named[1..]).assert().success().stderr(contains("more: unused").count(1));
     let check = ["--check", "--images", "ICA_PNG", "--masks", "label", "--image-size", "32"];
     let reproduce = |arguments: &[&str]| {
-        let mut command = Command::cargo_bin("xtask").unwrap();
+        let mut command = Command::cargo_bin("salt").unwrap();
         command.arg("reproduce").args(arguments);
         command
     };
     let out = dir.path().join("results");
     reproduce(&check).args(["--data", root, "--out", text(&out)]).assert().success();
-    reproduce(&check).args(["--out", text(&out)]).assert().code(1).stderr(contains("--images, --masks"));
+    reproduce(&check).args(["--out", text(&out)]).assert().failure().stderr(contains("--images, --masks"));
+    let run = format!(
+        "[data]\npath = {root:?}\nimage-size = 32\n[data.options]\nimages = \"ICA_PNG\"\nmasks = \"label\"\n[model]\nbase = \"sam-mini\"\n"
+    );
+    let config = dir.path().join("run.toml");
+    std::fs::write(&config, run + "[adapter]\nmethod = \"full\"\n[training]\nepochs = 1\n").unwrap();
+    let mut train = Command::cargo_bin("salt").unwrap();
+    train.args(["train", "--check", "--config", text(&config), "--out", text(&dir.path().join("run"))]);
+    train.assert().success().stderr(contains("more: unused: no sample came from 1.png"));
 }
