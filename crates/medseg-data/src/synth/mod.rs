@@ -22,7 +22,6 @@ mod plane;
 mod write;
 
 pub use outline::outlines;
-pub(crate) use write::save;
 pub use write::{Counts, write_arcade, write_rose};
 
 use crate::raster::Image;
