@@ -7,15 +7,14 @@ mod split;
 
 pub use split::SplitRule;
 
-use crate::checkpoint::sha256;
 use crate::error::{Result, TrainError};
-use crate::results::DatasetCard;
+use crate::files::sha256;
 use burn::tensor::{Device, Tensor, TensorData};
 use medseg_data::dataset::{Dataset, OpenOptions, Sample};
 use medseg_data::decode::MaskPolicy;
 use medseg_data::random::Stream;
 use medseg_data::split::Split;
-use medseg_data::transform::{Augmentation, Item, Pipeline, Prepared, Protocol};
+use medseg_data::transform::{Augmentation, Item, Pipeline, Prepared, Preprocess, Protocol};
 use medseg_metrics::Mask;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -28,6 +27,9 @@ use std::path::{Path, PathBuf};
 pub struct DataConfig {
     /// The data set's folder; its layout is recognised.
     pub path: PathBuf,
+    /// What the masks show: the name of the label.
+    #[serde(default = "default_label")]
+    pub label: String,
     /// Side of the network's square input in px, a multiple of the model's patch.
     #[serde(default = "default_image_size")]
     pub image_size: usize,
@@ -51,6 +53,10 @@ pub struct DataConfig {
     pub options: OpenOptions,
 }
 
+fn default_label() -> String {
+    "vessel".into()
+}
+
 fn default_image_size() -> usize {
     256
 }
@@ -60,6 +66,7 @@ impl DataConfig {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
+            label: default_label(),
             image_size: default_image_size(),
             protocol: Protocol::Default,
             augmentation: None,
@@ -79,8 +86,13 @@ impl DataConfig {
 
     pub(crate) fn validate(&self) -> Result<()> {
         self.pipelines().map(drop)?;
+        self.options.mask_rule()?;
+        self.options.image_options()?;
         if self.limit.is_some_and(|limit| limit.contains(&0)) {
             return Err(TrainError::config("data.limit", "each number must be at least 1"));
+        }
+        if self.label.trim().is_empty() {
+            return Err(TrainError::config("data.label", "expected a name, found an empty text"));
         }
         self.split.validate()
     }
@@ -94,6 +106,25 @@ impl DataConfig {
         let evaluation = Pipeline::evaluation(self.protocol, self.image_size).map_err(fail)?;
         Ok((training.map_err(fail)?, evaluation))
     }
+}
+
+/// A data set as used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetCard {
+    /// Name in tables.
+    pub name: String,
+    /// What it was recognised as.
+    pub layout: String,
+    /// SHA-256 over the ids and contents of all images and masks used.
+    pub sha256: String,
+    /// Images to train on.
+    pub train: usize,
+    /// Images that choose the rate and the checkpoint.
+    pub validation: usize,
+    /// Images reported on.
+    pub test: usize,
+    /// How the split was made.
+    pub split: String,
 }
 
 /// One image, ready for the network, with what evaluation needs.
@@ -119,6 +150,8 @@ pub struct PreparedData {
     pub card: DatasetCard,
     /// The folder.
     pub path: PathBuf,
+    /// What a user should know of how the folder was read.
+    pub notes: Vec<String>,
     /// Images to train on.
     pub train: Vec<Case>,
     /// Images that choose.
@@ -135,8 +168,7 @@ pub struct PreparedData {
 /// # Errors
 /// The folder is not recognised or has structural problems (all listed), or the split leaves a part empty.
 pub fn open(config: &DataConfig) -> Result<(Dataset, String)> {
-    let mut dataset =
-        Dataset::open_with(&config.path, &config.options).map_err(|e| TrainError::Dataset(Box::new(e)))?;
+    let mut dataset = Dataset::open_with(&config.path, &config.options)?;
     let description = config.split.apply(&mut dataset)?;
     if let Some(limit) = config.limit {
         for (split, most) in [Split::Train, Split::Val, Split::Test].into_iter().zip(limit) {
@@ -169,8 +201,7 @@ pub fn prepare(config: &DataConfig, name: &str) -> Result<PreparedData> {
         .samples
         .par_iter()
         .map(|sample| {
-            let loaded =
-                sample.load_with(evaluation.limits(), &policy).map_err(|e| TrainError::Dataset(Box::new(e)))?;
+            let loaded = sample.load_with(evaluation.limits(), &policy)?;
             let mut hash = Sha256::new();
             let ignored = loaded.ignored.as_ref().map(Mask::to_bytes);
             let parts = [sample.id.as_bytes(), loaded.image.data(), &loaded.mask.to_bytes()];
@@ -178,7 +209,7 @@ pub fn prepare(config: &DataConfig, name: &str) -> Result<PreparedData> {
                 hash.update((part.len() as u64).to_le_bytes());
                 hash.update(part);
             }
-            let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest: String = hex::encode(hash.finalize());
             let case = Case {
                 id: sample.id.clone(),
                 patient: sample.patient.clone().unwrap_or_else(|| sample.id.clone()),
@@ -220,7 +251,8 @@ pub fn prepare(config: &DataConfig, name: &str) -> Result<PreparedData> {
         split,
     };
     let path = config.path.clone();
-    Ok(PreparedData { card, path, train, validation, test, size: config.image_size, training, evaluation })
+    let notes = dataset.notes.clone();
+    Ok(PreparedData { card, path, notes, train, validation, test, size: config.image_size, training, evaluation })
 }
 
 /// Images and masks on a device.
@@ -254,6 +286,11 @@ impl PreparedData {
     /// Side of the network's square input, px.
     pub fn image_size(&self) -> usize {
         self.size
+    }
+
+    /// The way of an image to the network and of its logits back.
+    pub fn preprocess(&self) -> Preprocess {
+        self.evaluation.preprocess()
     }
 
     /// The images that choose the checkpoint: validation, or test where the split says so (the paper).

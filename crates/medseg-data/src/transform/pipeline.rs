@@ -1,11 +1,10 @@
 //! The two protocols, from a sample to a normalised tensor.
 
-use super::resize::resize_image_rounded_once;
 use super::rotate::rotation;
 use super::warp::{Field, Warp};
 use super::{
-    Augmentation, Jitter, ResizeGeometry, adjust_brightness, adjust_contrast, flip_horizontal, flip_vertical,
-    resize_image, resize_plane, resize_soft,
+    Augmentation, Jitter, Preprocess, Protocol, ResizeGeometry, adjust_brightness, adjust_contrast, flip_horizontal,
+    flip_vertical, resize_plane, resize_soft,
 };
 use crate::dataset::{Loaded, Sample};
 use crate::decode::{Limits, MaskPolicy, MaskRule};
@@ -13,28 +12,7 @@ use crate::error::{DataError, Result};
 use crate::random::Stream;
 use crate::raster::{Image, mask_of, plane_of};
 use medseg_metrics::Mask;
-use serde::{Deserialize, Serialize};
-
-/// Mean of red, green, blue under which Segment Anything was trained.
-const MEAN: [f32; 3] = [123.675, 116.28, 103.53];
-/// Standard deviations that go with it.
-const STD: [f32; 3] = [58.395, 57.12, 57.375];
-/// The same with the released SALT code's slip in the first digit pair.
-const STD_PAPER: [f32; 3] = [53.395, 57.12, 57.375];
-
-/// How images become tensors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Protocol {
-    /// Segment Anything's own: longest side resized with antialiasing, normalised, then padded with zeros; masks stay binary;
-    /// augmentation after resizing, all geometry in one interpolation.
-    #[default]
-    Default,
-    /// The released SALT code's: augmentation first (rotation to the nearest pixel), shortest side to `size - 1`, masks
-    /// resized with the image and left soft, padding before a stretch of each image to 0..255, first standard deviation
-    /// 53.395. For checking the paper's numbers.
-    Paper,
-}
+use std::borrow::Cow;
 
 /// A sample after the steps that are the same in every epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,11 +60,10 @@ pub struct Item {
     pub geometry: ResizeGeometry,
 }
 
-/// A protocol with its settings.
+/// An image's way to the network with what training adds: masks, augmentation, rules for files.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pipeline {
-    protocol: Protocol,
-    size: usize,
+    preprocess: Preprocess,
     augmentation: Augmentation,
     limits: Limits,
     masks: MaskPolicy,
@@ -99,8 +76,10 @@ impl Pipeline {
     /// [`DataError::Config`] for a size outside 8 to 4096, an augmentation out of range, or one that the paper's protocol does
     /// not have.
     pub fn new(protocol: Protocol, size: usize, augmentation: Augmentation) -> Result<Self> {
+        let wrong = || DataError::config("size", "8 to 4096 pixels", size);
+        let preprocess = Preprocess::new(protocol, size).map_err(|_| wrong())?;
         if !(8..=4096).contains(&size) {
-            return Err(DataError::config("size", "8 to 4096 pixels", size));
+            return Err(wrong());
         }
         augmentation.validate()?;
         if protocol == Protocol::Paper {
@@ -118,7 +97,7 @@ impl Pipeline {
         }
         let rule = if protocol == Protocol::Paper { MaskRule::AnyPositive } else { MaskRule::Automatic };
         let masks = MaskPolicy { rule, allow_empty: false };
-        Ok(Self { protocol, size, augmentation, limits: Limits::default(), masks })
+        Ok(Self { preprocess, augmentation, limits: Limits::default(), masks })
     }
 
     /// The protocol with its own augmentation.
@@ -151,14 +130,19 @@ impl Pipeline {
         self
     }
 
+    /// The way from an image to the network and back, without augmentation: what prediction has to repeat.
+    pub fn preprocess(&self) -> Preprocess {
+        self.preprocess
+    }
+
     /// The protocol.
     pub fn protocol(&self) -> Protocol {
-        self.protocol
+        self.preprocess.protocol()
     }
 
     /// The side of the squares in pixels.
     pub fn size(&self) -> usize {
-        self.size
+        self.preprocess.size()
     }
 
     /// The augmentation.
@@ -195,34 +179,20 @@ impl Pipeline {
     /// The steps that are the same in every epoch.
     pub fn prepare(&self, loaded: Loaded) -> Prepared {
         let Loaded { image, mask, ignored } = loaded;
-        let planes = Planes { image, mask: plane_of(&mask), ignored: ignored.as_ref().map(plane_of) };
-        let original = planes.image.size();
-        if self.protocol == Protocol::Paper {
-            return Prepared { geometry: ResizeGeometry::paper(original, self.size), planes };
-        }
-        let geometry = ResizeGeometry::longest_side(original, self.size);
+        let geometry = self.preprocess.geometry(image.size());
         let (width, height) = geometry.resized;
-        if geometry.original == geometry.resized {
+        let planes = Planes { image, mask: plane_of(&mask), ignored: ignored.as_ref().map(plane_of) };
+        if self.protocol() == Protocol::Paper {
+            // Augmentation comes before resizing there.
             return Prepared { planes, geometry };
         }
-        let shrink = |plane: &Image| resize_plane(plane, width, height);
-        let planes = Planes {
-            image: resize_image(&planes.image, width, height),
-            mask: shrink(&planes.mask),
-            ignored: planes.ignored.as_ref().map(shrink),
+        let resized = match self.preprocess.resize(&planes.image) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(resized) => Some(resized),
         };
-        Prepared { planes, geometry }
-    }
-
-    /// An image alone, without augmentation, as a network for prediction sees it: `[3, size, size]` and the way back.
-    pub fn image_only(&self, image: &Image) -> (Vec<f32>, ResizeGeometry) {
-        let (width, height) = image.size();
-        if self.protocol == Protocol::Paper {
-            let geometry = ResizeGeometry::paper((width, height), self.size);
-            return (self.normalise(image, geometry), geometry);
-        }
-        let geometry = ResizeGeometry::longest_side((width, height), self.size);
-        (self.normalise(&resize_image(image, geometry.resized.0, geometry.resized.1), geometry), geometry)
+        let fit = |plane: &Image| resize_plane(plane, width, height);
+        let (mask, ignored) = (fit(&planes.mask), planes.ignored.as_ref().map(fit));
+        Prepared { planes: Planes { image: resized.unwrap_or(planes.image), mask, ignored }, geometry }
     }
 
     /// The steps that vary: augmentation, then normalisation. Draws depend on (`seed`, `epoch`, `id`) and the name of the
@@ -233,16 +203,20 @@ impl Pipeline {
         let geometry = prepared.geometry;
         let (width, height) = geometry.resized;
         let floats = |plane: &Image| plane.data().iter().map(|&v| f32::from(v)).collect::<Vec<f32>>();
-        let (mask, ignored) = match self.protocol {
-            Protocol::Default => (floats(&planes.mask), planes.ignored.as_ref().map(floats)),
+        let (image, mask, ignored) = match self.protocol() {
+            Protocol::Default => {
+                let image = self.preprocess.normalise(&planes.image);
+                (image, floats(&planes.mask), planes.ignored.as_ref().map(floats))
+            }
             Protocol::Paper => {
                 let ignored = planes.ignored.as_ref().map(|plane| floats(&resize_plane(plane, width, height)));
-                (resize_soft(&planes.mask, width, height), ignored)
+                (self.preprocess.prepare(&planes.image).values, resize_soft(&planes.mask, width, height), ignored)
             }
         };
+        let size = self.size();
         let pad = |values: Vec<f32>| {
-            let mut padded = vec![0f32; self.size * self.size];
-            for (target, source) in padded.chunks_exact_mut(self.size).zip(values.chunks_exact(width)) {
+            let mut padded = vec![0f32; size * size];
+            for (target, source) in padded.chunks_exact_mut(size).zip(values.chunks_exact(width)) {
                 target[..width].copy_from_slice(source);
             }
             padded
@@ -252,14 +226,7 @@ impl Pipeline {
             // Along the border of the ignored region a resized mask may reach into it.
             mask.iter_mut().zip(ignored).filter(|(_, ignored)| **ignored > 0.0).for_each(|(mask, _)| *mask = 0.0);
         }
-        Item {
-            id: id.to_owned(),
-            image: self.normalise(&planes.image, geometry),
-            mask,
-            ignored,
-            size: self.size,
-            geometry,
-        }
+        Item { id: id.to_owned(), image, mask, ignored, size, geometry }
     }
 
     /// The image and mask that [`finish`](Pipeline::finish) would normalise, for looking at; under the paper's protocol before
@@ -285,7 +252,7 @@ impl Pipeline {
         if chance("vertical flip", a.vertical_flip) {
             planes = planes.map(flip_vertical);
         }
-        if self.protocol == Protocol::Paper {
+        if self.protocol() == Protocol::Paper {
             return Some(paper_draws(a, planes, stream));
         }
         let draw = |transform: &str, jitter: &Jitter| {
@@ -318,49 +285,6 @@ impl Pipeline {
             planes.image = adjust_contrast(planes.image, factor);
         }
         Some(planes)
-    }
-
-    /// Byte values to normalised values by table, padded to the square.
-    fn normalise(&self, image: &Image, geometry: ResizeGeometry) -> Vec<f32> {
-        let (width, height) = geometry.resized;
-        let plane = self.size * self.size;
-        let padded = width < self.size || height < self.size;
-        let resized = match self.protocol {
-            Protocol::Default => None,
-            Protocol::Paper => Some(resize_image_rounded_once(image, width, height)),
-        };
-        let image = resized.as_ref().unwrap_or(image);
-        let tables: [[f32; 256]; 3] = match self.protocol {
-            Protocol::Default => std::array::from_fn(|c| std::array::from_fn(|v| (v as f32 - MEAN[c]) / STD[c])),
-            Protocol::Paper => {
-                let low = if padded { 0 } else { image.data().iter().copied().min().unwrap_or(0) };
-                let high = image.data().iter().copied().max().unwrap_or(0);
-                let span = f32::from(high) - f32::from(low);
-                let stretch = |v: usize| {
-                    // A black image has no span; the released code divides by zero there.
-                    if span > 0.0 { ((v as f32 - f32::from(low)) / span * 255.0).clamp(0.0, 255.0) } else { 0.0 }
-                };
-                std::array::from_fn(|c| std::array::from_fn(|v| (stretch(v) - MEAN[c]) / STD_PAPER[c]))
-            }
-        };
-        let mut out = vec![0f32; 3 * plane];
-        let channels = image.channels();
-        for (c, (target, table)) in out.chunks_exact_mut(plane).zip(&tables).enumerate() {
-            if padded && self.protocol == Protocol::Paper {
-                target.fill(table[0]);
-            }
-            let offset = if channels == 1 { 0 } else { c };
-            for (target, source) in target.chunks_exact_mut(self.size).zip(image.data().chunks_exact(width * channels))
-            {
-                if channels == 1 {
-                    target.iter_mut().zip(source).for_each(|(t, &v)| *t = table[v as usize]);
-                } else {
-                    let values = source.iter().skip(offset).step_by(channels);
-                    target.iter_mut().zip(values).for_each(|(t, &v)| *t = table[v as usize]);
-                }
-            }
-        }
-        out
     }
 }
 

@@ -78,3 +78,11 @@ pub(crate) fn join(module: &str, name: &str) -> String {
 pub(crate) fn key(module: &str, name: &str) -> String {
     format!("{PREFIX}{}", join(module, name))
 }
+
+/// The name of a parameter in a module that PEFT has wrapped: `qkv.bias` becomes `qkv.base_layer.bias`.
+pub(crate) fn wrapped(name: &str) -> String {
+    match name.rsplit_once('.') {
+        Some((module, own)) => format!("{module}.base_layer.{own}"),
+        None => format!("base_layer.{name}"),
+    }
+}

@@ -1,0 +1,64 @@
+//! `salt data`, from the outside.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use assert_cmd::Command;
+use predicates::str::contains;
+use std::path::Path;
+
+fn data(arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("salt").unwrap();
+    command.arg("data").args(arguments);
+    command
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn a_synthetic_set_is_made_inspected_verified_previewed_and_split() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("set");
+    let counts = ["--train", "4", "--val", "1", "--test", "1", "--size", "96", "--seed", "3"];
+    data(&["synth", "angiogram", "--out", text(&root)]).args(counts).assert().success().stdout(contains("6 images"));
+    data(&["synth", "angiogram", "--out", text(&root)]).args(counts).assert().code(1).stderr(contains("empty folder"));
+    data(&["inspect", text(&root)])
+        .assert()
+        .success()
+        .stderr(contains("recognised ARCADE, task syntax"))
+        .stdout(contains("96x96: 6"))
+        .stdout(contains("test 1, train 4, val 1"));
+    let json = data(&["inspect", text(&root), "--json"]).output().unwrap().stdout;
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(json["samples"], 6);
+    // The publisher's images have 512 x 512 pixels: six warnings, no error.
+    data(&["verify", text(&root)]).assert().success().stdout(contains("0 errors, 6 warnings"));
+    let sheet = dir.path().join("sheet.png");
+    data(&["preview", text(&root), "--out", text(&sheet), "--samples", "2", "--tile", "64", "--size", "96"])
+        .assert()
+        .success()
+        .stdout(contains("4 tiles a sample"));
+    assert_eq!(image::open(&sheet).unwrap().width(), 512);
+    let table = dir.path().join("split.csv");
+    let rule = ["--part", "train", "--name", "arcade", "--train", "3", "--test", "1"];
+    data(&["split", text(&root), "--out", text(&table)]).args(rule).assert().success().stdout(contains("4 rows"));
+    assert_eq!(std::fs::read_to_string(&table).unwrap().matches(",train,").count(), 3);
+    data(&["split", text(&root), "--out", text(&table), "--folds", "3"]).assert().success();
+    data(&["split", text(&root), "--out", text(&table)]).assert().code(2);
+}
+
+#[test]
+fn problems_end_with_exit_code_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("set");
+    let counts = ["--train", "2", "--test", "1", "--size", "64"];
+    data(&["synth", "octa", "--out", text(&root)]).args(counts).assert().success();
+    let broken = root.join("ROSE-1/SVC/train/img/01.tif");
+    std::fs::write(&broken, "nothing").unwrap();
+    data(&["verify", text(&root), "--no-near"]).assert().code(1).stdout(contains("01.tif: unreadable"));
+    std::fs::remove_file(&broken).unwrap();
+    data(&["inspect", text(&root)]).assert().code(1).stderr(contains("missing image"));
+    data(&["inspect", text(dir.path()), "--layout", "drive"]).assert().code(1).stderr(contains("DRIVE"));
+    data(&["inspect", text(dir.path()), "--layout", "dirve"]).assert().code(2).stderr(contains("dirve"));
+}
