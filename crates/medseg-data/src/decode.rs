@@ -8,6 +8,7 @@
 //! page is read, and a transparent pixel is laid over black. [`inspect_image`] says what was left out. Masks are judged by the
 //! values of the file itself, as [`MaskRule`] says: [`decode_mask`] is the one way from a mask file to a mask.
 
+mod complete;
 mod jpeg;
 mod mask;
 mod options;

@@ -86,6 +86,8 @@ impl DataConfig {
 
     pub(crate) fn validate(&self) -> Result<()> {
         self.pipelines().map(drop)?;
+        self.options.mask_rule()?;
+        self.options.image_options()?;
         if self.limit.is_some_and(|limit| limit.contains(&0)) {
             return Err(TrainError::config("data.limit", "each number must be at least 1"));
         }

@@ -55,7 +55,7 @@ pub fn predict(
         }
         let batch = data.evaluation_batch(chunk, device);
         let logits = model.forward(batch.images)?;
-        let drawn = match config.grid {
+        let drawn: Vec<(Mask, Mask, Option<Mask>)> = match config.grid {
             EvaluationGrid::Original => {
                 let geometries: Vec<_> = batch.items.iter().map(|item| item.geometry).collect();
                 let restored = restore_masks(logits, &data.preprocess(), &geometries)?;
@@ -66,27 +66,28 @@ pub fn predict(
             EvaluationGrid::Network => on_the_networks_grid(logits, &data.preprocess(), &batch.items)?,
         };
         for ((prediction, reference, ignored), case) in drawn.into_iter().zip(chunk) {
-            let pair = MaskPair::new(&case.id, prediction, reference).with_patient(&case.patient);
-            pairs.push(pair.with_ignored(ignored));
+            pairs.push(MaskPair::new(&case.id, prediction, reference).with_patient(&case.patient).with_ignored(ignored));
         }
     }
     Ok(pairs)
 }
 
-/// Predictions and references in the pixels of the network's input, as the released code compares them.
-/// Prediction, reference and the pixels that do not count.
-type Drawn = (Mask, Mask, Option<Mask>);
-
-fn on_the_networks_grid(logits: Tensor<4>, preprocess: &Preprocess, items: &[Item]) -> Result<Vec<Drawn>> {
+/// Predictions, references and ignored pixels in the pixels of the network's input, as the released code compares them.
+fn on_the_networks_grid(
+    logits: Tensor<4>,
+    preprocess: &Preprocess,
+    items: &[Item],
+) -> Result<Vec<(Mask, Mask, Option<Mask>)>> {
     let side = preprocess.size();
     let logits = logits.into_data().convert::<f32>().try_into_vec::<f32>();
     let logits = logits.map_err(|error| TrainError::Model(format!("the logits cannot be read: {error:?}")))?;
     let decide = |(logits, item): (&[f32], &Item)| {
         let found = preprocess.protocol().decide(side, side, logits)?;
-        let wanted: Vec<bool> = item.mask.iter().map(|&y| y > 0.5).collect();
-        let bits = |plane: &Vec<f32>| plane.iter().map(|&v| v > 0.5).collect::<Vec<bool>>();
-        let ignored = item.ignored.as_ref().map(|plane| Mask::from_bools(side, side, &bits(plane))).transpose()?;
-        Ok((found, Mask::from_bools(side, side, &wanted)?, ignored))
+        let cut = |plane: &Vec<f32>| {
+            let bits: Vec<bool> = plane.iter().map(|&y| y > 0.5).collect();
+            Mask::from_bools(side, side, &bits)
+        };
+        Ok((found, cut(&item.mask)?, item.ignored.as_ref().map(cut).transpose()?))
     };
     logits.par_chunks_exact(side * side).zip(items).map(decide).collect()
 }
@@ -220,8 +221,7 @@ fn mean_loss(
     let mut sum = 0.0;
     for chunk in cases.chunks(config.batch_size.max(1)) {
         let batch = data.evaluation_batch(chunk, device);
-        let value =
-            loss.forward(batch.counted(model.forward(batch.images.clone())?), batch.masks)?.into_scalar::<f32>();
+        let value = loss.forward(batch.counted(model.forward(batch.images.clone())?), batch.masks)?.into_scalar::<f32>();
         sum += f64::from(value) * chunk.len() as f64;
     }
     Ok(sum / cases.len().max(1) as f64)

@@ -3,7 +3,7 @@
 //! Decoders for browsers fill what is missing with grey. Here every marker must be where it belongs, every block must be there,
 //! and the file must end in its end-of-image marker: a file that was cut anywhere lacks it.
 
-use super::Pages;
+use super::{Pages, complete};
 use super::raw::{Decoded, Failure, Raw, Samples};
 use crate::decode::Limits;
 use image::metadata::Orientation;
@@ -33,9 +33,9 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, pages: Pages) -> Result<Deco
     let wanted = if colours == 1 { ColorSpace::Luma } else { ColorSpace::RGB };
     let bytes_needed = (width * height * colours) as u64;
     if bytes_needed > limits.max_decoded_bytes {
-        return Err(format!("decoding needs {bytes_needed} bytes, the limit is {}", limits.max_decoded_bytes).into());
+        return Err(format!("decoding needs more than the limit of {} bytes", limits.max_decoded_bytes).into());
     }
-    if !is_complete(bytes) {
+    if !complete::jpeg(bytes) {
         return Err("the file is cut: its end-of-image marker is missing".into());
     }
     decoder.set_options(decoder.options().jpeg_set_out_colorspace(wanted));
@@ -48,29 +48,4 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, pages: Pages) -> Result<Deco
         orientation: orientation.unwrap_or(Orientation::NoTransforms),
         profile: decoder.icc_profile(),
     })
-}
-
-/// Walks over the segments of the file to the end-of-image marker of its own level: a thumbnail inside a segment has one too.
-fn is_complete(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    while let Some(&[first, marker]) = bytes.get(at..at + 2) {
-        if first != 0xFF {
-            // Entropy-coded data, or stray bytes: on to the next marker.
-            let Some(ahead) = bytes[at..].iter().position(|&byte| byte == 0xFF) else { return false };
-            at += ahead;
-            continue;
-        }
-        match marker {
-            0xD9 => return true,
-            // Fill bytes before a marker.
-            0xFF => at += 1,
-            // A stuffed 0xFF, a restart, and the markers that stand alone.
-            0x00 | 0x01 | 0xD0..=0xD8 => at += 2,
-            _ => {
-                let Some(&[high, low]) = bytes.get(at + 2..at + 4) else { return false };
-                at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2);
-            }
-        }
-    }
-    false
 }

@@ -1,10 +1,9 @@
 //! PNG, GIF, BMP and PNM through the image crate.
 
-use super::Pages;
+use super::{Pages, complete};
 use super::raw::{Decoded, Failure, Raw, Samples};
 use crate::decode::Limits;
 use image::codecs::gif::GifDecoder;
-use image::codecs::pnm::{PnmDecoder, SampleEncoding};
 use image::metadata::Orientation;
 use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use std::io::Cursor;
@@ -29,6 +28,15 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, pages: Pages) -> Result<Deco
     bound.max_image_width = Some(limits.max_side);
     bound.max_image_height = Some(limits.max_side);
     bound.max_alloc = Some(limits.max_decoded_bytes);
+    let whole = match format {
+        ImageFormat::Png => complete::png(bytes),
+        ImageFormat::Gif => complete::gif(bytes),
+        // The others have no end marker: what is cut off is missing.
+        _ => true,
+    };
+    if !whole {
+        return Err("the file is cut: its end marker is missing".into());
+    }
     if format == ImageFormat::Gif {
         return frames(bytes, bound, pages);
     }
@@ -37,25 +45,13 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, pages: Pages) -> Result<Deco
     reader.limits(bound.clone());
     let mut decoder = reader.into_decoder()?;
     if decoder.total_bytes() > limits.max_decoded_bytes {
-        let needed = decoder.total_bytes();
-        return Err(format!("decoding needs {needed} bytes, the limit is {}", limits.max_decoded_bytes).into());
+        return Err(format!("decoding needs more than the limit of {} bytes", limits.max_decoded_bytes).into());
     }
     decoder.set_limits(bound)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let profile = decoder.icc_profile().unwrap_or_default();
-    let mut raw = raw(DynamicImage::from_decoder(decoder)?)?;
-    if format == ImageFormat::Pnm {
-        raw.white = pnm_white(bytes)?;
-    }
+    let raw = raw(DynamicImage::from_decoder(decoder)?)?;
     Ok(Decoded { raw, pages: 1, orientation, profile })
-}
-
-/// The largest value that the header allows, which is white. The decoder gives the bits of a packed bitmap as 0 and 1, those
-/// of one in letters as 0 and 255.
-fn pnm_white(bytes: &[u8]) -> Result<f64, Failure> {
-    let (_, header) = PnmDecoder::new(Cursor::new(bytes))?.into_inner();
-    let letters = header.as_bitmap().is_some_and(|bitmap| bitmap.encoding == SampleEncoding::Ascii);
-    Ok(if letters { 255.0 } else { f64::from(header.maximal_sample()) })
 }
 
 fn frames(bytes: &[u8], bound: image::Limits, pages: Pages) -> Result<Decoded, Failure> {

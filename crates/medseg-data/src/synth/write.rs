@@ -222,7 +222,7 @@ fn write_json(path: &Path, file: &CocoFile) -> Result<()> {
 }
 
 /// Writes an image in the format of the file's extension.
-pub(crate) fn save(path: &Path, image: &Image) -> Result<()> {
+fn save(path: &Path, image: &Image) -> Result<()> {
     let colour = if image.channels() == 1 { image::ExtendedColorType::L8 } else { image::ExtendedColorType::Rgb8 };
     let (width, height) = (image.width() as u32, image.height() as u32);
     image::save_buffer(path, image.data(), width, height, colour).map_err(|error| match error {

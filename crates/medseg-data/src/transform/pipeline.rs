@@ -179,19 +179,19 @@ impl Pipeline {
     /// The steps that are the same in every epoch.
     pub fn prepare(&self, loaded: Loaded) -> Prepared {
         let Loaded { image, mask, ignored } = loaded;
+        let geometry = self.preprocess.geometry(image.size());
+        let (width, height) = geometry.resized;
         let planes = Planes { image, mask: plane_of(&mask), ignored: ignored.as_ref().map(plane_of) };
-        let geometry = self.preprocess.geometry(planes.image.size());
         if self.protocol() == Protocol::Paper {
             // Augmentation comes before resizing there.
             return Prepared { planes, geometry };
         }
-        let (width, height) = geometry.resized;
         let resized = match self.preprocess.resize(&planes.image) {
             Cow::Borrowed(_) => None,
             Cow::Owned(resized) => Some(resized),
         };
-        let shrink = |plane: &Image| resize_plane(plane, width, height);
-        let (mask, ignored) = (shrink(&planes.mask), planes.ignored.as_ref().map(shrink));
+        let fit = |plane: &Image| resize_plane(plane, width, height);
+        let (mask, ignored) = (fit(&planes.mask), planes.ignored.as_ref().map(fit));
         Prepared { planes: Planes { image: resized.unwrap_or(planes.image), mask, ignored }, geometry }
     }
 
@@ -205,13 +205,12 @@ impl Pipeline {
         let floats = |plane: &Image| plane.data().iter().map(|&v| f32::from(v)).collect::<Vec<f32>>();
         let (image, mask, ignored) = match self.protocol() {
             Protocol::Default => {
-                let ignored = planes.ignored.as_ref().map(floats);
-                (self.preprocess.normalise(&planes.image), floats(&planes.mask), ignored)
+                let image = self.preprocess.normalise(&planes.image);
+                (image, floats(&planes.mask), planes.ignored.as_ref().map(floats))
             }
             Protocol::Paper => {
                 let ignored = planes.ignored.as_ref().map(|plane| floats(&resize_plane(plane, width, height)));
-                let mask = resize_soft(&planes.mask, width, height);
-                (self.preprocess.prepare(&planes.image).values, mask, ignored)
+                (self.preprocess.prepare(&planes.image).values, resize_soft(&planes.mask, width, height), ignored)
             }
         };
         let size = self.size();
