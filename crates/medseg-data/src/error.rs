@@ -1,6 +1,7 @@
 //! The crate's error: every message names the file or field, what was expected and what was found.
 
 use crate::check::Report;
+use crate::dataset::ImageFolder;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong between a folder of images and a batch of tensors.
@@ -73,13 +74,35 @@ pub enum DataError {
         /// The field or annotation, what was expected and what was found.
         reason: String,
     },
+    /// Annotations of one image cannot be read, so that its mask would be incomplete.
+    #[error("{}: image {image}: {}", path.display(), reasons.join("; "))]
+    BadAnnotations {
+        /// The json file.
+        path: PathBuf,
+        /// The image's id and file name.
+        image: String,
+        /// Each bad annotation: its id, what was expected and what was found.
+        reasons: Vec<String>,
+    },
     /// No known layout fits the folder.
-    #[error("{}: no known data set layout; looked for {}", path.display(), looked_for.join("; "))]
+    #[error("{}: no known data set layout; looked for {}{}", path.display(), looked_for.join("; "), suggestion(folders, hint.as_deref()))]
     Unrecognised {
         /// The folder.
         path: PathBuf,
         /// What every layout would have looked like.
         looked_for: Vec<String>,
+        /// The folders with image files, relative to `path`.
+        folders: Vec<ImageFolder>,
+        /// What would make the folder a data set.
+        hint: Option<String>,
+    },
+    /// The folder holds several data sets, of which one is to be chosen.
+    #[error("{}: several data sets are here; name one of them: {}", path.display(), found.join("; "))]
+    Several {
+        /// The folder.
+        path: PathBuf,
+        /// Each data set's layout and folder.
+        found: Vec<String>,
     },
     /// A split or fold table is malformed, or does not fit the data set.
     #[error("{}: {reason}", path.display())]
@@ -110,6 +133,22 @@ pub enum DataError {
     /// Everything that is wrong with a data set, in one report.
     #[error("{0}")]
     Problems(Report),
+}
+
+/// Most folders that a message lists.
+const LISTED: usize = 20;
+
+fn suggestion(folders: &[ImageFolder], hint: Option<&str>) -> String {
+    let mut text = String::new();
+    if !folders.is_empty() {
+        let listed: Vec<String> = folders.iter().take(LISTED).map(ToString::to_string).collect();
+        let more = if folders.len() > LISTED { ", ..." } else { "" };
+        text = format!(". Image files are in {}{more}", listed.join(", "));
+    }
+    if let Some(hint) = hint {
+        text.push_str(&format!(". {hint}"));
+    }
+    text
 }
 
 impl DataError {

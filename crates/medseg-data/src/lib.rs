@@ -52,6 +52,7 @@ pub mod decode;
 mod error;
 pub mod loader;
 pub mod manifest;
+mod names;
 pub mod preview;
 pub mod random;
 mod raster;

@@ -111,6 +111,11 @@ impl Mask {
         self.width
     }
 
+    /// Height and width: rows, then columns.
+    pub fn size(&self) -> (usize, usize) {
+        (self.height, self.width)
+    }
+
     /// Whether (row, column) is foreground; outside the image nothing is.
     pub fn get(&self, row: usize, column: usize) -> bool {
         row < self.height && column < self.width && self.row(row)[column / 64] >> (column % 64) & 1 == 1
@@ -133,6 +138,11 @@ impl Mask {
     /// Number of foreground pixels.
     pub fn count(&self) -> u64 {
         self.words.iter().map(|w| u64::from(w.count_ones())).sum()
+    }
+
+    /// Share of the image that is foreground, 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.count() as f64 / (self.height * self.width) as f64
     }
 
     /// Whether there is no foreground.
@@ -180,6 +190,34 @@ impl Mask {
         self.zip(other, |a, b| a & !b)
     }
 
+    /// Adds the pixels of `other` to this mask: [`Mask::union`] in place.
+    ///
+    /// # Errors
+    /// When the sizes differ; this mask is then unchanged.
+    pub fn unite(&mut self, other: &Self) -> Result<()> {
+        self.same_shape(other)?;
+        self.words.iter_mut().zip(&other.words).for_each(|(a, &b)| *a |= b);
+        Ok(())
+    }
+
+    /// Intersection over union with `other`, for comparing any two masks: 1 when both are empty. As a metric of a
+    /// prediction, with a policy for empty masks, it is [`Overlap::iou`](crate::Overlap::iou).
+    ///
+    /// ```
+    /// use medseg_metrics::Mask;
+    /// let (a, b) = (Mask::from_bytes(1, 4, &[1, 1, 1, 0])?, Mask::from_bytes(1, 4, &[0, 1, 1, 1])?);
+    /// assert_eq!(a.iou(&b)?, 0.5);
+    /// assert_eq!(Mask::new(1, 4)?.iou(&Mask::new(1, 4)?)?, 1.0);
+    /// # Ok::<(), medseg_metrics::MetricsError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the sizes differ.
+    pub fn iou(&self, other: &Self) -> Result<f64> {
+        let (both, either) = (self.intersection(other)?.count(), self.union(other)?.count());
+        Ok(if either == 0 { 1.0 } else { both as f64 / either as f64 })
+    }
+
     fn zip(&self, other: &Self, combine: impl Fn(u64, u64) -> u64) -> Result<Self> {
         self.same_shape(other)?;
         let words = self.words.iter().zip(&other.words).map(|(&a, &b)| combine(a, b)).collect();
@@ -216,13 +254,10 @@ impl Mask {
     }
 
     pub(crate) fn same_shape(&self, reference: &Self) -> Result<()> {
-        if (self.height, self.width) == (reference.height, reference.width) {
+        if self.size() == reference.size() {
             return Ok(());
         }
-        Err(MetricsError::ShapeMismatch {
-            prediction: (self.height, self.width),
-            reference: (reference.height, reference.width),
-        })
+        Err(MetricsError::ShapeMismatch { prediction: self.size(), reference: reference.size() })
     }
 
     pub(crate) fn row_words(&self) -> usize {

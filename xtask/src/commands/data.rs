@@ -46,6 +46,17 @@ fn named<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|e| e.to_string())
 }
 
+/// Names of folders that hold images and masks, where they are none of the usual ones.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Folders {
+    /// Folder of images, if it is not named images, image, imgs, img or original: a name or a path below the data set
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) images: Option<String>,
+    /// Folder of masks, if it is not named masks, labels, gt, annotations, ground_truth or the like
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) masks: Option<String>,
+}
+
 /// Which data set, and what to take where it offers a choice.
 #[derive(Debug, clap::Args)]
 struct Source {
@@ -54,9 +65,14 @@ struct Source {
     /// Insist on a layout: arcade, rose-1, rose-2, drive, dias, xray-angio, chase-db1, octa-500, rossa, folder
     #[arg(long, value_parser = named::<Layout>)]
     layout: Option<Layout>,
+    #[command(flatten)]
+    folders: Folders,
     /// ARCADE: syntax (vessels) or stenosis [default: syntax if it is there]
     #[arg(long, value_name = "TASK", value_parser = named::<ArcadeTask>)]
     arcade_task: Option<ArcadeTask>,
+    /// ARCADE: only these categories, by id, separated by commas [default: all]
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    arcade_categories: Option<Vec<u32>>,
     /// ROSE-1: svc, dvc or svc-dvc [default: svc if it is there]
     #[arg(long, value_name = "PLEXUS", value_parser = named::<Plexus>)]
     rose_plexus: Option<Plexus>,
@@ -72,15 +88,25 @@ struct Source {
 }
 
 impl Source {
+    /// Opens the data set and says everything about it.
     fn open(&self) -> Result<Dataset, Box<dyn std::error::Error>> {
+        let data = self.recognise()?;
+        data.warnings.iter().for_each(|warning| eprintln!("{warning}"));
+        Ok(data)
+    }
+
+    /// Opens the data set and leaves its warnings to the caller.
+    fn recognise(&self) -> Result<Dataset, Box<dyn std::error::Error>> {
         let options = OpenOptions {
             layout: self.layout,
+            images: self.folders.images.clone(),
+            masks: self.folders.masks.clone(),
             arcade_task: self.arcade_task,
+            arcade_categories: self.arcade_categories.clone(),
             rose_plexus: self.rose_plexus,
             rose_ground_truth: self.rose_ground_truth,
             observer: self.observer,
             octa_field: self.octa_field,
-            ..OpenOptions::default()
         };
         let data = Dataset::open_with(&self.path, &options)?;
         eprintln!("recognised {} in {}", data.description, data.root.display());
@@ -130,7 +156,8 @@ fn inspect(args: &Inspect) -> CommandResult {
 /// Decode everything and list every problem; exit code 1 if there is an error among them
 ///
 /// Errors: unreadable files, wrong sizes, empty or multi-class masks, the same image or patient in two splits. Warnings:
-/// near duplicates, duplicates within a split, sizes other than the publisher's, polygons that fill nothing.
+/// near duplicates, duplicates within a split, sizes other than the publisher's, regions that cover no pixel, image files that
+/// no sample came from.
 #[derive(Debug, clap::Args)]
 struct Verify {
     #[command(flatten)]
@@ -153,7 +180,7 @@ struct Verify {
 }
 
 fn verify_data(args: &Verify) -> CommandResult {
-    let data = args.source.open()?;
+    let data = args.source.recognise()?;
     let options = VerifyOptions {
         masks: MaskPolicy { threshold: args.threshold, allow_empty: args.allow_empty },
         near_duplicates: (!args.no_near).then_some(args.near),

@@ -1,8 +1,10 @@
 //! `cargo xtask reproduce`: the comparison of methods, from data to report.
 
 use super::CommandResult;
+use super::data::Folders;
 use super::train::{report_stop, stop_on_signal};
 use clap::ValueEnum;
+use medseg_data::OpenOptions;
 use medseg_train::TrainError;
 use medseg_train::report::{Published, write_report};
 use medseg_train::reproduce::{Cell, Comparison, LiveView, Profile, Runner, TableChoice, findings};
@@ -24,6 +26,8 @@ pub(crate) struct Args {
     /// Your data instead of the synthetic sets: a data set, or a folder of data sets; may be repeated
     #[arg(long, value_name = "DIR")]
     data: Vec<PathBuf>,
+    #[command(flatten)]
+    folders: Folders,
     /// What to run: the demonstration and its budget, or the paper's recipe (needs --sam and --data)
     #[arg(long, value_enum, default_value = "demo")]
     profile: ProfileChoice,
@@ -187,6 +191,14 @@ fn check(comparison: &Comparison) -> CommandResult {
 }
 
 fn profile(args: &Args) -> Result<Profile, TrainError> {
+    let options = OpenOptions {
+        images: args.folders.images.clone(),
+        masks: args.folders.masks.clone(),
+        ..OpenOptions::default()
+    };
+    if args.data.is_empty() && options != OpenOptions::default() {
+        return Err(TrainError::config("--images, --masks", "they name folders of --data, which is not given"));
+    }
     let mut profile = match args.profile {
         ProfileChoice::Paper => {
             let missing = |name: &str| TrainError::config(name, "the paper's profile needs it");
@@ -194,10 +206,10 @@ fn profile(args: &Args) -> Result<Profile, TrainError> {
             if args.data.is_empty() {
                 return Err(missing("--data"));
             }
-            Profile::paper(sam, &args.data)?
+            Profile::paper(sam, &args.data, &options)?
         }
         ProfileChoice::Demo if args.data.is_empty() => Profile::demo(),
-        ProfileChoice::Demo => Profile::data(&args.data, args.image_size.unwrap_or(256))?,
+        ProfileChoice::Demo => Profile::data(&args.data, &options, args.image_size.unwrap_or(256))?,
     };
     if args.profile == ProfileChoice::Demo
         && let Some(sam) = &args.sam

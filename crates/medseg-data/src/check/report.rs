@@ -41,6 +41,10 @@ pub enum ProblemKind {
     NearDuplicate,
     /// One patient in two splits.
     PatientLeak,
+    /// Annotations that cannot be read.
+    BadAnnotation,
+    /// Image files that no sample came from.
+    Unused,
 }
 
 impl std::fmt::Display for ProblemKind {
@@ -57,6 +61,8 @@ impl std::fmt::Display for ProblemKind {
             Self::Duplicate => "duplicate",
             Self::NearDuplicate => "near duplicate",
             Self::PatientLeak => "patient in two splits",
+            Self::BadAnnotation => "bad annotation",
+            Self::Unused => "unused",
         })
     }
 }
@@ -89,6 +95,7 @@ impl Problem {
             DataError::EmptyMask { path, .. } => (ProblemKind::EmptyMask, path.as_path()),
             DataError::MultiClassMask { path, .. } => (ProblemKind::MultiClassMask, path.as_path()),
             DataError::SizeMismatch { path, .. } => (ProblemKind::WrongSize, path.as_path()),
+            DataError::BadAnnotations { path, .. } => (ProblemKind::BadAnnotation, path.as_path()),
             DataError::Annotation { path, .. } => (ProblemKind::EmptyMask, path.as_path()),
             DataError::Io { path, .. } | DataError::Decode { path, .. } | DataError::Limit { path, .. } => {
                 (ProblemKind::Unreadable, path.as_path())

@@ -34,7 +34,7 @@ impl Default for VerifyOptions {
 pub fn verify(dataset: &Dataset, options: &VerifyOptions) -> Report {
     let results: Vec<(Option<ImagePrint>, Vec<Problem>)> =
         dataset.samples.par_iter().map(|sample| check(dataset, sample, options)).collect();
-    let mut problems = Vec::new();
+    let mut problems = dataset.warnings.clone();
     let (mut prints, mut owners) = (Vec::new(), Vec::new());
     for (sample, (print, found)) in dataset.samples.iter().zip(results) {
         problems.extend(found);

@@ -31,8 +31,8 @@ pub(super) fn check(flat: &[f64], width: usize, height: usize) -> Result<Vec<(f6
 /// Fills one polygon on a `width` x `height` grid; parts beyond the grid are cut off. Pixels enclosed twice are outside
 /// (even-odd rule), as in the COCO API.
 ///
-/// Points that are not finite, or farther than a million pixels away, fill nothing: [`Coco`](super::Coco) refuses them with
-/// a message long before.
+/// Points that are not finite, or farther than a million pixels away, fill nothing: [`Coco`](super::Coco) refuses them long
+/// before, and says so.
 pub fn fill_polygon(points: &[(f64, f64)], width: usize, height: usize) -> Mask {
     let mask = Mask::empty(width, height);
     if points.len() < 3 || points.iter().any(|p| !(p.0.abs() < 1e6 && p.1.abs() < 1e6)) {

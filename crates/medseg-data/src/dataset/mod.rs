@@ -3,19 +3,21 @@
 //! [`Dataset::open`] looks at a folder, says what it recognised, and pairs images with masks. It checks structure only (no
 //! pixel is decoded) and reports every problem at once; [`check::verify`](crate::check::verify) decodes everything.
 
+mod assign;
 mod layouts;
 mod options;
 mod sample;
 mod tree;
+mod unused;
 
 pub use options::{ArcadeTask, GroundTruth, Layout, Observer, OctaField, OpenOptions, Plexus};
 pub(crate) use sample::same_size;
 pub use sample::{ImageSource, Loaded, MaskSource, Sample};
-pub(crate) use tree::natural;
+pub use unused::ImageFolder;
 
+use crate::check::Problem;
 use crate::error::{DataError, Result};
-use crate::split::{Split, SplitTable};
-use std::collections::BTreeSet;
+use crate::split::Split;
 use std::path::{Path, PathBuf};
 
 /// A data set on disk: samples in a fixed order (natural order of their ids), nothing decoded yet.
@@ -29,6 +31,9 @@ pub struct Dataset {
     pub description: String,
     /// What the user should know: parts left out, choices made between several candidates.
     pub notes: Vec<String>,
+    /// What is probably not meant to be so: image files that no sample came from, descriptions that describe nothing.
+    /// [`verify`](crate::check::verify) repeats them.
+    pub warnings: Vec<Problem>,
     /// Width and height in pixels that the publisher states; `None` where sizes are free.
     pub expected_size: Option<(usize, usize)>,
     /// The samples, in natural order of their ids.
@@ -39,7 +44,8 @@ impl Dataset {
     /// Recognises and opens a data set with the default choices of [`OpenOptions`].
     ///
     /// # Errors
-    /// [`DataError::Unrecognised`] when no layout fits; [`DataError::Problems`] with every structural problem (missing masks,
+    /// [`DataError::Unrecognised`] when no layout fits; [`DataError::Several`] when the folder holds several data sets;
+    /// [`DataError::Problems`] with every structural problem (missing masks,
     /// images or masks without a partner, two files of one name); [`DataError::Annotation`], [`DataError::Split`],
     /// [`DataError::Io`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
@@ -54,7 +60,8 @@ impl Dataset {
         let path = path.as_ref();
         let found = std::fs::metadata(path).map_err(DataError::io(path))?;
         if !found.is_dir() {
-            return Err(DataError::Unrecognised { path: path.to_owned(), looked_for: vec!["a folder".into()] });
+            let looked_for = vec!["a folder".into()];
+            return Err(DataError::Unrecognised { path: path.to_owned(), looked_for, folders: Vec::new(), hint: None });
         }
         layouts::open(path, options)
     }
@@ -72,32 +79,5 @@ impl Dataset {
     /// Keeps only the samples for which `keep` holds.
     pub fn retain(&mut self, keep: impl FnMut(&Sample) -> bool) {
         self.samples.retain(keep);
-    }
-
-    /// Gives every sample the split that the table names, and drops the samples that the table does not name.
-    ///
-    /// # Errors
-    /// [`DataError::Split`] when the table names ids that the data set lacks.
-    pub fn apply_split(&mut self, table: &SplitTable) -> Result<()> {
-        let known: BTreeSet<&str> = self.samples.iter().map(|s| s.id.as_str()).collect();
-        let missing: Vec<&str> = table.rows().iter().map(|r| r.id.as_str()).filter(|id| !known.contains(id)).collect();
-        if !missing.is_empty() {
-            return Err(DataError::Split {
-                path: self.root.clone(),
-                reason: format!(
-                    "the split names {} ids that the data set lacks: {}{}",
-                    missing.len(),
-                    missing.iter().take(5).copied().collect::<Vec<_>>().join(", "),
-                    if missing.len() > 5 { ", ..." } else { "" }
-                ),
-            });
-        }
-        let by_id: std::collections::HashMap<&str, Split> =
-            table.rows().iter().map(|r| (r.id.as_str(), r.split)).collect();
-        self.samples.retain_mut(|sample| {
-            sample.split = by_id.get(sample.id.as_str()).copied();
-            sample.split.is_some()
-        });
-        Ok(())
     }
 }

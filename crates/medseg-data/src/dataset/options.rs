@@ -1,6 +1,8 @@
 //! The choices that a layout leaves open.
 
+use crate::error::{DataError, Result};
 use serde::{Deserialize, Serialize};
+use std::path::{Component, Path};
 
 /// The layouts that can be recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -149,20 +151,53 @@ impl OctaField {
 
 /// What to take where a data set offers a choice. A choice that a layout does not have is not consulted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct OpenOptions {
     /// Insist on this layout instead of recognising one.
     pub layout: Option<Layout>,
+    /// The folder layout's folder of images, where it has none of the usual names: a name, or a path below the set's folder
+    /// or below its parts. Giving it, or `masks`, insists on the folder layout.
+    pub images: Option<String>,
+    /// The folder layout's folder of masks, likewise.
+    pub masks: Option<String>,
     /// ARCADE's task; `None` takes syntax when it is there, stenosis otherwise.
+    #[serde(alias = "arcade_task")]
     pub arcade_task: Option<ArcadeTask>,
     /// ARCADE's categories that make up the mask; `None` takes all.
+    #[serde(alias = "arcade_categories")]
     pub arcade_categories: Option<Vec<u32>>,
     /// ROSE-1's plexus; `None` takes SVC, or the plexus whose folder was given.
+    #[serde(alias = "rose_plexus")]
     pub rose_plexus: Option<Plexus>,
     /// ROSE-1's kind of ground truth.
+    #[serde(alias = "rose_ground_truth")]
     pub rose_ground_truth: GroundTruth,
     /// CHASE_DB1's observer; also DRIVE's, whose second observer saw the test images only.
     pub observer: Observer,
     /// OCTA-500's field of view; `None` takes 3 mm when it is there, 6 mm otherwise.
+    #[serde(alias = "octa_field")]
     pub octa_field: Option<OctaField>,
+}
+
+impl OpenOptions {
+    /// The layout insisted on, whether by name or by naming folders.
+    pub(crate) fn insisted(&self) -> Result<Option<Layout>> {
+        let named = [("images", &self.images), ("masks", &self.masks)];
+        let mut given = named.into_iter().filter_map(|(field, name)| Some((field, name.as_deref()?)));
+        let Some((first, _)) = given.clone().next() else { return Ok(self.layout) };
+        if let Some((field, name)) = given.find(|(_, name)| !is_below(name)) {
+            return Err(DataError::config(field, "the name of a folder below the data set's", format!("{name:?}")));
+        }
+        match self.layout {
+            None | Some(Layout::Folder) => Ok(Some(Layout::Folder)),
+            Some(other) => {
+                Err(DataError::config(first, "the layout `folder`, which alone takes names of folders", other))
+            }
+        }
+    }
+}
+
+/// Whether a path leads to a folder below the one it is joined to.
+fn is_below(name: &str) -> bool {
+    !name.is_empty() && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
 }

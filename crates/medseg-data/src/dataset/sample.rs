@@ -1,6 +1,6 @@
 //! A sample: one image with its mask, not decoded yet.
 
-use crate::coco::{CocoImage, fill_polygon};
+use crate::coco::CocoImage;
 use crate::decode::{Limits, MaskPolicy, decode_image, decode_mask};
 use crate::error::{DataError, Result};
 use crate::raster::{Image, Mask};
@@ -33,14 +33,14 @@ impl ImageSource {
 pub enum MaskSource {
     /// A mask file.
     File(PathBuf),
-    /// Polygons of a COCO file.
+    /// Polygons and run lengths of a COCO file.
     Polygons {
         /// The json file.
         annotations: PathBuf,
-        /// The described image with its polygons.
+        /// The described image with its regions.
         image: Arc<CocoImage>,
         /// Categories that make up the mask; all when `None`.
-        categories: Option<Arc<[u32]>>,
+        categories: Option<Arc<[String]>>,
     },
 }
 
@@ -123,11 +123,19 @@ impl Sample {
     /// Decodes the mask alone.
     ///
     /// # Errors
-    /// As [`decode_mask`]; [`DataError::EmptyMask`] also for an image without annotations unless `policy` allows it.
+    /// As [`decode_mask`]; of a COCO file [`DataError::BadAnnotations`], and [`DataError::Annotation`] for an image whose
+    /// annotations cover no pixel, unless `policy` allows it.
     pub fn load_mask(&self, limits: &Limits, policy: MaskPolicy) -> Result<Mask> {
         match &self.mask {
             MaskSource::File(path) => decode_mask(path, limits, policy),
             MaskSource::Polygons { annotations, image, categories } => {
+                if !image.problems.is_empty() {
+                    return Err(DataError::BadAnnotations {
+                        path: annotations.clone(),
+                        image: format!("{} ({})", image.id, image.file_name),
+                        reasons: image.problems.clone(),
+                    });
+                }
                 let mask = image.mask(categories.as_deref());
                 if mask.area() == 0 && !policy.allow_empty {
                     return Err(DataError::Annotation {
@@ -151,12 +159,12 @@ impl Sample {
         self.field_of_view.as_ref().map(|path| decode_mask(path, limits, MaskPolicy::default())).transpose()
     }
 
-    /// The polygons of a COCO sample that fill no pixel although they lie near the image.
+    /// The regions of a COCO sample that cover no pixel although they lie near the image.
     pub(crate) fn idle_polygons(&self) -> usize {
         match &self.mask {
             MaskSource::File(_) => 0,
             MaskSource::Polygons { image, .. } => {
-                image.polygons.iter().filter(|p| fill_polygon(&p.points, image.width, image.height).area() == 0).count()
+                image.regions.iter().filter(|r| r.mask(image.width, image.height).area() == 0).count()
             }
         }
     }

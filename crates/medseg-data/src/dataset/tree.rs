@@ -1,55 +1,41 @@
-//! Listing folders and pairing files by name.
+//! The files of a folder, its parts, and pairs of files by name.
 
 use super::{ImageSource, MaskSource, Sample};
 use crate::check::{Problem, ProblemKind};
 use crate::error::{DataError, Result};
+use crate::names::{composed, entries, is_image, name_of, natural, sub_folders, without_extension};
 use crate::split::Split;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const EXTENSIONS: [&str; 11] = ["png", "jpg", "jpeg", "tif", "tiff", "gif", "bmp", "pgm", "ppm", "pbm", "pnm"];
-
-/// Digits compare as numbers, so that `9` comes before `10`; equal keys fall back to the plain text.
-pub(crate) fn natural(name: &str) -> (Vec<(bool, u128, String)>, String) {
-    let mut key = Vec::new();
-    let mut rest = name;
-    while let Some(first) = rest.chars().next() {
-        let digit = first.is_ascii_digit();
-        let end = rest.find(|c: char| c.is_ascii_digit() != digit).unwrap_or(rest.len());
-        let (run, tail) = rest.split_at(end);
-        let number = if digit { run.parse().unwrap_or(u128::MAX) } else { 0 };
-        key.push((!digit, number, if digit { String::new() } else { run.to_owned() }));
-        rest = tail;
-    }
-    (key, name.to_owned())
-}
-
-/// The image files of a folder by stem, in natural order; hidden files and other types are passed over.
+/// The image files of a folder by stem (in composed form), in natural order.
 pub(crate) fn images(folder: &Path, problems: &mut Vec<Problem>) -> Result<Vec<(String, PathBuf)>> {
     let mut found: BTreeMap<_, (String, PathBuf)> = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).map_err(DataError::io(folder))? {
-        let path = entry.map_err(DataError::io(folder))?.path();
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-        if !EXTENSIONS.contains(&extension.as_str()) || !path.is_file() {
+    for path in entries(folder).map_err(DataError::io(folder))? {
+        if !is_image(&path) || !path.is_file() {
             continue;
         }
-        let Some(stem) = path.file_stem().and_then(|s| s.to_str()) else {
+        let Some(stem) = path.file_name().and_then(|name| name.to_str()).and_then(without_extension) else {
             problems.push(Problem::new(ProblemKind::Unreadable, &path, "the file name is not valid Unicode"));
             continue;
         };
-        if stem.starts_with('.') {
-            continue;
-        }
-        let key = natural(stem);
-        if let Some((_, other)) = found.get(&key) {
+        let stem = composed(stem);
+        if let Some((_, other)) = found.get(&natural(&stem)) {
             let other = other.display();
             problems.push(Problem::new(ProblemKind::Ambiguous, &path, format!("has the same name as {other}")));
             continue;
         }
-        let stem = stem.to_owned();
-        found.insert(key, (stem, path));
+        found.insert(natural(&stem), (stem, path));
     }
     Ok(found.into_values().collect())
+}
+
+/// The sub-folders that are named after a part (`train`, `Validation`, `testing`, ...), training first.
+pub(crate) fn parts(root: &Path) -> Vec<(Split, PathBuf)> {
+    let named = |path: PathBuf| Some((name_of(&path).parse().ok()?, path));
+    let mut found: Vec<(Split, PathBuf)> = sub_folders(root).into_iter().filter_map(named).collect();
+    found.sort();
+    found
 }
 
 /// Pairs images with masks: `mask_key` and `image_key` give the common name, `None` passes a file over.
@@ -84,6 +70,18 @@ pub(crate) fn pair(
     pairs
 }
 
+/// [`pair`] for files of the same stem.
+pub(crate) fn pair_by_stem(
+    image_folder: &Path,
+    mask_folder: &Path,
+    problems: &mut Vec<Problem>,
+) -> Result<Vec<(String, PathBuf, PathBuf)>> {
+    let files = images(image_folder, problems)?;
+    let masks = images(mask_folder, problems)?;
+    let key = |stem: &str| Some(stem.to_owned());
+    Ok(pair(files, masks, key, key, problems))
+}
+
 /// A sample of two files.
 pub(crate) fn sample(id: String, split: Option<Split>, image: PathBuf, mask: PathBuf) -> Sample {
     Sample {
@@ -94,9 +92,4 @@ pub(crate) fn sample(id: String, split: Option<Split>, image: PathBuf, mask: Pat
         mask: MaskSource::File(mask),
         field_of_view: None,
     }
-}
-
-/// The first of several sub-folders that exists.
-pub(crate) fn first_folder(root: &Path, names: &[&str]) -> Option<PathBuf> {
-    names.iter().map(|name| root.join(name)).find(|path| path.is_dir())
 }

@@ -33,6 +33,6 @@ pub fn k_folds<'a>(samples: impl IntoIterator<Item = &'a Sample>, k: usize, seed
         let row = |id: &&str| SplitRow { id: (*id).to_owned(), split: Split::Train, fold: Some(fold as u32) };
         rows.extend(group.iter().map(row));
     }
-    rows.sort_by_cached_key(|r| crate::dataset::natural(&r.id));
+    rows.sort_by_cached_key(|r| crate::names::natural(&r.id));
     SplitTable::new(rows)
 }

@@ -1,9 +1,11 @@
 //! Who trains, who validates, who tests: official splits, the paper's sizes, folds by patient, tables on disk.
 
 mod folds;
+mod records;
 mod rule;
 mod table;
 
+pub(crate) use records::read_records;
 pub(crate) use table::hex;
 
 pub use folds::k_folds;
@@ -37,12 +39,13 @@ impl std::fmt::Display for Split {
 impl std::str::FromStr for Split {
     type Err = String;
 
+    /// Reads `train`, `training`, `val`, `valid`, `validation`, `test` or `testing`, in capitals or not.
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
+        match text.to_lowercase().as_str() {
             "train" | "training" => Ok(Self::Train),
             "val" | "valid" | "validation" => Ok(Self::Val),
             "test" | "testing" => Ok(Self::Test),
-            other => Err(format!("expected train, val or test, found {other:?}")),
+            _ => Err(format!("expected train, val or test, found {text:?}")),
         }
     }
 }

@@ -48,7 +48,7 @@ pub fn seeded_split(name: &str, ids: &[String], train: usize, test: usize, seed:
         });
     }
     let mut sorted = ids.to_vec();
-    sorted.sort_by_cached_key(|id| crate::dataset::natural(id));
+    sorted.sort_by_cached_key(|id| crate::names::natural(id));
     let order = Stream::seeded(seed, &format!("split:{name}")).permutation(sorted.len());
     let mut splits = vec![Split::Test; sorted.len()];
     for &index in &order[..train] {

@@ -1,6 +1,6 @@
 //! Split tables: CSV files with a checksum.
 
-use super::Split;
+use super::{Split, read_records};
 use crate::decode::read_limited;
 use crate::error::{DataError, Result};
 use sha2::{Digest, Sha256};
@@ -105,6 +105,10 @@ impl SplitTable {
 
     /// Reads a CSV and, when `checksum` is given, insists that the file's SHA-256 is that.
     ///
+    /// The columns are `id`, `split` and optionally `fold`, or those of the released SALT code, `imgs,labels,split,fold` (of
+    /// `imgs` only the base name counts), in any order. Commas, semicolons or tabs divide them; capitals in header and split
+    /// names, a byte order mark, Windows line ends and blank rows are accepted. Ids are brought to Unicode's composed form.
+    ///
     /// # Errors
     /// [`DataError::Io`]; [`DataError::Split`] for a wrong checksum, header, split name, fold or a repeated id.
     pub fn read(path: impl AsRef<Path>, checksum: Option<&str>) -> Result<Self> {
@@ -117,25 +121,24 @@ impl SplitTable {
                 return Err(fail(format!("expected the SHA-256 {expected}, found {found}")));
             }
         }
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes.as_slice());
-        let header = reader.headers().map_err(|e| fail(e.to_string()))?.clone();
-        let columns: Vec<&str> = header.iter().collect();
-        if columns != ["id", "split", "fold"] && columns != ["id", "split"] {
-            return Err(fail(format!("expected the columns id,split,fold, found {}", columns.join(","))));
-        }
         let mut rows = Vec::new();
-        for (number, record) in reader.records().enumerate() {
-            let record = record.map_err(|e| fail(e.to_string()))?;
-            let fail = |reason: String| fail(format!("row {}: {reason}", number + 1));
-            let fold = match record.get(2).unwrap_or_default() {
+        for record in read_records(path, &bytes)? {
+            let fold = match record.fold.as_str() {
                 "" => None,
-                text => Some(text.parse().map_err(|_| fail(format!("expected a fold number, found {text:?}")))?),
+                text => Some(
+                    whole_number(text)
+                        .ok_or_else(|| fail(format!("line {}: expected a fold number, found {text:?}", record.line)))?,
+                ),
             };
-            let split = record.get(1).unwrap_or_default().parse().map_err(fail)?;
-            rows.push(SplitRow { id: record.get(0).unwrap_or_default().to_owned(), split, fold });
+            rows.push(SplitRow { id: record.id, split: record.split, fold });
         }
         Self::checked(path, rows)
     }
+}
+
+/// `3`, also as `3.0`, which is how a column with gaps is often written.
+fn whole_number(text: &str) -> Option<u32> {
+    text.strip_suffix(".0").unwrap_or(text).parse().ok()
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

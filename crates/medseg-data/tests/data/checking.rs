@@ -62,8 +62,8 @@ fn every_problem_is_found_and_none_invented() {
 #[test]
 fn unexpected_sizes_are_warnings() {
     let dir = tempfile::tempdir().unwrap();
-    picture(dir.path().join("val/image/1.png"), 30, 30, 1);
-    bar(dir.path().join("val/label/1.png"), 30, 30);
+    picture(dir.path().join("train_manual/image/1.png"), 30, 30, 1);
+    bar(dir.path().join("train_manual/label/1.png"), 30, 30);
     let report = verify(&Dataset::open(dir.path()).unwrap(), &VerifyOptions::default());
     assert_eq!((report.errors(), report.warnings()), (0, 1), "{report}");
     assert!(report.to_string().contains("320x320"));

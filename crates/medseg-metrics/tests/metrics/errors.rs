@@ -22,6 +22,8 @@ fn sizes() {
         message(Centrelines::new(&a, &b)),
         message(TopologyErrors::new(&a, &b)),
         message(a.union(&b)),
+        message(a.iou(&b)),
+        message(a.clone().unite(&b)),
     ] {
         assert!(text.contains("2 x 3") && text.contains("3 x 2"), "{text}");
     }

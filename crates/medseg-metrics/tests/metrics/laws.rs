@@ -302,6 +302,25 @@ proptest! {
         prop_assert!(placed);
     }
 
+    /// Set operations and IoU against plain loops over pixels.
+    #[test]
+    fn set_operations_equal_loops((a, b) in pair()) {
+        let (height, width) = a.size();
+        prop_assert_eq!((height, width), (a.height(), a.width()));
+        let by_pixel = |keep: fn(bool, bool) -> bool| {
+            Mask::from_fn(height, width, |r, c| keep(a.get(r, c), b.get(r, c))).unwrap()
+        };
+        let (both, either) = (by_pixel(|a, b| a && b), by_pixel(|a, b| a || b));
+        prop_assert_eq!(&a.intersection(&b).unwrap(), &both);
+        prop_assert_eq!(&a.union(&b).unwrap(), &either);
+        prop_assert_eq!(a.difference(&b).unwrap(), by_pixel(|a, b| a && !b));
+        let mut united = a.clone();
+        united.unite(&b).unwrap();
+        prop_assert_eq!(&united, &either);
+        prop_assert_eq!(a.iou(&b).unwrap(), both.count() as f64 / either.count() as f64);
+        prop_assert_eq!(a.share(), a.to_bytes().iter().map(|&v| f64::from(v)).sum::<f64>() / (height * width) as f64);
+    }
+
     #[test]
     fn masks_survive_packing(h in 1usize..9, w in 1usize..200, seed in any::<u64>()) {
         let bytes: Vec<u8> = (0..h * w).map(|i| ((seed >> (i % 61)) as usize + i * i) as u8 & 1).collect();

@@ -6,7 +6,8 @@ use crate::error::{Result, TrainError};
 use crate::losses::WeightedLoss;
 use crate::optimizer::OptimizerConfig;
 use crate::schedule::Schedule;
-use medseg_data::dataset::{ArcadeTask, Dataset, Layout};
+use medseg_data::DataError;
+use medseg_data::dataset::{ArcadeTask, Dataset, Layout, OpenOptions};
 use medseg_data::split::{PaperSizes, Split};
 use medseg_data::synth::{Counts, write_arcade, write_rose};
 use medseg_data::transform::Protocol;
@@ -138,11 +139,11 @@ impl Profile {
     ///
     /// # Errors
     /// A folder in which nothing is recognised.
-    pub fn data(folders: &[PathBuf], image_size: usize) -> Result<Self> {
+    pub fn data(folders: &[PathBuf], options: &OpenOptions, image_size: usize) -> Result<Self> {
         let demo = Self::demo();
         let mut datasets = Vec::new();
         for folder in folders {
-            datasets.extend(discover(folder)?);
+            datasets.extend(discover(folder, options)?);
         }
         for source in &mut datasets {
             source.config.image_size = image_size;
@@ -158,7 +159,7 @@ impl Profile {
     ///
     /// # Errors
     /// A folder in which nothing is recognised, or whose number of images is not the paper's.
-    pub fn paper(checkpoint: &str, folders: &[PathBuf]) -> Result<Self> {
+    pub fn paper(checkpoint: &str, folders: &[PathBuf], options: &OpenOptions) -> Result<Self> {
         let mut template = RunConfig::new("");
         template.model = ModelConfig {
             base: checkpoint.into(),
@@ -188,7 +189,7 @@ impl Profile {
         };
         let mut datasets = Vec::new();
         for folder in folders {
-            datasets.extend(discover(folder)?);
+            datasets.extend(discover(folder, options)?);
         }
         for source in &mut datasets {
             source.config.image_size = 512;
@@ -232,10 +233,10 @@ fn paper_split(source: &DatasetSource) -> Result<SplitRule> {
 }
 
 /// The data sets in a folder: the folder itself, or those directly below it.
-fn discover(folder: &Path) -> Result<Vec<DatasetSource>> {
-    let first = match Dataset::open(folder) {
-        Ok(dataset) => return Ok(vec![source(folder, &dataset)]),
-        Err(error @ medseg_data::DataError::Unrecognised { .. }) => error,
+fn discover(folder: &Path, options: &OpenOptions) -> Result<Vec<DatasetSource>> {
+    let first = match Dataset::open_with(folder, options) {
+        Ok(dataset) => return Ok(vec![source(folder, &dataset, options)]),
+        Err(error @ (DataError::Unrecognised { .. } | DataError::Several { .. })) => error,
         Err(error) => return Err(TrainError::Dataset(Box::new(error))),
     };
     let entries = std::fs::read_dir(folder).map_err(TrainError::io("cannot read", folder))?;
@@ -243,16 +244,16 @@ fn discover(folder: &Path) -> Result<Vec<DatasetSource>> {
     below.sort();
     let mut found = Vec::new();
     for path in below {
-        match Dataset::open(&path) {
-            Ok(dataset) => found.push(source(&path, &dataset)),
-            Err(medseg_data::DataError::Unrecognised { .. }) => {}
+        match Dataset::open_with(&path, options) {
+            Ok(dataset) => found.push(source(&path, &dataset, options)),
+            Err(DataError::Unrecognised { .. }) => {}
             Err(error) => return Err(TrainError::Dataset(Box::new(error))),
         }
     }
     if found.is_empty() { Err(TrainError::Dataset(Box::new(first))) } else { Ok(found) }
 }
 
-fn source(folder: &Path, dataset: &Dataset) -> DatasetSource {
+fn source(folder: &Path, dataset: &Dataset, options: &OpenOptions) -> DatasetSource {
     let own = || folder.file_name().map_or_else(|| "data".into(), |name| name.to_string_lossy().into_owned());
     let stenosis = dataset.description.to_lowercase().contains("stenosis");
     let name = match dataset.layout {
@@ -268,7 +269,7 @@ fn source(folder: &Path, dataset: &Dataset) -> DatasetSource {
         Layout::Rossa => "ROSSA".into(),
         _ => own(),
     };
-    let mut config = DataConfig::new(folder);
+    let mut config = DataConfig { options: options.clone(), ..DataConfig::new(folder) };
     // One split alone (images that the publisher calls validation, for one) is divided by shares.
     let splits = [Split::Train, Split::Val, Split::Test].map(|split| dataset.split(split).count());
     if splits.iter().filter(|&&count| count > 0).count() < 2 {

@@ -1,6 +1,7 @@
 //! The whole comparison, small: every method runs, is reported, and is never run twice.
 
 use crate::support::{images, tiny};
+use medseg_data::OpenOptions;
 use medseg_train::config::{Architecture, ModelConfig};
 use medseg_train::model::BaseModel;
 use medseg_train::report::{Published, write_report};
@@ -163,7 +164,7 @@ fn cells_of_a_plan_run_alone_and_what_lacks_is_named() {
 fn the_papers_recipe_runs_with_random_weights() {
     let folder = images([5, 1, 2]);
     let out = tempfile::tempdir().unwrap();
-    let mut profile = small(Profile::paper("random", &[folder.path().to_path_buf()]).unwrap());
+    let mut profile = small(Profile::paper("random", &[folder.path().to_path_buf()], &OpenOptions::default()).unwrap());
     assert_eq!(profile.datasets[0].name, "ARCADE");
     // The paper's split sizes do not fit eight images.
     let message = Comparison::prepare(profile.clone(), TableChoice::Main, &[], out.path()).unwrap_err().to_string();

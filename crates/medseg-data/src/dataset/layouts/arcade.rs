@@ -12,11 +12,20 @@ use crate::coco::Coco;
 use crate::dataset::{ArcadeTask, ImageSource, MaskSource, OpenOptions, Sample};
 use crate::decode::Limits;
 use crate::error::{DataError, Result};
+use crate::names::{entries, image_files, name_of, without_extension};
 use crate::split::Split;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+const TASKS: [ArcadeTask; 2] = [ArcadeTask::Syntax, ArcadeTask::Stenosis];
 const SPLITS: [Split; 3] = [Split::Train, Split::Val, Split::Test];
+
+/// The json files of a part: folders named `annotations` also hold masks, in other sets.
+fn json_files(part: &Path) -> Vec<PathBuf> {
+    let is_json = |path: &PathBuf| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+    entries(&part.join("annotations")).unwrap_or_default().into_iter().filter(is_json).collect()
+}
 
 /// The folders of one task, of either generation.
 fn parts(root: &Path, task: ArcadeTask) -> Vec<(Split, PathBuf)> {
@@ -28,29 +37,24 @@ fn parts(root: &Path, task: ArcadeTask) -> Vec<(Split, PathBuf)> {
     let old = [Split::Train, Split::Val]
         .map(|split| (split, root.join("dataset_phase_1").join(phase).join(format!("{prefix}_{split}"))));
     let test = last.map(|name| (Split::Test, root.join("dataset_final_phase").join(name)));
-    new.into_iter().chain(old).chain(test).filter(|(_, p)| p.join("annotations").is_dir()).collect()
+    new.into_iter().chain(old).chain(test).filter(|(_, p)| !json_files(p).is_empty()).collect()
 }
 
 /// Whether `root` itself is a task's folder, and which.
 fn task_folder(root: &Path) -> Option<ArcadeTask> {
-    [ArcadeTask::Syntax, ArcadeTask::Stenosis].into_iter().find(|t| root.ends_with(t.folder()))
+    TASKS.into_iter().find(|t| root.ends_with(t.folder()))
 }
 
-pub(super) fn find(root: &Path) -> Option<PathBuf> {
-    let here = |root: &Path| [ArcadeTask::Syntax, ArcadeTask::Stenosis].iter().any(|&t| !parts(root, t).is_empty());
-    if here(root) {
-        return Some(root.to_owned());
-    }
+pub(super) fn fits(root: &Path, _: &OpenOptions) -> bool {
+    let here = |root: &Path| TASKS.iter().any(|&task| !parts(root, task).is_empty());
     // Pointed at the task itself: stay there, so that the choice of the task is kept.
-    let inside = task_folder(root).is_some() && root.parent().is_some_and(here);
-    inside.then(|| root.to_owned())
+    here(root) || task_folder(root).is_some() && root.parent().is_some_and(here)
 }
 
 pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Found> {
     let own = task_folder(root).filter(|&task| root.parent().is_some_and(|p| !parts(p, task).is_empty()));
     let base = if own.is_some() { root.parent().unwrap_or(root) } else { root };
-    let present: Vec<ArcadeTask> =
-        [ArcadeTask::Syntax, ArcadeTask::Stenosis].into_iter().filter(|&t| !parts(base, t).is_empty()).collect();
+    let present: Vec<ArcadeTask> = TASKS.into_iter().filter(|&t| !parts(base, t).is_empty()).collect();
     let task = options.arcade_task.or(own).or(present.first().copied()).unwrap_or_default();
     let folders = parts(base, task);
     let mut found = Found {
@@ -67,6 +71,8 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Found> {
     for (split, folder) in folders {
         read_part(split, &folder, options, &mut found)?;
     }
+    let others = TASKS.into_iter().filter(|&other| other != task);
+    found.companions.extend(others.flat_map(|other| parts(base, other)).map(|(_, folder)| folder));
     Ok(found)
 }
 
@@ -78,18 +84,25 @@ fn read_part(split: Split, folder: &Path, options: &OpenOptions, found: &mut Fou
     }
     let annotations = annotation_file(split, folder)?;
     let coco = Coco::read(&annotations, &Limits::default())?;
-    let categories: Option<Arc<[u32]>> = options.arcade_categories.as_deref().map(Into::into);
-    if let Some(unknown) = categories.iter().flat_map(|c| c.iter()).find(|c| !coco.categories.contains_key(c)) {
+    if !coco.orphans.is_empty() {
+        let message = format!("annotations of images that are not described: {}", coco.orphans.join(", "));
+        found.warnings.push(Problem::warning(ProblemKind::BadAnnotation, &annotations, message));
+    }
+    let chosen = options.arcade_categories.as_deref();
+    let categories: Option<Arc<[String]>> = chosen.map(|ids| ids.iter().map(u32::to_string).collect());
+    if let Some(unknown) = categories.iter().flat_map(|c| c.iter()).find(|c| !coco.categories.contains_key(*c)) {
         return Err(DataError::config("arcade_categories", "categories of the annotation file", unknown));
     }
+    // By composed names: json and file system may write the same name in different forms.
+    let on_disk: HashMap<String, PathBuf> = image_files(&images).into_iter().map(|p| (name_of(&p), p)).collect();
     for image in coco.images {
-        let path = images.join(&image.file_name);
+        let path = on_disk.get(&image.file_name).cloned().unwrap_or_else(|| images.join(&image.file_name));
         if !path.is_file() {
             let what = format!("described in {}, not in the folder of images", annotations.display());
             found.problems.push(Problem::new(ProblemKind::MissingImage, &path, what));
             continue;
         }
-        let stem = image.file_name.rsplit_once('.').map_or(image.file_name.as_str(), |(stem, _)| stem);
+        let stem = without_extension(&image.file_name).unwrap_or(&image.file_name);
         found.samples.push(Sample {
             id: format!("{split}_{stem}"),
             patient: None,
@@ -108,22 +121,16 @@ fn read_part(split: Split, folder: &Path, options: &OpenOptions, found: &mut Fou
 
 /// The only json of `annotations/`, or the one named after its split.
 fn annotation_file(split: Split, folder: &Path) -> Result<PathBuf> {
-    let folder = folder.join("annotations");
-    let named = folder.join(format!("{split}.json"));
-    if named.is_file() {
-        return Ok(named);
+    let files = json_files(folder);
+    let named = format!("{split}.json");
+    if let Some(own) = files.iter().find(|path| name_of(path) == named) {
+        return Ok(own.clone());
     }
-    let entries = std::fs::read_dir(&folder).map_err(DataError::io(&folder))?;
-    let mut json: Vec<PathBuf> =
-        entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
-    match (json.pop(), json.len()) {
-        (Some(only), 0) => Ok(only),
-        (_, others) => Err(DataError::Annotation {
-            path: folder,
-            reason: format!(
-                "expected one json file, or one named {split}.json, found {}",
-                others + usize::from(others > 0)
-            ),
+    match files.as_slice() {
+        [only] => Ok(only.clone()),
+        _ => Err(DataError::Annotation {
+            path: folder.join("annotations"),
+            reason: format!("expected one json file, or one named {named}, found {}", files.len()),
         }),
     }
 }

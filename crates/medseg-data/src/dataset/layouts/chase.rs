@@ -5,18 +5,19 @@ use super::Found;
 use crate::dataset::tree::{images, pair, sample};
 use crate::dataset::{Observer, OpenOptions};
 use crate::error::Result;
+use crate::names::{image_files, name_of};
 use crate::split::Split;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// `Image_01L` is child 01.
 fn child(stem: &str) -> Option<u32> {
     stem.strip_prefix("Image_")?.strip_suffix(['L', 'R'])?.parse().ok()
 }
 
-pub(super) fn find(root: &Path) -> Option<PathBuf> {
-    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
-    let marks = |name: String| name.strip_suffix("_1stHO.png").and_then(child).is_some();
-    std::fs::read_dir(root).ok()?.filter_map(name).any(marks).then(|| root.to_owned())
+pub(super) fn fits(root: &Path, _: &OpenOptions) -> bool {
+    let is_manual =
+        |name: String| name.strip_suffix("_1stHO.png").or(name.strip_suffix("_2ndHO.png")).and_then(child).is_some();
+    image_files(root).iter().any(|path| is_manual(name_of(path)))
 }
 
 pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Found> {
@@ -31,6 +32,7 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Found> {
     };
     let files = images(root, &mut found.problems)?;
     let (masks, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(stem, _)| stem.ends_with("HO"));
+    found.companions.extend(masks.iter().filter(|(stem, _)| stem.ends_with(other)).map(|(_, path)| path.clone()));
     let image_key = |stem: &str| child(stem).map(|_| stem.to_owned());
     let mask_key =
         |stem: &str| (!stem.ends_with(other)).then(|| stem.strip_suffix(suffix)).flatten().and_then(image_key);

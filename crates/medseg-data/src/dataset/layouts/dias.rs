@@ -3,23 +3,17 @@
 
 use super::Found;
 use crate::check::{Problem, ProblemKind};
-use crate::dataset::tree::images;
+use crate::dataset::tree::{images, parts};
 use crate::dataset::{ImageSource, MaskSource, OpenOptions, Sample};
 use crate::error::Result;
-use crate::split::Split;
+use crate::names::{image_files, name_of, without_extension};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const PARTS: [(&str, Split); 3] = [("training", Split::Train), ("validation", Split::Val), ("test", Split::Test)];
-
-pub(super) fn find(root: &Path) -> Option<PathBuf> {
-    let frames = |folder: &Path| {
-        std::fs::read_dir(folder).is_ok_and(|mut entries| {
-            entries.any(|e| e.is_ok_and(|e| e.file_name().to_str().is_some_and(|n| n.starts_with("image_s"))))
-        })
-    };
-    let has = |name: &str| root.join(name).join("labels").is_dir() && frames(&root.join(name).join("images"));
-    PARTS.iter().any(|(name, _)| has(name)).then(|| root.to_owned())
+pub(super) fn fits(root: &Path, _: &OpenOptions) -> bool {
+    let is_frame = |path: &PathBuf| without_extension(&name_of(path)).and_then(frame).is_some();
+    let has = |part: &Path| part.join("labels").is_dir() && image_files(&part.join("images")).iter().any(is_frame);
+    parts(root).iter().any(|(_, part)| has(part))
 }
 
 /// `image_s12_i3` is frame 3 of sequence 12.
@@ -34,10 +28,9 @@ pub(super) fn open(root: &Path, _: &OpenOptions) -> Result<Found> {
         expected_size: Some((800, 800)),
         ..Found::default()
     };
-    for (name, split) in PARTS {
-        let folder = root.join(name);
+    for (split, folder) in parts(root) {
         if !folder.join("images").is_dir() || !folder.join("labels").is_dir() {
-            found.notes.push(format!("{name}: no images with labels; left out"));
+            found.notes.push(format!("{}: no images with labels; left out", name_of(&folder)));
             continue;
         }
         let mut sequences: BTreeMap<u32, BTreeMap<u32, PathBuf>> = BTreeMap::new();

@@ -2,19 +2,26 @@
 //! `test/2nd_manual/NN_manual2.gif` too. The current download has no manual of the test images: they are left out.
 
 use super::Found;
-use crate::dataset::tree::{images, pair, sample};
+use crate::dataset::tree::{images, pair, parts, sample};
 use crate::dataset::{Observer, OpenOptions};
 use crate::error::Result;
-use crate::split::Split;
+use crate::names::{image_files, name_of};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-const PARTS: [(&str, Split); 2] = [("training", Split::Train), ("test", Split::Test)];
+const MANUALS: [&str; 2] = ["1st_manual", "2nd_manual"];
 
-pub(super) fn find(root: &Path) -> Option<PathBuf> {
-    let manual = |part: &Path| part.join("1st_manual").is_dir() || part.join("2nd_manual").is_dir();
-    let has = |name: &str| root.join(name).join("images").is_dir() && manual(&root.join(name));
-    PARTS.iter().any(|(name, _)| has(name)).then(|| root.to_owned())
+/// `21_manual1.gif`: what no other set with folders of these names has.
+fn is_manual(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default();
+    let digits = stem.strip_suffix("_manual1").or(stem.strip_suffix("_manual2"));
+    digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+pub(super) fn fits(root: &Path, _: &OpenOptions) -> bool {
+    let manual = |folder: &Path| image_files(folder).iter().any(|path| is_manual(&name_of(path)));
+    let has = |part: &Path| part.join("images").is_dir() && MANUALS.iter().any(|name| manual(&part.join(name)));
+    parts(root).iter().any(|(_, part)| has(part))
 }
 
 /// `21_training`, `21_manual1` and `21_training_mask` belong to patient 21.
@@ -30,10 +37,11 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Found> {
         expected_size: Some((565, 584)),
         ..Found::default()
     };
-    for (name, split) in PARTS {
-        let folder = root.join(name);
-        let manual = folder.join(if second { "2nd_manual" } else { "1st_manual" });
+    for (split, folder) in parts(root) {
+        let manual = folder.join(MANUALS[usize::from(second)]);
+        found.companions.extend([folder.join(MANUALS[usize::from(!second)]), folder.join("mask")]);
         if !folder.join("images").is_dir() || !manual.is_dir() {
+            let name = name_of(&folder);
             found.notes.push(format!("{name}: no images with this observer's manual; left out"));
             continue;
         }

@@ -10,9 +10,11 @@ mod rose;
 mod rossa;
 mod xray_angio;
 
-use super::{Dataset, Layout, OpenOptions, Sample, natural};
+use super::unused::{image_folders, unused};
+use super::{Dataset, Layout, OpenOptions, Sample};
 use crate::check::{Problem, ProblemKind, Report};
 use crate::error::{DataError, Result};
+use crate::names::{natural, sub_folders};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -24,13 +26,16 @@ struct Found {
     expected_size: Option<(usize, usize)>,
     samples: Vec<Sample>,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    /// Files, and folders with all they hold, that a choice leaves aside: the other observer, another plexus.
+    companions: Vec<PathBuf>,
 }
 
-/// A layout: what it looks like, where it is below a folder, how it is read.
+/// A layout: what it looks like, whether a folder has what is particular to it, how it is read.
 struct Recogniser {
     layout: Layout,
     looks_like: &'static str,
-    find: fn(&Path) -> Option<PathBuf>,
+    fits: fn(&Path, &OpenOptions) -> bool,
     open: fn(&Path, &OpenOptions) -> Result<Found>,
 }
 
@@ -39,101 +44,113 @@ const RECOGNISERS: [Recogniser; 10] = [
     Recogniser {
         layout: Layout::Arcade,
         looks_like: "ARCADE ({syntax,stenosis}/{train,val,test}/annotations/*.json)",
-        find: arcade::find,
+        fits: arcade::fits,
         open: arcade::open,
     },
     Recogniser {
         layout: Layout::Rose1,
         looks_like: "ROSE-1 ({SVC,DVC,SVC_DVC}/{train,test}/{img,gt})",
-        find: rose::find_rose1,
+        fits: rose::fits_rose1,
         open: rose::open_rose1,
     },
     Recogniser {
         layout: Layout::Rose2,
         looks_like: "ROSE-2 ({train,test}/{original,gt})",
-        find: rose::find_rose2,
+        fits: rose::fits_rose2,
         open: rose::open_rose2,
     },
     Recogniser {
         layout: Layout::Drive,
-        looks_like: "DRIVE ({training,test}/{images,1st_manual,mask})",
-        find: drive::find,
+        looks_like: "DRIVE ({training,test}/{images,1st_manual/<nn>_manual1,mask})",
+        fits: drive::fits,
         open: drive::open,
     },
     Recogniser {
         layout: Layout::Dias,
         looks_like: "DIAS ({training,validation,test}/{images/image_s*_i*.png,labels/label_s*.png})",
-        find: dias::find,
+        fits: dias::fits,
         open: dias::open,
     },
     Recogniser {
         layout: Layout::XrayAngio,
-        looks_like: "XRay-Angio (<k>.pgm and <k>_gt.pgm)",
-        find: xray_angio::find,
+        looks_like: "XRay-Angio (<k>.pgm and <k>_gt.pgm, nothing else)",
+        fits: xray_angio::fits,
         open: xray_angio::open,
     },
     Recogniser {
         layout: Layout::ChaseDb1,
         looks_like: "CHASE_DB1 (Image_<nn><L or R>.jpg and Image_<nn><L or R>_1stHO.png)",
-        find: chase::find,
+        fits: chase::fits,
         open: chase::open,
     },
     Recogniser {
         layout: Layout::Octa500,
         looks_like: "OCTA-500 ({OCTA_3M,OCTA_6M}/{ProjectionMaps/OCTA(ILM_OPL),GT_LargeVessel})",
-        find: octa500::find,
+        fits: octa500::fits,
         open: octa500::open,
     },
     Recogniser {
         layout: Layout::Rossa,
         looks_like: "ROSSA ({train_manual,val,test}/{image,label})",
-        find: rossa::find,
+        fits: rossa::fits,
         open: rossa::open,
     },
     Recogniser {
         layout: Layout::Folder,
-        looks_like: "images and masks ({images,masks} by stem or with the suffix _mask, or both in one folder with the suffix)",
-        find: folder::find,
+        looks_like: "images and masks ({images,masks} by stem or with a suffix such as _mask, with or without {train,val,test} above or below, or \
+                     both in one folder with the suffix)",
+        fits: folder::fits,
         open: folder::open,
     },
 ];
 
-/// The folder itself, then its sub-folders (archives often unpack into one more folder), then theirs.
-fn search(path: &Path, find: fn(&Path) -> Option<PathBuf>) -> Option<PathBuf> {
-    let mut level = vec![path.to_owned()];
-    for _ in 0..3 {
-        if let Some(found) = level.iter().find_map(|p| find(p)) {
-            return Some(found);
-        }
-        level = level.iter().flat_map(|p| sub_folders(p)).take(256).collect();
-    }
-    None
-}
+/// How many levels below the given folder a data set is looked for: archives often unpack into one more folder.
+const LEVELS_BELOW: usize = 2;
 
-fn sub_folders(path: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
-    let mut found: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect();
-    found.sort();
-    found
+/// Most folders of one level that are looked at.
+const FOLDERS_A_LEVEL: usize = 256;
+
+/// The data set in a folder, or else the only one below it.
+fn locate<'a>(
+    path: &Path,
+    options: &OpenOptions,
+    candidates: &[&'a Recogniser],
+) -> Result<Option<(PathBuf, &'a Recogniser)>> {
+    let mut level = vec![path.to_owned()];
+    for depth in 0..=LEVELS_BELOW {
+        let mut found: Vec<(PathBuf, &Recogniser)> = Vec::new();
+        for folder in &level {
+            // A loose folder of images is recognised only where it was pointed at: below, it could be a part of something.
+            let fits = |r: &&&Recogniser| (depth == 0 || r.layout != Layout::Folder) && (r.fits)(folder, options);
+            found.extend(candidates.iter().find(fits).map(|r| (folder.clone(), *r)));
+        }
+        if found.len() > 1 {
+            let found = found.iter().map(|(folder, r)| format!("{} in {}", r.layout, folder.display())).collect();
+            return Err(DataError::Several { path: path.to_owned(), found });
+        }
+        if let Some(only) = found.pop() {
+            return Ok(Some(only));
+        }
+        level = level.iter().flat_map(|p| sub_folders(p)).take(FOLDERS_A_LEVEL).collect();
+    }
+    Ok(None)
 }
 
 pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
-    let wanted = |r: &&Recogniser| options.layout.is_none_or(|l| l == r.layout);
-    let candidates: Vec<&Recogniser> = RECOGNISERS.iter().filter(wanted).collect();
-    // A loose folder of images is recognised only where it was pointed at: below, it could be a part of something else.
-    let locate = |r: &Recogniser| if r.layout == Layout::Folder { (r.find)(path) } else { search(path, r.find) };
-    for recogniser in &candidates {
-        if let Some(root) = locate(recogniser) {
-            let found = (recogniser.open)(&root, options)?;
-            return finish(root, recogniser.layout, found);
-        }
+    let insisted = options.insisted()?;
+    let candidates: Vec<&Recogniser> =
+        RECOGNISERS.iter().filter(|r| insisted.is_none_or(|layout| layout == r.layout)).collect();
+    if let Some((root, recogniser)) = locate(path, options, &candidates)? {
+        let found = (recogniser.open)(&root, options)?;
+        return finish(path, root, recogniser.layout, found);
     }
     let looked_for = candidates.iter().map(|r| r.looks_like.to_owned()).collect();
-    Err(DataError::Unrecognised { path: path.to_owned(), looked_for })
+    let hint = candidates.iter().any(|r| r.layout == Layout::Folder).then(|| folder::hint(path, options)).flatten();
+    Err(DataError::Unrecognised { path: path.to_owned(), looked_for, folders: image_folders(path), hint })
 }
 
-fn finish(root: PathBuf, layout: Layout, found: Found) -> Result<Dataset> {
-    let Found { description, mut notes, expected_size, mut samples, mut problems } = found;
+fn finish(path: &Path, root: PathBuf, layout: Layout, found: Found) -> Result<Dataset> {
+    let Found { description, mut notes, expected_size, mut samples, mut problems, mut warnings, companions } = found;
     samples.sort_by_cached_key(|s| natural(&s.id));
     let mut seen: BTreeMap<&str, &Sample> = BTreeMap::new();
     for sample in &samples {
@@ -149,7 +166,8 @@ fn finish(root: PathBuf, layout: Layout, found: Found) -> Result<Dataset> {
         return Err(DataError::Problems(Report::new(problems)));
     }
     notes.sort();
-    Ok(Dataset { root, layout, description, notes, expected_size, samples })
+    warnings.extend(unused(path, &samples, &companions));
+    Ok(Dataset { root, layout, description, notes, warnings, expected_size, samples })
 }
 
 fn first_path(sample: &Sample) -> PathBuf {

@@ -2,22 +2,25 @@
 //! `Projection Maps` with a blank. One eye a subject, so the id is the patient.
 
 use super::Found;
-use crate::dataset::tree::{first_folder, images, pair, sample};
+use crate::dataset::tree::{pair_by_stem, sample};
 use crate::dataset::{OctaField, OpenOptions};
 use crate::error::{DataError, Result};
+use crate::names::sub_folders;
 use crate::split::Split;
 use std::path::{Path, PathBuf};
 
 const FIELDS: [OctaField; 2] = [OctaField::ThreeMillimetres, OctaField::SixMillimetres];
 
+const MAPS: [&str; 2] = ["ProjectionMaps/OCTA(ILM_OPL)", "Projection Maps/OCTA(ILM_OPL)"];
+
 fn maps(folder: &Path) -> Option<PathBuf> {
-    first_folder(folder, &["ProjectionMaps/OCTA(ILM_OPL)", "Projection Maps/OCTA(ILM_OPL)"])
+    MAPS.iter().map(|name| folder.join(name)).find(|path| path.is_dir())
 }
 
-pub(super) fn find(root: &Path) -> Option<PathBuf> {
+pub(super) fn fits(root: &Path, _: &OpenOptions) -> bool {
     let has = |field: &OctaField| maps(&root.join(field.folder())).is_some();
     let is = |field: &OctaField| root.ends_with(field.folder()) && maps(root).is_some();
-    FIELDS.iter().any(|f| has(f) || is(f)).then(|| root.to_owned())
+    FIELDS.iter().any(|f| has(f) || is(f))
 }
 
 /// The official parts by id; ids beyond belong to none.
@@ -48,13 +51,21 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Found> {
     if options.octa_field.is_none() && given.is_none() && present.len() > 1 {
         found.notes.push(format!("both fields of view are here; took {}", field.folder()));
     }
-    let files = images(&maps, &mut found.problems)?;
-    let masks = images(&folder.join("GT_LargeVessel"), &mut found.problems)?;
-    let key = |stem: &str| Some(stem.to_owned());
-    for (stem, image, mask) in pair(files, masks, key, key, &mut found.problems) {
+    for (stem, image, mask) in pair_by_stem(&maps, &folder.join("GT_LargeVessel"), &mut found.problems)? {
         let mut sample = sample(stem.clone(), stem.parse().ok().and_then(split), image, mask);
         sample.patient = Some(stem);
         found.samples.push(sample);
     }
+    let without = found.samples.iter().filter(|s| s.split.is_none()).count();
+    if without > 0 {
+        found.notes.push(format!(
+            "{without} samples have ids that the publisher's parts do not name; they belong to no split"
+        ));
+    }
+    // The other projections, layers and ground truths, and the other field of view.
+    let chosen = [&maps, &folder.join("GT_LargeVessel")];
+    let inside = sub_folders(&folder).into_iter().chain(maps.parent().map(sub_folders).unwrap_or_default());
+    found.companions.extend(inside.filter(|other| !chosen.iter().any(|own| own.starts_with(other))));
+    found.companions.extend(FIELDS.iter().filter(|&&f| f != field).map(|f| base.join(f.folder())));
     Ok(found)
 }

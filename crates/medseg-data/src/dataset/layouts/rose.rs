@@ -1,23 +1,23 @@
 //! ROSE-1 (`{SVC,DVC,SVC_DVC}/{train,test}/{img,gt,thick_gt,thin_gt}`) and ROSE-2 (`{train,test}/{original,gt}`).
 
 use super::Found;
-use crate::dataset::tree::{images, pair, sample};
-use crate::dataset::{OpenOptions, Plexus};
+use crate::dataset::tree::{pair_by_stem, parts, sample};
+use crate::dataset::{GroundTruth, OpenOptions, Plexus};
 use crate::error::{DataError, Result};
 use crate::split::Split;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-const SPLITS: [Split; 2] = [Split::Train, Split::Test];
+const PUBLISHED: [Split; 2] = [Split::Train, Split::Test];
 const PLEXUSES: [Plexus; 3] = [Plexus::Svc, Plexus::Dvc, Plexus::SvcDvc];
 
 fn is_plexus(folder: &Path) -> bool {
-    SPLITS.iter().any(|s| folder.join(s.to_string()).join("img").is_dir())
+    parts(folder).iter().any(|(_, part)| part.join("img").is_dir())
 }
 
-pub(super) fn find_rose1(root: &Path) -> Option<PathBuf> {
+pub(super) fn fits_rose1(root: &Path, _: &OpenOptions) -> bool {
     let holds = PLEXUSES.iter().any(|p| is_plexus(&root.join(p.folder())));
     let is_one = PLEXUSES.iter().any(|p| root.ends_with(p.folder())) && is_plexus(root);
-    (holds || is_one).then(|| root.to_owned())
+    holds || is_one
 }
 
 pub(super) fn open_rose1(root: &Path, options: &OpenOptions) -> Result<Found> {
@@ -39,11 +39,16 @@ pub(super) fn open_rose1(root: &Path, options: &OpenOptions) -> Result<Found> {
         found.notes.push(format!("several plexuses are here; took {}", plexus.folder()));
     }
     read(&folder, "img", kind, &mut found)?;
+    found.companions.extend(PLEXUSES.iter().filter(|&&p| p != plexus).map(|p| base.join(p.folder())));
+    for (_, part) in parts(&folder) {
+        let others = [GroundTruth::Whole, GroundTruth::Thick, GroundTruth::Thin].map(GroundTruth::folder);
+        found.companions.extend(others.into_iter().filter(|&other| other != kind).map(|other| part.join(other)));
+    }
     Ok(found)
 }
 
-pub(super) fn find_rose2(root: &Path) -> Option<PathBuf> {
-    SPLITS.iter().any(|s| root.join(s.to_string()).join("original").is_dir()).then(|| root.to_owned())
+pub(super) fn fits_rose2(root: &Path, _: &OpenOptions) -> bool {
+    parts(root).iter().any(|(_, part)| part.join("original").is_dir() && part.join("gt").is_dir())
 }
 
 pub(super) fn open_rose2(root: &Path, _: &OpenOptions) -> Result<Found> {
@@ -52,18 +57,18 @@ pub(super) fn open_rose2(root: &Path, _: &OpenOptions) -> Result<Found> {
     Ok(found)
 }
 
-/// Every image is of another subject in ROSE-1; ROSE-2 does not tell.
+/// Reads all parts, also such as the publisher does not have. Every image is of another subject in ROSE-1; ROSE-2 does not
+/// tell.
 fn read(root: &Path, image_folder: &str, mask_folder: &str, found: &mut Found) -> Result<()> {
-    for split in SPLITS {
-        let folder = root.join(split.to_string());
-        if !folder.is_dir() {
+    let parts = parts(root);
+    for split in PUBLISHED {
+        if !parts.iter().any(|(own, _)| *own == split) {
             found.notes.push(format!("no folder {split}"));
-            continue;
         }
-        let files = images(&folder.join(image_folder), &mut found.problems)?;
-        let masks = images(&folder.join(mask_folder), &mut found.problems)?;
-        let key = |stem: &str| Some(stem.to_owned());
-        for (stem, image, mask) in pair(files, masks, key, key, &mut found.problems) {
+    }
+    for (split, folder) in parts {
+        let pairs = pair_by_stem(&folder.join(image_folder), &folder.join(mask_folder), &mut found.problems)?;
+        for (stem, image, mask) in pairs {
             let id = format!("{split}_{stem}");
             let mut sample = sample(id.clone(), Some(split), image, mask);
             sample.patient = (image_folder == "img").then_some(id);

@@ -5,17 +5,20 @@ use super::Found;
 use crate::dataset::OpenOptions;
 use crate::dataset::tree::{images, pair, sample};
 use crate::error::Result;
+use crate::names::{image_files, name_of};
 use crate::split::Split;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 fn number(stem: &str) -> Option<u32> {
     stem.parse().ok()
 }
 
-pub(super) fn find(root: &Path) -> Option<PathBuf> {
-    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
-    let marks = |name: String| name.strip_suffix("_gt.pgm").and_then(number).is_some();
-    std::fs::read_dir(root).ok()?.filter_map(name).any(marks).then(|| root.to_owned())
+/// All its image files, and no others, are numbers in PGM: other files with `_gt` are a user's own.
+pub(super) fn fits(root: &Path, _: &OpenOptions) -> bool {
+    let names: Vec<String> = image_files(root).iter().map(|path| name_of(path)).collect();
+    let stem =
+        |name: &str| name.strip_suffix(".pgm").map(|stem| stem.strip_suffix("_gt").unwrap_or(stem)).and_then(number);
+    names.iter().any(|name| name.ends_with("_gt.pgm")) && names.iter().all(|name| stem(name).is_some())
 }
 
 pub(super) fn open(root: &Path, _: &OpenOptions) -> Result<Found> {

@@ -1,0 +1,70 @@
+//! Run lengths of the COCO API: how many pixels of background, then of foreground, and so on, counted down the columns.
+
+use crate::raster::Mask;
+
+/// Reads the compressed form: each run in groups of five bits, lowest first, the sixth bit says that another group follows,
+/// the highest bit of the last group is the sign; from the fourth run on, what is stored is the difference to the run two
+/// before.
+///
+/// # Errors
+/// A character outside `0` to `o`, an end within a run, or a run that is negative or has more than 32 bits.
+pub(super) fn decompress(text: &str) -> Result<Vec<u32>, String> {
+    let mut runs: Vec<i64> = Vec::new();
+    let (mut value, mut shift) = (0i64, 0u32);
+    for (place, byte) in text.bytes().enumerate() {
+        let group = byte.checked_sub(b'0').filter(|group| *group < 64).map(i64::from).ok_or_else(|| {
+            let found = text.chars().find(|c| !('0'..='o').contains(c)).unwrap_or_default();
+            format!("expected compressed run lengths of the characters 0 to o, found {found:?} at byte {place}")
+        })?;
+        if shift > 35 {
+            return Err(format!("run {} has more than 32 bits", runs.len()));
+        }
+        value |= (group & 31) << shift;
+        shift += 5;
+        if group & 32 != 0 {
+            continue;
+        }
+        if group & 16 != 0 {
+            value |= -1 << shift;
+        }
+        let before = if runs.len() > 2 { runs[runs.len() - 2] } else { 0 };
+        runs.push(value + before);
+        (value, shift) = (0, 0);
+    }
+    if shift > 0 {
+        return Err(format!("the compressed run lengths end within run {}", runs.len()));
+    }
+    let checked = |(number, run): (usize, i64)| {
+        u32::try_from(run).map_err(|_| format!("run {number}: expected 0 to {}, found {run}", u32::MAX))
+    };
+    runs.into_iter().enumerate().map(checked).collect()
+}
+
+/// Makes sure that runs cover an image exactly.
+///
+/// # Errors
+/// They cover more or fewer pixels.
+pub(super) fn check(runs: &[u32], width: usize, height: usize) -> Result<(), String> {
+    let covered: u64 = runs.iter().map(|&run| u64::from(run)).sum();
+    let pixels = width as u64 * height as u64;
+    if covered == pixels {
+        return Ok(());
+    }
+    Err(format!("expected run lengths of {width} x {height} = {pixels} pixels together, found {covered}"))
+}
+
+/// The mask of checked runs.
+pub(super) fn fill(runs: &[u32], width: usize, height: usize) -> Mask {
+    let mut data = vec![0; width * height];
+    let mut start = 0;
+    for (number, &run) in runs.iter().enumerate() {
+        let end = start + run as usize;
+        if number % 2 == 1 {
+            for position in start..end {
+                data[position % height * width + position / height] = 1;
+            }
+        }
+        start = end;
+    }
+    Mask::from_parts(width, height, data)
+}

@@ -1,0 +1,108 @@
+//! The one rule for names of files and folders: what is passed over, what is an image, which names are the same.
+
+use std::path::{Path, PathBuf};
+use unicode_normalization::UnicodeNormalization;
+
+/// Extensions of image files, lower case.
+const EXTENSIONS: [&str; 11] = ["png", "jpg", "jpeg", "tif", "tiff", "gif", "bmp", "pgm", "ppm", "pbm", "pnm"];
+
+/// What operating systems and archive programs leave between the files of a user, lower case.
+const LEFT_BY_SYSTEMS: [&str; 5] = ["thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir"];
+
+/// Whether a file or folder is none of the user's own: hidden (`.DS_Store`, `._scan.png`) or left there by a system.
+fn is_passed_over(name: &str) -> bool {
+    name.starts_with('.') || LEFT_BY_SYSTEMS.contains(&name.to_lowercase().as_str())
+}
+
+/// A name in Unicode's composed form (NFC): names that look the same are the same.
+pub(crate) fn composed(name: &str) -> String {
+    name.nfc().collect()
+}
+
+/// The name of a file or folder in composed form; characters that are not Unicode become the replacement character.
+pub(crate) fn name_of(path: &Path) -> String {
+    path.file_name().map(|name| composed(&name.to_string_lossy())).unwrap_or_default()
+}
+
+/// Whether the extension is one of an image format that is read.
+pub(crate) fn is_image(path: &Path) -> bool {
+    without_extension(&name_of(path)).is_some()
+}
+
+/// The name without the extension of an image file; `None` where it has no such extension.
+pub(crate) fn without_extension(name: &str) -> Option<&str> {
+    let (stem, extension) = name.rsplit_once('.')?;
+    (!stem.is_empty() && EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())).then_some(stem)
+}
+
+/// What a folder holds, by path, without what is passed over.
+///
+/// # Errors
+/// The folder cannot be listed.
+pub(crate) fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if !is_passed_over(&name_of(&path)) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The folders directly in a folder; none where it cannot be listed.
+pub(crate) fn sub_folders(folder: &Path) -> Vec<PathBuf> {
+    entries(folder).unwrap_or_default().into_iter().filter(|path| path.is_dir()).collect()
+}
+
+/// The image files directly in a folder; none where it cannot be listed.
+pub(crate) fn image_files(folder: &Path) -> Vec<PathBuf> {
+    entries(folder).unwrap_or_default().into_iter().filter(|path| is_image(path) && path.is_file()).collect()
+}
+
+/// Digits compare as numbers, so that `9` comes before `10`; equal keys fall back to the plain text.
+pub(crate) fn natural(name: &str) -> (Vec<(bool, u128, String)>, String) {
+    let mut key = Vec::new();
+    let mut rest = name;
+    while let Some(first) = rest.chars().next() {
+        let digit = first.is_ascii_digit();
+        let end = rest.find(|c: char| c.is_ascii_digit() != digit).unwrap_or(rest.len());
+        let (run, tail) = rest.split_at(end);
+        let number = if digit { run.parse().unwrap_or(u128::MAX) } else { 0 };
+        key.push((!digit, number, if digit { String::new() } else { run.to_owned() }));
+        rest = tail;
+    }
+    (key, name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_systems_leave_behind_is_passed_over() {
+        for name in
+            [".DS_Store", "._scan.png", ".hidden", "Thumbs.db", "THUMBS.DB", "desktop.ini", "__MACOSX", "@eaDir"]
+        {
+            assert!(is_passed_over(name), "{name}");
+        }
+        for name in ["scan.png", "_scan.png", "thumbs.png", "MACOSX", "a.b"] {
+            assert!(!is_passed_over(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_the_extension_of_an_image_is_left_out() {
+        for (name, stem) in [
+            ("a.png", Some("a")),
+            ("a.b.TIFF", Some("a.b")),
+            ("img_1.5", None),
+            ("a", None),
+            (".png", None),
+            ("a.json", None),
+        ] {
+            assert_eq!(without_extension(name), stem, "{name}");
+        }
+    }
+}
