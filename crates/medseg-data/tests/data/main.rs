@@ -5,6 +5,7 @@
 mod checking;
 mod coco;
 mod decoding;
+mod duplicates;
 mod folders;
 mod golden;
 mod layouts;

@@ -34,7 +34,7 @@ impl Pattern {
         for (i, value) in coarse.iter_mut().enumerate() {
             let at = i / COARSE * 2 * SIDE + i % COARSE * 2;
             let four = [fine[at], fine[at + 1], fine[at + SIDE], fine[at + SIDE + 1]];
-            *value = (four.into_iter().map(inside).sum::<i16>() / 4) as i8;
+            *value = (four.into_iter().map(inside).sum::<f32>() / 4.0) as i8;
         }
         Self { fine, coarse }
     }
@@ -43,7 +43,7 @@ impl Pattern {
     /// `None` where no affine map does so.
     pub(super) fn correlation(&self, other: &Self, mirrored: bool) -> Option<f32> {
         let other = if mirrored { &other.mirrored() } else { other };
-        let wide: Vec<i16> = self.coarse.iter().map(|&v| i16::from(v)).collect();
+        let wide: Vec<f32> = self.coarse.iter().map(|&v| f32::from(v)).collect();
         let matches = matches(&wide, &padded(&other.coarse, COARSE, REACH[0]), COARSE, BLOCKS[0], REACH[0]);
         let total: f32 = matches.iter().map(|m| m.weight).sum();
         if matches.iter().map(|m| m.weight * m.peak).sum::<f32>() < LEAST_PEAK * total || total <= 0.0 {
@@ -55,7 +55,7 @@ impl Pattern {
         }
         map.x[0] *= (SIDE / COARSE) as f32;
         map.y[0] *= (SIDE / COARSE) as f32;
-        let wide: Vec<i16> = self.fine.iter().map(|&v| inside(v)).collect();
+        let wide: Vec<f32> = self.fine.iter().map(|&v| inside(v)).collect();
         for _ in 0..2 {
             let moved = padded(&map.apply(&other.fine), SIDE, REACH[1]);
             let (rest, _) = Affine::fit(&self::matches(&wide, &moved, SIDE, BLOCKS[1], REACH[1]))?;
@@ -75,14 +75,14 @@ impl Pattern {
 }
 
 /// A pixel outside the field of view counts as the mean.
-fn inside(value: i8) -> i16 {
-    if value == OUTSIDE { 0 } else { i16::from(value) }
+fn inside(value: i8) -> f32 {
+    if value == OUTSIDE { 0.0 } else { f32::from(value) }
 }
 
 /// With a margin of zeros.
-fn padded(values: &[i8], side: usize, margin: usize) -> Vec<i16> {
+fn padded(values: &[i8], side: usize, margin: usize) -> Vec<f32> {
     let stride = side + 2 * margin;
-    let mut out = vec![0i16; stride * stride];
+    let mut out = vec![0f32; stride * stride];
     for (row, target) in values.chunks_exact(side).zip(out.chunks_exact_mut(stride).skip(margin)) {
         target[margin..].iter_mut().zip(row).for_each(|(t, &v)| *t = inside(v));
     }
@@ -105,7 +105,7 @@ struct Match {
 }
 
 /// Looks for `count` x `count` blocks of `a` (`side` pixels a side) in `b`, which has a margin of `reach` pixels.
-fn matches(a: &[i16], b: &[i16], side: usize, count: usize, reach: usize) -> Vec<Match> {
+fn matches(a: &[f32], b: &[f32], side: usize, count: usize, reach: usize) -> Vec<Match> {
     let starts = |k: usize| 2 + k * (side - BLOCK - 4) / (count - 1);
     let stride = side + 2 * reach;
     (0..count * count)
@@ -122,7 +122,7 @@ fn matches(a: &[i16], b: &[i16], side: usize, count: usize, reach: usize) -> Vec
 /// Pixels from one corner on.
 #[derive(Clone, Copy)]
 struct Window<'a> {
-    pixels: &'a [i16],
+    pixels: &'a [f32],
     stride: usize,
 }
 
@@ -131,26 +131,52 @@ impl<'a> Window<'a> {
         Self { pixels: &self.pixels[y * self.stride + x..], ..self }
     }
 
-    /// Sum of products over one block.
-    fn dot(self, other: Self) -> i32 {
-        (0..BLOCK).fold(0, |sum, y| {
-            let (a, b) = (&self.pixels[y * self.stride..], &other.pixels[y * other.stride..]);
-            let (Some(a), Some(b)) = (a.first_chunk::<BLOCK>(), b.first_chunk::<BLOCK>()) else { return sum };
-            // Wrapping (it cannot overflow: 24 x 24 products below 2^14), so that the loop becomes vector instructions.
-            (0..BLOCK).fold(sum, |s, k| s.wrapping_add(i32::from(a[k]).wrapping_mul(i32::from(b[k]))))
-        })
+    /// Sum of products over one block. Whole numbers below 2^24: exact in any order.
+    fn dot(self, other: Self) -> f32 {
+        const LANES: usize = 8;
+        let mut sums = [0f32; LANES];
+        let rows = self.pixels.chunks(self.stride).zip(other.pixels.chunks(other.stride));
+        for (a, b) in rows.take(BLOCK) {
+            let (Some(a), Some(b)) = (a.first_chunk::<BLOCK>(), b.first_chunk::<BLOCK>()) else { continue };
+            for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
+                sums.iter_mut().zip(a.iter().zip(b)).for_each(|(s, (a, b))| *s += a * b);
+            }
+        }
+        sums.into_iter().sum()
+    }
+
+    /// The energy of every block whose corner lies within `span` x `span` pixels, in one pass.
+    fn energies(self, span: usize) -> Vec<f32> {
+        let width = span + BLOCK - 1;
+        let mut columns = vec![0f32; width];
+        let mut out = Vec::with_capacity(span * span);
+        let squares = |y: usize| self.pixels[y * self.stride..][..width].iter().map(|v| v * v);
+        for y in 0..width {
+            columns.iter_mut().zip(squares(y)).for_each(|(c, v)| *c += v);
+            if y + 1 < BLOCK {
+                continue;
+            }
+            let mut sum: f32 = columns[..BLOCK - 1].iter().sum();
+            for x in 0..span {
+                sum += columns[x + BLOCK - 1];
+                out.push(sum);
+                sum -= columns[x];
+            }
+            columns.iter_mut().zip(squares(y + 1 - BLOCK)).for_each(|(c, v)| *c -= v);
+        }
+        out
     }
 }
 
 fn search(block: Window<'_>, around: Window<'_>, reach: usize, (x, y): (f32, f32)) -> Match {
     let span = 2 * reach + 1;
-    let energy = block.dot(block) as f32;
+    let energy = block.dot(block);
     let scores: Vec<f32> = (0..span * span)
-        .map(|k| {
-            let there = around.at(k % span, k / span);
+        .zip(around.energies(span))
+        .map(|(k, other)| {
             // A flat place does not become a match by its noise.
-            let other = (there.dot(there) as f32).max(0.25 * energy);
-            there.dot(block) as f32 / (energy * other).sqrt().max(1.0)
+            let other = other.max(0.25 * energy);
+            around.at(k % span, k / span).dot(block) / (energy * other).sqrt().max(1.0)
         })
         .collect();
     let best = (1..scores.len()).fold(0, |best, k| if scores[k] > scores[best] { k } else { best });
