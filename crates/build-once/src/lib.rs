@@ -2,5 +2,6 @@
 //!
 //! Cargo chooses the features of a dependency from the packages that a command selects, so `cargo test`, `cargo test -p
 //! sam-model` and `cargo xtask` would each compile Burn anew, minutes at a time, because some small crate far below it
-//! gained or lost a feature. The command line and the tests of the crates that use Burn depend on this empty crate,
-//! which depends on everything: the features are then the same for all of them. Published crates do not see it.
+//! gained or lost a feature. This empty crate depends on those small crates with all the features that any command asks of
+//! them; `xtask` and the tests of the crates that use Burn depend on it, so the features are the same for all of them. It
+//! names no test tool: a program that nobody tests is built without them. Published crates do not see it.

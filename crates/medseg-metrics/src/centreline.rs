@@ -174,7 +174,7 @@ pub fn vessel_widths(mask: &Mask, spacing: Spacing) -> Vec<((usize, usize), f64)
 
 /// Width of the vessel at every numbered pixel.
 fn widths_at(mask: &Mask, pixels: &Mask, numbering: &Numbering<'_>, spacing: Spacing) -> Vec<f64> {
-    // Stays where the image has no background.
+    // What remains where the image has no background.
     let mut widths = vec![spacing.diagonal(mask.height(), mask.width()); pixels.count() as usize];
     let one_pixel = (spacing.row() * spacing.column()).sqrt();
     let background = mask.complement();

@@ -1,8 +1,7 @@
 //! Which boundary distance is meant: the libraries disagree, so every result names its choice.
 
-use crate::MetricsError;
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 /// How the two directed sets of surface distances become one number.
 ///
@@ -66,18 +65,5 @@ impl Definition {
 impl fmt::Display for Definition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl FromStr for Definition {
-    type Err = MetricsError;
-
-    fn from_str(text: &str) -> Result<Self, MetricsError> {
-        let wanted = text.trim().replace('-', "_").to_ascii_lowercase();
-        Self::ALL.into_iter().find(|d| d.name() == wanted).ok_or_else(|| MetricsError::UnknownName {
-            what: "definition",
-            found: text.to_owned(),
-            expected: Self::ALL.map(Self::name).join(", "),
-        })
     }
 }

@@ -3,11 +3,11 @@
 //! Two phases (Meijster, Roerdink and Hesselink 2000; Felzenszwalb and Huttenlocher 2012). First, every pixel of the window
 //! gets the number of rows to the nearest point of its own column: two sweeps of additions without branches. Then the
 //! distance of a pixel is the minimum over its row of `(rows * s_r)² + (columns * s_c)²`. Where few pixels of a row are asked
-//! for and points are near, that minimum is searched outwards from the pixel and stops as soon as the columns alone are
-//! farther than the best so far, skipping blocks of columns that cannot win; where the search would cost more than linear time, the row's lower envelope of parabolas
-//! answers all of its pixels at once. Both are exact.
+//! for and points are near, that minimum is searched outwards from the pixel; the search stops as soon as the columns alone are
+//! farther than the best so far, and skips blocks of columns that cannot win. Where it would take more than linear time, the
+//! row's lower envelope of parabolas answers all of its pixels at once. Both are exact.
 
-use crate::mask::bits;
+use crate::words::bits;
 use crate::{Mask, Spacing};
 use std::ops::Range;
 
@@ -160,7 +160,7 @@ impl Scale {
     }
 
     fn horizontal(self, columns: usize) -> f64 {
-        // By way of 32 bits, from which the conversion is one instruction.
+        // Through 32 bits: from there the conversion is one instruction.
         let distance = f64::from(columns as u32) * self.column;
         distance * distance
     }

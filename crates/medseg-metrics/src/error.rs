@@ -45,6 +45,17 @@ pub enum MetricsError {
         /// Rows and columns of the reference.
         reference: (usize, usize),
     },
+    /// The mask of ignored pixels differs in size from the masks that it belongs to.
+    #[error(
+        "the mask of ignored pixels is {} x {} pixels but prediction and reference are {} x {}: they must have the same size",
+        ignored.0, ignored.1, reference.0, reference.1
+    )]
+    IgnoredShape {
+        /// Rows and columns of the mask of ignored pixels.
+        ignored: (usize, usize),
+        /// Rows and columns of the reference.
+        reference: (usize, usize),
+    },
     /// A spacing that is not positive and finite.
     #[error("spacing {row} x {column} is not usable: both must be positive and finite")]
     InvalidSpacing {
@@ -124,6 +135,17 @@ pub enum MetricsError {
         /// Patient in the second report.
         second: String,
     },
+    /// A pair ignores pixels, and the protocol counts every pixel.
+    #[error(
+        "case {case:?} marks {pixels} pixels to be ignored, but the protocol counts every pixel: \
+         it must say that ignored pixels are left out"
+    )]
+    IgnoredPixels {
+        /// The case.
+        case: String,
+        /// Number of pixels marked.
+        pixels: u64,
+    },
     /// A metric that the protocol did not compute.
     #[error("{0:?} was not computed under this protocol")]
     MetricNotComputed(Metric),
@@ -138,6 +160,28 @@ pub enum MetricsError {
         /// What is wrong.
         reason: String,
     },
+    /// The tensors of a batch differ in shape.
+    #[cfg(feature = "burn")]
+    #[error(
+        "predictions are {predictions:?} but targets or ignored pixels {other:?}: all must be [batch, 1, height, width]"
+    )]
+    BatchShape {
+        /// Shape of the predictions.
+        predictions: [usize; 4],
+        /// The other shape.
+        other: [usize; 4],
+    },
+    /// A batch with several channels: each mask has one.
+    #[cfg(feature = "burn")]
+    #[error("predictions are {predictions:?}: expected one channel, [batch, 1, height, width]")]
+    BatchChannels {
+        /// Shape of the predictions.
+        predictions: [usize; 4],
+    },
+    /// A tensor cannot be read from its device.
+    #[cfg(feature = "burn")]
+    #[error("reading a tensor: {0}")]
+    Tensor(#[from] burn::tensor::TensorReadError),
     /// Reading or writing CSV failed.
     #[error("CSV: {0}")]
     Csv(#[from] csv::Error),

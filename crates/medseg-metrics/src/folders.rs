@@ -1,5 +1,8 @@
 //! Two folders of masks, matched by file name. This module only looks at names; reading files is left to the caller.
 
+pub mod names;
+
+use names::{composed, is_system_file};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +15,7 @@ const COMPANIONS: [&str; 2] = ["_probability", "_overlay"];
 /// A prediction and a reference of the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilePair {
-    /// The common name: file stem without suffix.
+    /// The common name: file stem without suffix, in Unicode's composed form (NFC).
     pub name: String,
     /// File of the prediction.
     pub prediction: PathBuf,
@@ -59,11 +62,13 @@ pub struct Pairing {
     pub pairs: Vec<FilePair>,
     /// Files that should have been in a pair.
     pub problems: Vec<PairingProblem>,
-    /// Files that are no masks by their extension, hidden files, and probability maps and overlays beside a mask.
+    /// Files that are no masks by their extension, [system files](is_system_file), and probability maps and overlays beside
+    /// a mask.
     pub ignored: Vec<PathBuf>,
 }
 
-/// Matches the mask files of two folders by stem; the first of `suffixes` that a stem ends with is left out.
+/// Matches the mask files of two folders by stem; the first of `suffixes` that a stem ends with is left out. Stems are
+/// compared in Unicode's [composed] form.
 ///
 /// Sub-folders are not entered. Probability maps and overlays (`NAME_probability`, `NAME_overlay`) are ignored where the same
 /// folder has `NAME` followed by one of the suffixes.
@@ -98,6 +103,7 @@ fn masks_by_name(
         }
     }
     files.sort();
+    let suffixes: Vec<String> = suffixes.iter().map(|suffix| composed(suffix).into_owned()).collect();
     let (masks, others): (Vec<PathBuf>, Vec<PathBuf>) = files.into_iter().partition(|path| is_mask_file(path));
     pairing.ignored.extend(others);
     let stems: Vec<String> = masks.iter().map(|path| stem(path)).collect();
@@ -126,11 +132,10 @@ fn masks_by_name(
 }
 
 fn stem(path: &Path) -> String {
-    path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_stem().map(|stem| composed(&stem.to_string_lossy()).into_owned()).unwrap_or_default()
 }
 
 fn is_mask_file(path: &Path) -> bool {
-    let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    !hidden && MASK_EXTENSIONS.contains(&extension.as_str())
+    !path.file_name().is_some_and(is_system_file) && MASK_EXTENSIONS.contains(&extension.as_str())
 }

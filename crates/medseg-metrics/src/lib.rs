@@ -2,7 +2,7 @@
 //!
 //! "HD95" is a different number in each library: they disagree on what a surface is, on whether the two
 //! directions are pooled or the larger one is taken, on weighting by length, and on interpolation. Empty masks are worse: the
-//! same pair is an exception, NaN, infinity or 0 depending on the library, and that alone can turn a ranking around. This crate
+//! same pair is an exception, NaN, infinity or 0 depending on the library, and that alone can reverse a ranking. This crate
 //! makes each of these choices explicit, computes all definitions from the same distances, and writes the choice into every
 //! column name and results file.
 //!
@@ -14,9 +14,14 @@
 //! * [`Centrelines`]: clDice, and every missed or invented vessel segment as a polyline with length and width, worst first;
 //! * [`Betti`] and [`TopologyErrors`]: components, holes and the Euler characteristic;
 //! * [`Evaluator`]: per-case rows under a [`Lock`], summaries with bootstrap intervals clustered by patient, and paired
-//!   comparison of two methods; results made under different protocols refuse to be compared.
+//!   comparison of two methods; results made under different protocols refuse to be compared. References may mark
+//!   [pixels to be ignored](Protocol::with_ignored_pixels).
 //!
-//! The parts it is made of are public: [`distance_transform`], [`skeletonize`], [`connected_components`], [`vessel_widths`].
+//! The parts it is made of are public: [`distance_transform`], [`skeletonize`], [`connected_components`], [`vessel_widths`],
+//! [`statistics`], and [`folders`], which pairs the files of two folders.
+//!
+//! `docs/metrics.md` in the repository has the formula of each metric, the tool that it equals, its unit, and what happens with
+//! empty masks. The feature `burn` adds the module `training`: every metric here as one of burn-train's.
 //!
 //! What a metric is worth when a mask is empty is a decision of the study. Every function that can meet the question takes an
 //! [`EmptyPolicy`], which has no default.
@@ -57,23 +62,29 @@ mod centreline;
 mod components;
 mod definition;
 mod distance;
+mod emptiness;
 mod error;
 mod evaluator;
 pub mod folders;
 mod mask;
 mod metric;
 mod overlap;
+mod parse;
 mod policy;
 mod skeleton;
 mod spacing;
 pub mod statistics;
 mod topology;
+#[cfg(feature = "burn")]
+pub mod training;
+mod words;
 
 pub use boundary::Boundary;
 pub use centreline::{Centrelines, Segment, vessel_widths};
 pub use components::{Component, Components, Connectivity, connected_components, count_components};
 pub use definition::Definition;
 pub use distance::{DistanceMap, distance_to, distance_transform};
+pub use emptiness::{Emptiness, Score};
 pub use error::{MetricsError, Result};
 pub use evaluator::{
     Aggregate, Case, CompareOptions, Evaluator, LibraryAnswer, Lock, MaskPair, PairedComparison, Protocol, Report,
@@ -81,7 +92,7 @@ pub use evaluator::{
 pub use mask::Mask;
 pub use metric::Metric;
 pub use overlap::Overlap;
-pub use policy::{Emptiness, EmptyPolicy, EmptyValue, Score};
+pub use policy::{EmptyPolicy, EmptyValue};
 pub use skeleton::skeletonize;
 pub use spacing::{Spacing, Tolerance, Unit};
 pub use statistics::BootstrapOptions;

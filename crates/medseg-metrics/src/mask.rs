@@ -1,5 +1,6 @@
 //! Binary masks, 64 pixels per word.
 
+use crate::words::bits;
 use crate::{MetricsError, Result};
 
 /// A 2-D binary mask of `height` x `width` pixels, bit-packed row by row.
@@ -142,7 +143,7 @@ impl Mask {
 
     /// Share of the image that is foreground, 0 to 1.
     pub fn share(&self) -> f64 {
-        self.count() as f64 / (self.height * self.width) as f64
+        self.count() as f64 / self.area() as f64
     }
 
     /// Whether there is no foreground.
@@ -253,11 +254,24 @@ impl Mask {
         turned
     }
 
+    /// Number of pixels, foreground or not.
+    pub(crate) fn area(&self) -> u64 {
+        self.height as u64 * self.width as u64
+    }
+
     pub(crate) fn same_shape(&self, reference: &Self) -> Result<()> {
         if self.size() == reference.size() {
             return Ok(());
         }
         Err(MetricsError::ShapeMismatch { prediction: self.size(), reference: reference.size() })
+    }
+
+    /// As a mask of ignored pixels.
+    pub(crate) fn must_cover(&self, reference: &Self) -> Result<()> {
+        if self.size() == reference.size() {
+            return Ok(());
+        }
+        Err(MetricsError::IgnoredShape { ignored: self.size(), reference: reference.size() })
     }
 
     pub(crate) fn row_words(&self) -> usize {
@@ -288,16 +302,4 @@ impl std::fmt::Debug for Mask {
         }
         Ok(())
     }
-}
-
-/// Positions of the set bits, lowest first.
-pub(crate) fn bits(mut word: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        if word == 0 {
-            return None;
-        }
-        let at = word.trailing_zeros() as usize;
-        word &= word - 1;
-        Some(at)
-    })
 }

@@ -33,19 +33,35 @@ impl Overlap {
     /// When the sizes differ.
     pub fn new(prediction: &Mask, reference: &Mask) -> Result<Self> {
         prediction.same_shape(reference)?;
+        let words = prediction.words().iter().zip(reference.words()).map(|(&p, &r)| (p, r));
+        Ok(Self::count(words, prediction.area()))
+    }
+
+    /// Counts without the pixels of `ignored`, which are then in none of the four.
+    ///
+    /// # Errors
+    /// When the sizes differ.
+    pub fn ignoring(prediction: &Mask, reference: &Mask, ignored: &Mask) -> Result<Self> {
+        prediction.same_shape(reference)?;
+        ignored.must_cover(reference)?;
+        let words = prediction.words().iter().zip(reference.words()).zip(ignored.words());
+        Ok(Self::count(words.map(|((&p, &r), &i)| (p & !i, r & !i)), prediction.area() - ignored.count()))
+    }
+
+    /// Counts over pairs of words that hold `all` pixels.
+    fn count(words: impl Iterator<Item = (u64, u64)>, all: u64) -> Self {
         let (mut both, mut predicted, mut wanted) = (0u64, 0u64, 0u64);
-        for (&p, &r) in prediction.words().iter().zip(reference.words()) {
+        for (p, r) in words {
             both += u64::from((p & r).count_ones());
             predicted += u64::from(p.count_ones());
             wanted += u64::from(r.count_ones());
         }
-        let all = prediction.height() as u64 * prediction.width() as u64;
-        Ok(Self {
+        Self {
             true_positives: both,
             false_positives: predicted - both,
             false_negatives: wanted - both,
             true_negatives: all + both - predicted - wanted,
-        })
+        }
     }
 
     /// Dice coefficient 2|P∩R| / (|P| + |R|), without smoothing; undefined when both masks are empty.
@@ -82,8 +98,8 @@ impl Overlap {
         self.ratio("recall", self.true_positives, self.true_positives + self.false_negatives, policy)
     }
 
-    /// Share of the background that is predicted as background. When the reference fills the image there is none, and no
-    /// false positive can be made: the value is then 1.
+    /// Share of the background that is predicted as background. When the reference fills the image there is none, and
+    /// no false positive is possible: the value is then 1.
     pub fn specificity(&self) -> f64 {
         let background = self.true_negatives + self.false_positives;
         if background == 0 { 1.0 } else { self.true_negatives as f64 / background as f64 }

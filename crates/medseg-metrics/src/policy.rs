@@ -1,8 +1,8 @@
 //! What a metric is worth when a mask is empty: a decision that belongs to the study, so nothing here has a default.
 
-use crate::{MetricsError, Result};
+use crate::{Emptiness, MetricsError, Result, Score};
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 /// What stands in for a metric that is not defined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +24,8 @@ pub enum EmptyValue {
 }
 
 impl EmptyValue {
-    const ALL: [(Self, &'static str); 6] = [
+    /// Every value with its name.
+    pub(crate) const ALL: [(Self, &'static str); 6] = [
         (Self::Error, "error"),
         (Self::Nan, "nan"),
         (Self::Infinity, "infinity"),
@@ -37,19 +38,6 @@ impl EmptyValue {
 impl fmt::Display for EmptyValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(Self::ALL.iter().find(|(v, _)| v == self).map_or("", |(_, name)| name))
-    }
-}
-
-impl FromStr for EmptyValue {
-    type Err = MetricsError;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let wanted = text.trim().to_ascii_lowercase();
-        Self::ALL.iter().find(|(_, name)| *name == wanted).map(|(v, _)| *v).ok_or_else(|| MetricsError::UnknownName {
-            what: "empty-mask policy",
-            found: text.to_owned(),
-            expected: Self::ALL.map(|(_, name)| name).join(", "),
-        })
     }
 }
 
@@ -124,100 +112,6 @@ impl EmptyPolicy {
 impl fmt::Display for EmptyPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{},{},{}", self.one_empty, self.both_empty, self.disjoint_centrelines)
-    }
-}
-
-impl FromStr for EmptyPolicy {
-    type Err = MetricsError;
-
-    /// `one[,both[,disjoint]]`; a single word stands for one and both.
-    fn from_str(text: &str) -> Result<Self> {
-        let parts = text.split(',').map(str::parse).collect::<Result<Vec<EmptyValue>>>()?;
-        match parts[..] {
-            [both] => Ok(Self::new(both, both)),
-            [one, both] => Ok(Self::new(one, both)),
-            [one_empty, both_empty, disjoint_centrelines] => Ok(Self { one_empty, both_empty, disjoint_centrelines }),
-            _ => Err(MetricsError::UnknownName {
-                what: "empty-mask policy",
-                found: text.to_owned(),
-                expected: "one, two or three values separated by commas".to_owned(),
-            }),
-        }
-    }
-}
-
-/// Why a metric is undefined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Emptiness {
-    /// The prediction has nothing to measure (no foreground, no surface, or no centre-line), the reference has.
-    Prediction,
-    /// The reference has nothing to measure, the prediction has.
-    Reference,
-    /// Neither has.
-    Both,
-    /// Both have centre-lines, and no pixel of either lies in the other mask.
-    DisjointCentrelines,
-}
-
-impl Emptiness {
-    pub(crate) fn of(prediction_empty: bool, reference_empty: bool) -> Option<Self> {
-        match (prediction_empty, reference_empty) {
-            (true, true) => Some(Self::Both),
-            (true, false) => Some(Self::Prediction),
-            (false, true) => Some(Self::Reference),
-            (false, false) => None,
-        }
-    }
-}
-
-impl fmt::Display for Emptiness {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Prediction => "the prediction is empty",
-            Self::Reference => "the reference is empty",
-            Self::Both => "both masks are empty",
-            Self::DisjointCentrelines => "no centre-line pixel lies in the other mask",
-        })
-    }
-}
-
-/// One metric of one case, with how it came about.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
-pub enum Score {
-    /// Measured.
-    Defined(f64),
-    /// Undefined; the policy put this value in its place.
-    Substituted {
-        /// The policy's value.
-        value: f64,
-        /// Why the metric is undefined.
-        cause: Emptiness,
-    },
-    /// Undefined; the policy leaves the case out.
-    Skipped {
-        /// Why the metric is undefined.
-        cause: Emptiness,
-    },
-}
-
-impl Score {
-    /// The value that enters aggregates; `None` when the policy left the case out.
-    pub fn value(&self) -> Option<f64> {
-        match *self {
-            Self::Defined(value) | Self::Substituted { value, .. } => Some(value),
-            Self::Skipped { .. } => None,
-        }
-    }
-
-    /// Why the metric is undefined, if it is.
-    pub fn cause(&self) -> Option<Emptiness> {
-        match *self {
-            Self::Defined(_) => None,
-            Self::Substituted { cause, .. } | Self::Skipped { cause } => Some(cause),
-        }
     }
 }
 

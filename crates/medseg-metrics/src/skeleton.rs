@@ -68,7 +68,7 @@ impl Tiles {
     fn thin(&mut self) {
         let mut active: Vec<usize> = (0..self.tiles.len()).filter(|&t| self.tiles[t] != 0).collect();
         let mut next = Vec::with_capacity(active.len());
-        // Until when a tile has to be looked at: the pass number after which both passes have seen it unchanged.
+        // The number of the pass after which both kinds of pass have seen a tile unchanged, and it need not be looked at.
         let mut due = vec![2u32; self.tiles.len()];
         let mut deleted: Vec<(usize, u64)> = Vec::with_capacity(active.len());
         let mut pass = 0u32;

@@ -2,7 +2,7 @@
 
 use crate::{MetricsError, Result};
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 /// Unit of every distance that a result holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,26 +168,5 @@ impl TryFrom<String> for Tolerance {
 
     fn try_from(text: String) -> Result<Self> {
         text.parse()
-    }
-}
-
-impl FromStr for Tolerance {
-    type Err = MetricsError;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let text = text.trim();
-        let (number, make): (&str, fn(f64) -> Self) = match text.strip_suffix("mm") {
-            Some(number) => (number, Self::Millimetres),
-            None => (text.strip_suffix("px").unwrap_or(text), Self::Pixels),
-        };
-        let value: f64 = number.trim().parse().map_err(|_| MetricsError::UnknownName {
-            what: "tolerance",
-            found: text.to_owned(),
-            expected: "a number with px or mm, for example 2px or 1.5mm".to_owned(),
-        })?;
-        if !value.is_finite() || value < 0.0 {
-            return Err(MetricsError::InvalidTolerance(value));
-        }
-        Ok(make(value))
     }
 }

@@ -1,6 +1,6 @@
 //! Topology: components, holes, and how far two masks disagree about them.
 
-use crate::boundary::surface::left_neighbours;
+use crate::words::left_neighbours;
 use crate::{Connectivity, Mask, Result, count_components};
 use serde::{Deserialize, Serialize};
 

@@ -10,8 +10,8 @@ use crate::stop::StopFlag;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use medseg_metrics::{
-    Boundary, Definition, EmptyPolicy, EmptyValue, Evaluator, Mask, MaskPair, Metric, Overlap, Protocol, Report,
-    Spacing, Tolerance,
+    Boundary, Definition, EmptyPolicy, EmptyValue, Evaluator, Mask, MaskPair, Metric, Protocol, Report, Spacing,
+    Tolerance,
 };
 use rayon::prelude::*;
 
@@ -78,7 +78,7 @@ pub fn predict(
                         (mask(&found)?, mask(&wanted)?)
                     }
                 };
-                Ok(MaskPair { id: case.id.clone(), patient: Some(case.patient.clone()), prediction, reference })
+                Ok(MaskPair::new(&case.id, prediction, reference).with_patient(&case.patient))
             })
             .collect();
         for pair in drawn {
@@ -179,7 +179,7 @@ pub(crate) fn validate(
     let policy = empty_policy();
     let dice = pairs
         .iter()
-        .map(|pair| Ok(Overlap::new(&pair.prediction, &pair.reference)?.dice(policy)?.value().unwrap_or(0.0)))
+        .map(|pair| Ok(pair.overlap()?.dice(policy)?.value().unwrap_or(0.0)))
         .collect::<medseg_metrics::Result<Vec<f64>>>()
         .map_err(metrics)?;
     let mut validation = Validation { dice: mean(&dice), loss: None, hd95: None };
@@ -193,7 +193,8 @@ pub(crate) fn validate(
 }
 
 fn hd95(pair: &MaskPair, definition: Definition) -> Result<f64> {
-    let boundary = Boundary::new(&pair.prediction, &pair.reference, Spacing::pixels()).map_err(metrics)?;
+    let (prediction, reference) = pair.counted().map_err(metrics)?;
+    let boundary = Boundary::new(&prediction, &reference, Spacing::pixels()).map_err(metrics)?;
     let score = boundary.hausdorff_percentile(definition, 95.0, empty_policy()).map_err(metrics)?;
     Ok(score.value().unwrap_or(f64::NAN))
 }

@@ -3,6 +3,7 @@
 
 mod data;
 mod evaluate;
+mod one_build;
 mod params;
 mod predict;
 mod pretrain;

@@ -1,24 +1,6 @@
-//! What the manifests promise each other.
+//! What the pages promise.
 
-use std::collections::BTreeSet;
 use std::path::Path;
-
-/// The keys of a dependency table, our own crates (those with a path) left out.
-fn third_party(manifest: &Path, table: &[&str]) -> BTreeSet<String> {
-    let text = std::fs::read_to_string(manifest).unwrap();
-    let root: toml::Table = text.parse().unwrap();
-    let table = table.iter().fold(&root, |table, key| table[*key].as_table().unwrap());
-    let ours = |value: &toml::Value| value.as_table().is_some_and(|entry| entry.contains_key("path"));
-    table.iter().filter(|(_, value)| !ours(value)).map(|(name, _)| name.clone()).collect()
-}
-
-#[test]
-fn build_once_depends_on_every_third_party_crate() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let all = third_party(&root.join("Cargo.toml"), &["workspace", "dependencies"]);
-    let once = third_party(&root.join("crates/build-once/Cargo.toml"), &["dependencies"]);
-    assert_eq!(once, all, "crates/build-once/Cargo.toml and [workspace.dependencies] list different crates");
-}
 
 #[test]
 fn the_run_file_of_the_readme_is_understood() {

@@ -1,7 +1,7 @@
 //! Boundary metrics: every one of them read from the same two directed sets of distances.
 
 mod percentile;
-pub(crate) mod surface;
+mod surface;
 
 use crate::distance::{Window, for_each_distance};
 use crate::policy::Range;

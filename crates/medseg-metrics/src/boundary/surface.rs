@@ -1,20 +1,11 @@
 //! Surfaces of a mask, found 64 pixels at a time.
 
 use crate::Mask;
+use crate::words::{left_neighbours, right_neighbours};
 
 /// The row above or below, which is background beyond the image.
 fn row_or_blank<'a>(mask: &'a Mask, row: Option<usize>, blank: &'a [u64]) -> &'a [u64] {
     row.filter(|&r| r < mask.height()).map_or(blank, |r| mask.row(r))
-}
-
-/// `row` moved one column to the right (bit c becomes the pixel left of c).
-pub(crate) fn left_neighbours(row: &[u64], word: usize) -> u64 {
-    row[word] << 1 | if word == 0 { 0 } else { row[word - 1] >> 63 }
-}
-
-/// `row` moved one column to the left (bit c becomes the pixel right of c).
-pub(crate) fn right_neighbours(row: &[u64], word: usize) -> u64 {
-    row[word] >> 1 | row.get(word + 1).map_or(0, |next| next << 63)
 }
 
 impl Mask {

@@ -1,6 +1,7 @@
 //! Summaries of one metric over the cases of a report.
 
-use super::{Report, report};
+use super::number;
+use super::report::Report;
 use crate::statistics::{BootstrapOptions, Clusters, bootstrap_means, mean, median, standard_deviation};
 use crate::{Metric, Result};
 use serde::Serialize;
@@ -23,16 +24,16 @@ pub struct Aggregate {
     /// Cases whose value comes from the policy.
     pub substituted: usize,
     /// Mean over cases.
-    #[serde(serialize_with = "report::number")]
+    #[serde(serialize_with = "number::number")]
     pub mean: f64,
     /// Sample standard deviation (n - 1); NaN below two cases.
-    #[serde(serialize_with = "report::number")]
+    #[serde(serialize_with = "number::number")]
     pub standard_deviation: f64,
     /// Median.
-    #[serde(serialize_with = "report::number")]
+    #[serde(serialize_with = "number::number")]
     pub median: f64,
     /// Confidence interval of the mean, resampling patients; `None` below two patients.
-    #[serde(serialize_with = "report::interval")]
+    #[serde(serialize_with = "number::interval")]
     pub interval: Option<(f64, f64)>,
 }
 

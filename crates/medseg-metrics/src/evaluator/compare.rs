@@ -1,6 +1,8 @@
 //! Two methods on the same cases.
 
-use super::{Report, report};
+use super::case::Case;
+use super::number;
+use super::report::Report;
 use crate::statistics::{
     BootstrapOptions, Clusters, bootstrap_means, holm, mean, minimum_detectable_difference, standard_deviation,
     wilcoxon_signed_rank,
@@ -33,10 +35,10 @@ pub struct PairedComparison {
     /// Cases left out because the policy skips one side.
     pub skipped: usize,
     /// Mean difference over cases.
-    #[serde(serialize_with = "report::number")]
+    #[serde(serialize_with = "number::number")]
     pub mean_difference: f64,
     /// Its bootstrap interval, resampling patients; `None` below two patients.
-    #[serde(serialize_with = "report::interval")]
+    #[serde(serialize_with = "number::interval")]
     pub interval: Option<(f64, f64)>,
     /// Two-sided p of Wilcoxon's signed-rank test on the patients' mean differences; `None` when every difference is 0 or
     /// one is NaN.
@@ -107,8 +109,8 @@ impl Report {
     }
 
     /// The cases of `second` by id, which must be those of this report.
-    fn paired_cases<'a>(&self, second: &'a Self) -> Result<BTreeMap<&'a str, &'a super::Case>> {
-        let others: BTreeMap<&str, &super::Case> = second.cases().iter().map(|c| (c.id.as_str(), c)).collect();
+    fn paired_cases<'a>(&self, second: &'a Self) -> Result<BTreeMap<&'a str, &'a Case>> {
+        let others: BTreeMap<&str, &Case> = second.cases().iter().map(|c| (c.id.as_str(), c)).collect();
         let ids: BTreeSet<&str> = self.cases().iter().map(|c| c.id.as_str()).collect();
         let missing = |from: &mut dyn Iterator<Item = &str>| from.map(str::to_owned).collect::<Vec<_>>();
         let only_first = missing(&mut ids.iter().copied().filter(|id| !others.contains_key(id)));

@@ -1,6 +1,6 @@
 //! What each library would have reported: its definition together with its own treatment of empty masks.
 
-use super::Report;
+use super::report::Report;
 use crate::statistics::mean;
 use crate::{Definition, Emptiness, Metric, Score};
 use std::fmt;
@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum LibraryAnswer {
-    /// The mean over this many cases; the others were dropped without a word.
+    /// The mean over this many cases; the others were dropped silently.
     Mean {
         /// The mean.
         value: f64,

@@ -1,19 +1,29 @@
 //! Cases, reports and their comparison, each tied to the protocol that made it.
 
 mod aggregate;
+mod case;
+mod columns;
 mod compare;
+mod csv_file;
+mod json_file;
 mod libraries;
 mod lock;
+mod measure;
+mod number;
+mod protocol;
 mod report;
 mod table;
 
 pub use aggregate::Aggregate;
+pub use case::{Case, MaskPair};
 pub use compare::{CompareOptions, PairedComparison};
 pub use libraries::LibraryAnswer;
-pub use lock::{Lock, Protocol};
+pub use lock::Lock;
+pub use protocol::Protocol;
 pub use report::Report;
 
-use crate::{Boundary, Centrelines, Mask, Metric, MetricsError, Overlap, Result, Score, Segment, TopologyErrors};
+use crate::{Mask, Metric, MetricsError, Overlap, Result, Score};
+use measure::Measurement;
 use rayon::prelude::*;
 
 /// Computes every metric of a [`Protocol`] for pairs of masks.
@@ -39,48 +49,6 @@ pub struct Evaluator {
     metrics: Vec<Metric>,
 }
 
-/// What one pair of masks scored.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Case {
-    /// Unique name of the case.
-    pub id: String,
-    /// The patient it belongs to; cases of one patient are not independent, and the statistics respect that.
-    pub patient: String,
-    /// Pixel counts.
-    pub overlap: Overlap,
-    /// Every metric of the protocol.
-    pub scores: Vec<(Metric, Score)>,
-    /// Parts of the reference centre-line outside the prediction, longest first.
-    pub missed: Vec<Segment>,
-    /// Parts of the predicted centre-line outside the reference, longest first.
-    pub spurious: Vec<Segment>,
-}
-
-impl Case {
-    /// The score of `metric`; `None` when the protocol does not compute it.
-    pub fn score(&self, metric: Metric) -> Option<Score> {
-        self.scores.iter().find(|(m, _)| *m == metric).map(|(_, score)| *score)
-    }
-
-    /// The value of `metric`; `None` when the protocol does not compute it or its policy leaves this case out.
-    pub fn value(&self, metric: Metric) -> Option<f64> {
-        self.score(metric)?.value()
-    }
-}
-
-/// A pair of masks with its names, for [`Evaluator::evaluate_all`].
-#[derive(Debug, Clone)]
-pub struct MaskPair {
-    /// Unique name of the case.
-    pub id: String,
-    /// The patient; `None` makes the case a patient of its own.
-    pub patient: Option<String>,
-    /// What the method drew.
-    pub prediction: Mask,
-    /// What is right.
-    pub reference: Mask,
-}
-
 impl Evaluator {
     /// An evaluator for one protocol.
     pub fn new(protocol: Protocol) -> Self {
@@ -98,46 +66,63 @@ impl Evaluator {
         &self.metrics
     }
 
-    /// Measures one pair. Without a patient the case counts as a patient of its own.
+    /// Measures two masks in which every pixel counts. Without a patient the case counts as a patient of its own.
     ///
     /// # Errors
     /// When the sizes differ, or a metric is undefined and the protocol's policy refuses.
     pub fn evaluate(&self, id: &str, patient: Option<&str>, prediction: &Mask, reference: &Mask) -> Result<Case> {
-        let (spacing, empty) = (self.protocol.spacing(), self.protocol.empty());
         let overlap = Overlap::new(prediction, reference)?;
-        let boundary = Boundary::new(prediction, reference, spacing)?;
-        let centrelines = Centrelines::new(prediction, reference)?;
-        let topology = TopologyErrors::new(prediction, reference)?;
-        let missed = centrelines.missed_segments(spacing);
-        let spurious = centrelines.spurious_segments(spacing);
-        let length = |segments: &[Segment]| Score::Defined(segments.iter().fold(0.0, |sum, s| sum + s.length));
-        let number = |segments: &[Segment]| Score::Defined(segments.len() as f64);
-        let measure = |metric: Metric| match metric {
-            Metric::Dice => overlap.dice(empty),
-            Metric::Iou => overlap.iou(empty),
-            Metric::Precision => overlap.precision(empty),
-            Metric::Recall => overlap.recall(empty),
-            Metric::Specificity => Ok(Score::Defined(overlap.specificity())),
-            Metric::Hausdorff(definition) => boundary.hausdorff(definition, empty),
-            Metric::HausdorffPercentile(definition) => {
-                boundary.hausdorff_percentile(definition, self.protocol.percentile(), empty)
-            }
-            Metric::AverageSurfaceDistance(definition) => boundary.average_surface_distance(definition, empty),
-            Metric::SurfaceDice(definition) => boundary.surface_dice(definition, self.protocol.tolerance(), empty),
-            Metric::ClDice => centrelines.cldice(empty),
-            Metric::TopologyPrecision => centrelines.topology_precision(empty),
-            Metric::TopologySensitivity => centrelines.topology_sensitivity(empty),
-            Metric::Betti0Error => Ok(Score::Defined(topology.betti0)),
-            Metric::Betti1Error => Ok(Score::Defined(topology.betti1)),
-            Metric::EulerError => Ok(Score::Defined(topology.euler)),
-            Metric::MissedSegments => Ok(number(&missed)),
-            Metric::MissedLength => Ok(length(&missed)),
-            Metric::SpuriousSegments => Ok(number(&spurious)),
-            Metric::SpuriousLength => Ok(length(&spurious)),
-        };
-        let scores = self.metrics.iter().map(|&metric| Ok((metric, measure(metric)?))).collect::<Result<Vec<_>>>()?;
+        self.case(id, patient, overlap, prediction, reference)
+    }
+
+    /// Measures one pair, without the pixels that it ignores.
+    ///
+    /// # Errors
+    /// As [`Evaluator::evaluate`]; and when the pair ignores pixels under a protocol
+    /// [without ignored pixels](Protocol::with_ignored_pixels).
+    pub fn evaluate_pair(&self, pair: &MaskPair) -> Result<Case> {
+        let ignored = self.ignored(pair)?;
+        let (prediction, reference) = pair.counted()?;
+        let case = self.case(&pair.id, pair.patient.as_deref(), pair.overlap()?, &prediction, &reference)?;
+        Ok(Case { ignored, ..case })
+    }
+
+    /// One metric of one pair, and nothing else: a validation that only needs Dice computes no distance.
+    ///
+    /// # Errors
+    /// As [`Evaluator::evaluate_pair`]; and when the protocol does not have this metric.
+    pub fn score(&self, metric: Metric, pair: &MaskPair) -> Result<Score> {
+        if !self.metrics.contains(&metric) {
+            return Err(MetricsError::MetricNotComputed(metric));
+        }
+        self.ignored(pair)?;
+        let (prediction, reference) = pair.counted()?;
+        Measurement::new(&self.protocol, pair.overlap()?, &prediction, &reference)?.score(metric)
+    }
+
+    fn case(
+        &self,
+        id: &str,
+        patient: Option<&str>,
+        overlap: Overlap,
+        prediction: &Mask,
+        reference: &Mask,
+    ) -> Result<Case> {
+        let measurement = Measurement::new(&self.protocol, overlap, prediction, reference)?;
+        let score = |&metric: &Metric| Ok((metric, measurement.score(metric)?));
+        let scores = self.metrics.iter().map(score).collect::<Result<Vec<_>>>()?;
+        let (missed, spurious) = measurement.into_segments()?;
         let patient = patient.unwrap_or(id).to_owned();
-        Ok(Case { id: id.to_owned(), patient, overlap, scores, missed, spurious })
+        Ok(Case { id: id.to_owned(), patient, overlap, ignored: 0, scores, missed, spurious })
+    }
+
+    /// Number of pixels that the pair ignores, which the protocol must allow.
+    fn ignored(&self, pair: &MaskPair) -> Result<u64> {
+        let pixels = pair.ignored.as_ref().map_or(0, Mask::count);
+        if pixels > 0 && !self.protocol.ignored_pixels() {
+            return Err(MetricsError::IgnoredPixels { case: pair.id.clone(), pixels });
+        }
+        Ok(pixels)
     }
 
     /// Measures many pairs over all cores; the report keeps their order.
@@ -145,17 +130,14 @@ impl Evaluator {
     /// # Errors
     /// The error of the first pair that has one, or two cases with the same id.
     pub fn evaluate_all(&self, pairs: &[MaskPair]) -> Result<Report> {
-        let cases = pairs
-            .par_iter()
-            .map(|p| self.evaluate(&p.id, p.patient.as_deref(), &p.prediction, &p.reference))
-            .collect::<Vec<_>>();
+        let cases = pairs.par_iter().map(|pair| self.evaluate_pair(pair)).collect::<Vec<_>>();
         self.report(cases.into_iter().collect::<Result<_>>()?)
     }
 
     /// Puts cases of this evaluator under its lock.
     ///
     /// # Errors
-    /// When two cases have the same id, or a case was measured by other metrics.
+    /// When two cases have the same id, or a case was measured by other metrics or ignores pixels that the protocol counts.
     pub fn report(&self, cases: Vec<Case>) -> Result<Report> {
         for case in &cases {
             let found: Vec<Metric> = case.scores.iter().map(|(m, _)| *m).collect();

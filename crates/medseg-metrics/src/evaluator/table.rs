@@ -1,6 +1,8 @@
 //! A report as text.
 
-use super::{Aggregate, PairedComparison, Report};
+use super::aggregate::Aggregate;
+use super::compare::PairedComparison;
+use super::report::Report;
 use crate::Metric;
 use std::fmt::Write;
 

@@ -1,6 +1,6 @@
 //! Bootstrap of a mean over clusters: patients are drawn, and all of a patient's cases come along.
 
-use super::quantile;
+use super::moments::quantile;
 use crate::{MetricsError, Result};
 use rayon::prelude::*;
 use std::collections::BTreeMap;

@@ -18,11 +18,8 @@ fn protocol(empty: EmptyPolicy) -> Protocol {
 fn pairs() -> Vec<MaskPair> {
     let zipped = masks("pred").into_iter().zip(masks("ref")).enumerate();
     zipped
-        .map(|(i, (prediction, reference))| MaskPair {
-            id: format!("case_{i:02}"),
-            patient: Some(format!("patient_{:02}", i / 2)),
-            prediction,
-            reference,
+        .map(|(i, (prediction, reference))| {
+            MaskPair::new(format!("case_{i:02}"), prediction, reference).with_patient(format!("patient_{:02}", i / 2))
         })
         .collect()
 }
@@ -147,11 +144,10 @@ fn the_better_of_two_methods_is_found() {
     let evaluator = Evaluator::new(protocol(DIAGONAL));
     let make = |shift: fn(usize) -> usize| {
         let pairs: Vec<MaskPair> = (0..24)
-            .map(|i| MaskPair {
-                id: format!("{i}"),
-                patient: Some(format!("{}", i / 2)),
-                reference: rectangle(80, 80, 20..50, 20..30 + i % 7),
-                prediction: rectangle(80, 80, 20..50, 20 + shift(i)..30 + i % 7 + shift(i)),
+            .map(|i| {
+                let reference = rectangle(80, 80, 20..50, 20..30 + i % 7);
+                let prediction = rectangle(80, 80, 20..50, 20 + shift(i)..30 + i % 7 + shift(i));
+                MaskPair::new(i.to_string(), prediction, reference).with_patient((i / 2).to_string())
             })
             .collect();
         evaluator.evaluate_all(&pairs).unwrap()

@@ -4,11 +4,18 @@ use medseg_metrics::Mask;
 use safetensors::SafeTensors;
 use std::path::PathBuf;
 
-/// `SALT_PARITY_DIR/name` when that is set and holds the file, else the committed copy.
-pub(crate) fn path(name: &str) -> PathBuf {
-    let committed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
-    let shared = std::env::var_os("SALT_PARITY_DIR").map(|dir| PathBuf::from(dir).join(name));
-    shared.filter(|path| path.exists()).unwrap_or(committed)
+/// Files that belong together: all of a group come from the same folder.
+const GROUPS: [&[&str]; 3] =
+    [&["metrics_golden.json", "metrics_masks.safetensors"], &["skeleton_golden.json"], &["wilcoxon_golden.json"]];
+
+/// In `SALT_PARITY_DIR` when that is set and holds any file of the group, else the committed copy.
+fn path(name: &str) -> PathBuf {
+    let group =
+        GROUPS.into_iter().find(|group| group.contains(&name)).unwrap_or_else(|| panic!("{name} is in no group"));
+    let committed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let shared = std::env::var_os("SALT_PARITY_DIR").map(PathBuf::from);
+    let shared = shared.filter(|folder| group.iter().any(|file| folder.join(file).exists()));
+    shared.unwrap_or(committed).join(name)
 }
 
 pub(crate) fn read(name: &str) -> Vec<u8> {

@@ -51,3 +51,39 @@ fn a_missing_folder_is_named() {
     let error = pair_folders(&root.path().join("nowhere"), root.path(), &[]).unwrap_err();
     assert!(error.to_string().contains("nowhere"));
 }
+
+/// One system stores "é" as one character, the other as "e" with an accent.
+#[test]
+fn names_match_in_either_unicode_form() {
+    let root = tempfile::tempdir().unwrap();
+    let (p, r) = (root.path().join("p"), root.path().join("r"));
+    fill(&p, &["re\u{301}tine_1_r\u{e9}sultat.png", "\u{c4}rm.png"]);
+    fill(&r, &["r\u{e9}tine_1.png", "A\u{308}rm.png"]);
+    let pairing = pair_folders(&p, &r, &["_re\u{301}sultat".to_owned()]).unwrap();
+    assert!(pairing.problems.is_empty(), "{:?}", pairing.problems);
+    let names: Vec<&str> = pairing.pairs.iter().map(|pair| pair.name.as_str()).collect();
+    assert_eq!(names, ["r\u{e9}tine_1", "\u{c4}rm"]);
+    // The files are opened under the names that they have.
+    assert!(pairing.pairs.iter().all(|pair| pair.prediction.exists() && pair.reference.exists()));
+}
+
+#[test]
+fn both_forms_in_one_folder_are_one_name() {
+    let root = tempfile::tempdir().unwrap();
+    let (p, r) = (root.path().join("p"), root.path().join("r"));
+    fill(&p, &["e\u{301}.png", "\u{e9}.png"]);
+    fill(&r, &["\u{e9}.png"]);
+    let pairing = pair_folders(&p, &r, &[]).unwrap();
+    assert!(matches!(&pairing.problems[..], [PairingProblem::SameName { .. }]), "{:?}", pairing.problems);
+}
+
+#[test]
+fn system_files_are_passed_over() {
+    let root = tempfile::tempdir().unwrap();
+    let (p, r) = (root.path().join("p"), root.path().join("r"));
+    fill(&p, &["a.png", "._a.png", ".hidden.png", "Thumbs.db", "desktop.ini"]);
+    fill(&r, &["a.png", "._a.png", "THUMBS.DB", "Desktop.ini"]);
+    let pairing = pair_folders(&p, &r, &[]).unwrap();
+    assert!(pairing.problems.is_empty(), "{:?}", pairing.problems);
+    assert_eq!((pairing.pairs.len(), pairing.ignored.len()), (1, 7));
+}

@@ -6,8 +6,11 @@ mod evaluator;
 mod fixtures;
 mod folders;
 mod golden;
+mod ignored;
 mod laws;
 mod segments;
 mod skeleton;
 mod statistics;
 mod tables;
+#[cfg(feature = "burn")]
+mod training;
