@@ -9,7 +9,7 @@ pub(crate) type Change = fn(&Image) -> Image;
 
 /// All of them, with their names.
 pub(crate) fn changes() -> Vec<(&'static str, Change)> {
-    let change = |name, f| (name, f);
+    let change = |name: &'static str, f: Change| (name, f);
     vec![
         change("none (stored twice)", Image::clone),
         change("shift by 1 %", |i| shift(i, 0.01, -0.01)),

@@ -15,7 +15,7 @@ pub(super) struct Detail {
     /// Vessel scale, `[SIDE, SIDE]`: the thumbnail less its surroundings, over their standard deviation, in steps of 1/40;
     /// [`OUTSIDE`] outside the field of view.
     pub(super) vessels: Vec<i8>,
-    /// The next coarser band, `[SIDE, SIDE]`, mean square 1.
+    /// The next coarser band, `[SIDE, SIDE]`, over its local standard deviation too.
     pub(super) regions: Vec<f32>,
 }
 
@@ -43,9 +43,13 @@ impl Detail {
             })
             .collect();
         let (middle, coarse) = (near.mean(&thumbnail, 2, 2), near.mean(&thumbnail, 8, 2));
-        let mut regions: Vec<f32> = middle.iter().zip(&coarse).zip(&view).map(|((m, c), v)| (m - c) * v).collect();
-        let length = (regions.iter().map(|v| v * v).sum::<f32>() / area.max(1.0)).sqrt().max(1e-6);
-        regions.iter_mut().for_each(|v| *v /= length);
+        let wide: Vec<f32> = middle.iter().zip(&coarse).zip(&view).map(|((m, c), v)| (m - c) * v).collect();
+        let squares: Vec<f32> = wide.iter().map(|v| v * v).collect();
+        let typical = (squares.iter().sum::<f32>() / area.max(1.0)).sqrt();
+        let spread = near.mean(&squares, 8, 2);
+        // A bright optic disc or the edge of a frame counts no more than a vessel.
+        let local = |(v, s): (&f32, &f32)| v / (s.max(0.0).sqrt() + 0.1 * typical).max(1e-6);
+        let regions = wide.iter().zip(&spread).map(local).collect();
         Some(Self { vessels, regions })
     }
 }
