@@ -1,86 +1,124 @@
-//! Images that are the same, or nearly so.
+//! Images that are the same, or nearly so: copies that were shifted, cut, rescaled, compressed again, mirrored or given another
+//! brightness, and repeated recordings of one place.
+//!
+//! Pictures of one modality agree in frame, field of view and shading, and a comparison of whole thumbnails takes that for
+//! likeness. Here the field of view is found, shading and contrast are divided out, and only detail counts. A block-mean hash
+//! (Yang, Gu and Niu, "Block mean value based image perceptual hashing", IIH-MSP 2006) of a coarse band names candidates;
+//! a candidate is confirmed when blocks of vessel-scale detail are found again by normalised cross-correlation (Lewis, "Fast
+//! normalized cross-correlation", 1995), moved by one affine map.
+
+mod align;
+mod block_hash;
+mod detail;
 
 use crate::raster::Image;
-use crate::split::hex;
-use crate::transform::resize_image;
+use align::Pattern;
+use block_hash::Hashes;
+use detail::Detail;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
-/// Side of the thumbnails that are compared.
-const SIDE: usize = 48;
+/// The correlation from which [`duplicates`] should call two images nearly the same.
+///
+/// Copies reach 0.6 and more; images of different patients at most 0.35 (`docs/data.md` has the figures and how to get them).
+pub const NEAR_DUPLICATE: f32 = 0.5;
 
-/// What is kept of an image to find its doubles.
+/// What is kept of an image to find its doubles, about 20 kB.
 #[derive(Debug, Clone)]
-pub(super) struct Print {
+pub struct ImagePrint {
     /// SHA-256 of size and grey pixels.
-    pub(super) hash: String,
-    /// Local contrast of a thumbnail, mean 0, length 1.
-    thumbnail: Vec<f32>,
+    pixels: [u8; 32],
+    /// `None` where the image has no detail to compare.
+    detail: Option<(Pattern, Vec<[f32; block_hash::BITS]>)>,
 }
 
-impl Print {
-    pub(super) fn new(image: &Image) -> Self {
+impl ImagePrint {
+    /// Reads the whole image; its colours count as grey.
+    pub fn new(image: &Image) -> Self {
         let grey = image.to_grey();
         let mut hash = Sha256::new();
         hash.update((grey.width() as u64).to_le_bytes());
         hash.update((grey.height() as u64).to_le_bytes());
         hash.update(grey.data());
-        let small = resize_image(&grey, SIDE, SIDE);
-        Self { hash: hex(&hash.finalize()), thumbnail: local_contrast(small.data()) }
-    }
-
-    /// Correlation of the two thumbnails, -1 to 1.
-    pub(super) fn similarity(&self, other: &Self) -> f32 {
-        self.thumbnail.iter().zip(&other.thumbnail).map(|(a, b)| a * b).sum()
+        let detail = Detail::new(&grey).map(|d| (Pattern::new(d.vessels), block_hash::windows(&d.regions)));
+        Self { pixels: hash.finalize().into(), detail }
     }
 }
 
-/// Every pixel less the mean of its 9x9 neighbourhood: images of one modality agree in their coarse shading, doubles agree in
-/// detail too.
-fn local_contrast(data: &[u8]) -> Vec<f32> {
-    const REACH: usize = 4;
-    let mut sums = vec![0f64; (SIDE + 1) * (SIDE + 1)];
-    for y in 0..SIDE {
-        for x in 0..SIDE {
-            sums[(y + 1) * (SIDE + 1) + x + 1] =
-                f64::from(data[y * SIDE + x]) + sums[y * (SIDE + 1) + x + 1] + sums[(y + 1) * (SIDE + 1) + x]
-                    - sums[y * (SIDE + 1) + x];
+/// Two images that are the same or nearly so.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DuplicatePair {
+    /// Index of the one.
+    pub first: usize,
+    /// Index of the other, larger than `first`.
+    pub second: usize,
+    /// Size and grey values are the same.
+    pub same_pixels: bool,
+    /// One is the mirror image (left and right) of the other.
+    pub mirrored: bool,
+    /// The correlation of vessel-scale detail after alignment that three quarters of the common blocks reach, -1 to 1; 1 for the
+    /// same pixels.
+    pub correlation: f32,
+}
+
+/// All pairs with the same pixels and, from a `near` correlation on (see [`NEAR_DUPLICATE`]; `None`: not at all), pairs that are
+/// nearly the same. Of several images with the same pixels only the first is compared with others. In order of the indices.
+///
+/// Copies are found up to a displacement, by shift, cut, stretch or rotation, of about a tenth of the side.
+///
+/// ```
+/// use medseg_data::check::{ImagePrint, NEAR_DUPLICATE, duplicates};
+/// use medseg_data::{synth, transform::resize_image};
+///
+/// let mut images: Vec<_> = (0..3).map(|k| synth::octa(128, 7, k).image).collect();
+/// images.push(resize_image(&images[1], 90, 90));
+/// let prints: Vec<ImagePrint> = images.iter().map(ImagePrint::new).collect();
+/// let pairs = duplicates(&prints, Some(NEAR_DUPLICATE));
+/// assert_eq!((pairs.len(), pairs[0].first, pairs[0].second), (1, 1, 3));
+/// ```
+pub fn duplicates(prints: &[ImagePrint], near: Option<f32>) -> Vec<DuplicatePair> {
+    let mut groups: BTreeMap<[u8; 32], Vec<usize>> = BTreeMap::new();
+    for (index, print) in prints.iter().enumerate() {
+        groups.entry(print.pixels).or_default().push(index);
+    }
+    let mut found = Vec::new();
+    for group in groups.values() {
+        for (k, &first) in group.iter().enumerate() {
+            let same =
+                |&second: &usize| DuplicatePair { first, second, same_pixels: true, mirrored: false, correlation: 1.0 };
+            found.extend(group[k + 1..].iter().map(same));
         }
     }
-    let mut out: Vec<f32> = (0..SIDE * SIDE)
-        .map(|i| {
-            let (x, y) = (i % SIDE, i / SIDE);
-            let (left, right) = (x.saturating_sub(REACH), (x + REACH + 1).min(SIDE));
-            let (top, bottom) = (y.saturating_sub(REACH), (y + REACH + 1).min(SIDE));
-            let at = |x: usize, y: usize| sums[y * (SIDE + 1) + x];
-            let sum = at(right, bottom) - at(left, bottom) - at(right, top) + at(left, top);
-            (f64::from(data[i]) - sum / ((right - left) * (bottom - top)) as f64) as f32
-        })
-        .collect();
-    let mean = out.iter().sum::<f32>() / out.len() as f32;
-    out.iter_mut().for_each(|v| *v -= mean);
-    let length = out.iter().map(|v| v * v).sum::<f32>().sqrt();
-    if length > 0.0 {
-        out.iter_mut().for_each(|v| *v /= length);
+    if let Some(near) = near {
+        let mut single: Vec<usize> = groups.values().map(|group| group[0]).collect();
+        single.sort_unstable();
+        found.extend(near_pairs(prints, &single, near));
     }
-    out
+    found.sort_by_key(|pair| (pair.first, pair.second));
+    found
 }
 
-/// Pairs (first, second, similarity) of images whose hash is equal (similarity 1) or whose thumbnails correlate by at least
-/// `threshold`.
-pub(super) fn pairs(prints: &[Print], threshold: f32) -> Vec<(usize, usize, f32)> {
-    let mut found: Vec<(usize, usize, f32)> = (0..prints.len())
+fn near_pairs(prints: &[ImagePrint], chosen: &[usize], near: f32) -> Vec<DuplicatePair> {
+    let (indices, details): (Vec<usize>, Vec<_>) =
+        chosen.iter().filter_map(|&i| prints[i].detail.as_ref().map(|detail| (i, detail))).unzip();
+    let cells: Vec<_> = details.iter().map(|(_, cells)| cells.as_slice()).collect();
+    let candidates = Hashes::new(&cells).candidates();
+    let pairs: Vec<DuplicatePair> = candidates
         .into_par_iter()
-        .flat_map_iter(|i| {
-            (i + 1..prints.len()).filter_map(move |j| {
-                if prints[i].hash == prints[j].hash {
-                    return Some((i, j, 1.0));
-                }
-                let similarity = prints[i].similarity(&prints[j]);
-                (similarity >= threshold).then_some((i, j, similarity.min(0.9999)))
-            })
+        .filter_map(|(i, j, mirrored)| {
+            let correlation = details[i].0.correlation(&details[j].0, mirrored)?;
+            let (first, second) = (indices[i], indices[j]);
+            (correlation >= near).then_some(DuplicatePair { first, second, same_pixels: false, mirrored, correlation })
         })
         .collect();
-    found.sort_by_key(|&(i, j, _)| (i, j));
-    found
+    // Something that equals its mirror image is found twice.
+    let mut best: BTreeMap<(usize, usize), DuplicatePair> = BTreeMap::new();
+    for pair in pairs {
+        let kept = best.entry((pair.first, pair.second)).or_insert(pair);
+        if pair.correlation > kept.correlation {
+            *kept = pair;
+        }
+    }
+    best.into_values().collect()
 }

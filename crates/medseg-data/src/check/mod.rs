@@ -5,6 +5,7 @@ mod fingerprint;
 mod report;
 mod verify;
 
+pub use duplicates::{DuplicatePair, ImagePrint, NEAR_DUPLICATE, duplicates};
 pub use fingerprint::{Distribution, Fingerprint, fingerprint};
 pub use report::{Problem, ProblemKind, Report, Severity};
 pub use verify::{VerifyOptions, verify};

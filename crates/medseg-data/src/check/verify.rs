@@ -1,7 +1,7 @@
 //! Decode everything, and say everything that is wrong.
 
-use super::duplicates::{Print, pairs};
-use super::{Problem, ProblemKind, Report};
+use super::duplicates::{DuplicatePair, ImagePrint, NEAR_DUPLICATE, duplicates};
+use super::{Problem, ProblemKind, Report, Severity};
 use crate::dataset::{Dataset, Sample};
 use crate::decode::{Limits, MaskPolicy};
 use crate::raster::size_of;
@@ -17,15 +17,15 @@ pub struct VerifyOptions {
     pub limits: Limits,
     /// The rule for mask files; an empty mask that it does not allow is an error.
     pub masks: MaskPolicy,
-    /// Correlation of thumbnails, 0 to 1, from which two images count as nearly the same; `None` does not compare.
+    /// Correlation of vessel-scale detail after alignment, 0 to 1, from which two images count as nearly the same (see
+    /// [`duplicates`]); `None` looks for images with the same pixels only.
     pub near_duplicates: Option<f32>,
 }
 
 impl Default for VerifyOptions {
-    /// Near duplicates from 0.97. The most alike of different images reach 0.94 in ARCADE stenosis val, 0.93 in CHASE_DB1 and
-    /// 0.44 in ROSSA; a scan that was stored twice, 0.999.
+    /// Near duplicates from [`NEAR_DUPLICATE`].
     fn default() -> Self {
-        Self { limits: Limits::default(), masks: MaskPolicy::default(), near_duplicates: Some(0.97) }
+        Self { limits: Limits::default(), masks: MaskPolicy::default(), near_duplicates: Some(NEAR_DUPLICATE) }
     }
 }
 
@@ -33,7 +33,7 @@ impl Default for VerifyOptions {
 /// nothing, what the reading of a file leaves out ([`Loss`](crate::decode::Loss), a warning), duplicates (an error across splits, a warning within one), one patient in two splits, sizes other than the
 /// publisher's (a warning).
 pub fn verify(dataset: &Dataset, options: &VerifyOptions) -> Report {
-    let results: Vec<(Option<Print>, Vec<Problem>)> =
+    let results: Vec<(Option<ImagePrint>, Vec<Problem>)> =
         dataset.samples.par_iter().map(|sample| check(dataset, sample, options)).collect();
     let mut problems = dataset.warnings.clone();
     let (mut prints, mut owners) = (Vec::new(), Vec::new());
@@ -44,8 +44,8 @@ pub fn verify(dataset: &Dataset, options: &VerifyOptions) -> Report {
             owners.push(sample);
         }
     }
-    for (i, j, similarity) in pairs(&prints, options.near_duplicates.unwrap_or(f32::INFINITY)) {
-        problems.push(double(owners[i], owners[j], similarity));
+    for pair in duplicates(&prints, options.near_duplicates) {
+        problems.push(double(owners[pair.first], owners[pair.second], &pair));
     }
     problems.extend(leaks(&dataset.samples));
     Report::new(problems)
@@ -55,7 +55,7 @@ fn path(sample: &Sample) -> PathBuf {
     sample.image.paths().first().cloned().unwrap_or_default()
 }
 
-fn check(dataset: &Dataset, sample: &Sample, options: &VerifyOptions) -> (Option<Print>, Vec<Problem>) {
+fn check(dataset: &Dataset, sample: &Sample, options: &VerifyOptions) -> (Option<ImagePrint>, Vec<Problem>) {
     let path = path(sample);
     let mut problems = Vec::new();
     let mask_path = sample.mask.path();
@@ -94,22 +94,20 @@ fn check(dataset: &Dataset, sample: &Sample, options: &VerifyOptions) -> (Option
         let message = format!("{idle} polygons of {} fill no pixel", mask_path.display());
         problems.push(Problem::warning(ProblemKind::IdlePolygon, &path, message));
     }
-    (image.as_ref().map(Print::new), problems)
+    (image.as_ref().map(ImagePrint::new), problems)
 }
 
-fn double(first: &Sample, second: &Sample, similarity: f32) -> Problem {
-    let across = first.split != second.split;
+fn double(first: &Sample, second: &Sample, pair: &DuplicatePair) -> Problem {
     let named = |s: &Sample| s.split.map_or("no split".to_owned(), |split| split.to_string());
-    let whole = if similarity >= 1.0 { "the same pixels as" } else { "nearly the same as" };
-    let mut message = format!("{whole} {} ({} and {})", path(first).display(), named(second), named(first));
-    if similarity < 1.0 {
-        message.push_str(&format!(", similarity {similarity:.3}"));
+    let other = format!("{} ({} and {})", path(first).display(), named(second), named(first));
+    if pair.same_pixels {
+        let problem = Problem::new(ProblemKind::Duplicate, &path(second), format!("the same pixels as {other}"));
+        let severity = if first.split == second.split { Severity::Warning } else { Severity::Error };
+        return Problem { severity, ..problem };
     }
-    let kind = if similarity >= 1.0 { ProblemKind::Duplicate } else { ProblemKind::NearDuplicate };
-    match (across, similarity >= 1.0) {
-        (true, true) => Problem::new(kind, &path(second), message),
-        _ => Problem::warning(kind, &path(second), message),
-    }
+    let mirrored = if pair.mirrored { "the mirror image of " } else { "" };
+    let message = format!("nearly the same as {mirrored}{other}, correlation of detail {:.2}", pair.correlation);
+    Problem::warning(ProblemKind::NearDuplicate, &path(second), message)
 }
 
 fn leaks(samples: &[Sample]) -> Vec<Problem> {

@@ -6,7 +6,6 @@ mod rule;
 mod table;
 
 pub(crate) use records::read_records;
-pub(crate) use table::hex;
 
 pub use folds::k_folds;
 pub use rule::{PaperSizes, seeded_split};

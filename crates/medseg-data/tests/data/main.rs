@@ -6,6 +6,7 @@ mod batches;
 mod checking;
 mod coco;
 mod decoding;
+mod duplicates;
 mod folders;
 mod golden;
 mod layouts;

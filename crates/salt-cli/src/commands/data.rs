@@ -4,7 +4,7 @@ use super::CommandResult;
 use super::reading::{ImageArgs, MaskArgs};
 use crate::error::CliError;
 use crate::output_folder::exists;
-use medseg_data::check::{Distribution, Severity, VerifyOptions, fingerprint, verify};
+use medseg_data::check::{Distribution, NEAR_DUPLICATE, Severity, VerifyOptions, fingerprint, verify};
 use medseg_data::dataset::{ArcadeTask, GroundTruth, Layout, Observer, OctaField, Plexus};
 use medseg_data::decode::{Limits, MaskPolicy};
 use medseg_data::preview::{PreviewOptions, preview, save_image};
@@ -181,10 +181,11 @@ struct Verify {
     /// Accept masks without foreground
     #[arg(long)]
     allow_empty: bool,
-    /// Similarity from which two images are near duplicates
-    #[arg(long, value_name = "0-1", default_value_t = 0.97)]
-    near: f32,
-    /// Do not look for near duplicates (their search grows with the square of the number of images)
+    /// Correlation from which two images are near duplicates: of their vessel-scale detail, laid over each other, as three
+    /// quarters of the picture reach it
+    #[arg(long, value_name = "0-1", default_value_t = NEAR_DUPLICATE, value_parser = parse_correlation, conflicts_with = "no_near")]
+    near_correlation: f32,
+    /// Do not look for near duplicates, only for the same pixels
     #[arg(long)]
     no_near: bool,
     /// Print the report as JSON
@@ -192,11 +193,16 @@ struct Verify {
     json: bool,
 }
 
+fn parse_correlation(text: &str) -> Result<f32, String> {
+    let value: Option<f32> = text.parse().ok().filter(|v| (0.0..=1.0).contains(v));
+    value.ok_or_else(|| "a number from 0 to 1".to_owned())
+}
+
 fn verify_data(args: &Verify) -> CommandResult {
     let data = args.source.recognise()?;
     let options = VerifyOptions {
         masks: MaskPolicy { allow_empty: args.allow_empty, ..MaskPolicy::default() },
-        near_duplicates: (!args.no_near).then_some(args.near),
+        near_duplicates: (!args.no_near).then_some(args.near_correlation),
         ..VerifyOptions::default()
     };
     let report = verify(&data, &options);
