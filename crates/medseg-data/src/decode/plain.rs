@@ -1,7 +1,7 @@
 //! PNG, GIF, BMP and PNM through the image crate.
 
-use super::{Pages, complete};
 use super::raw::{Decoded, Failure, Raw, Samples};
+use super::{Pages, complete};
 use crate::decode::Limits;
 use image::codecs::gif::GifDecoder;
 use image::metadata::Orientation;
