@@ -243,6 +243,10 @@ fn claim(config: &RunConfig, directory: &Path, identity: &str) -> Result<()> {
     files::write(&resolved, config.to_toml()?.as_bytes())
 }
 
+fn is_nan_logit(error: &SamError) -> bool {
+    matches!(error, SamError::Preprocess(PreprocessError::NanLogit { .. }))
+}
+
 /// Bytes of the selected weights of a finished run with `trainable` trained numbers (f32).
 pub fn outcome_bytes(trainable: usize) -> u64 {
     4 * trainable as u64
@@ -434,7 +438,7 @@ impl Loop<'_> {
             let found = validate(&model, self.data, evaluation, losses, &self.devices[0], self.stop);
             let found = match found {
                 Err(TrainError::Stopped { .. }) => return Err(self.interrupt(state)),
-                Err(TrainError::Sam(SamError::Preprocess(PreprocessError::NanLogit { .. }))) => {
+                Err(TrainError::Sam(error)) if is_nan_logit(&error) => {
                     let place = "the logits of a validation image".into();
                     return Err(TrainError::Diverged { value: f32::NAN, step: state.progress.step, epoch, place });
                 }

@@ -1,5 +1,7 @@
 //! From the samples of a file to 8 bits, and what is lost on the way.
 
+#![allow(clippy::useless_conversion, reason = "one expression for every type of sample, f64 among them")]
+
 use super::raw::{Decoded, Raw, Samples, each_depth, over_black};
 use super::{ExifOrientation, ImageOptions, IntensityRange, Pages};
 use crate::raster::Image;
