@@ -1,14 +1,14 @@
-//! `cargo xtask`: the command line of SALT-rs.
+//! `cargo xtask`: the project's chores, and the comparison that the readme begins with.
 //!
-//! Every subcommand is a thin shell around one crate: it reads arguments, calls the library that does the work, and prints
-//! what the library returns. Exit codes: 0 success, 1 the command failed (the reason is on standard error), 2 wrong usage.
+//! What users need is the program `salt` (crate `salt-cli`); what is here serves the project itself: the paper's parameter
+//! counts, stage-by-stage comparisons with the original, the pre-training of sam-mini. `cargo xtask reproduce` is `salt reproduce`.
 
 mod commands;
 
 use clap::Parser;
 use std::process::ExitCode;
 
-/// Fine-tune Segment Anything on vessel images with SALT, and evaluate what comes out.
+/// Chores of SALT-rs.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version, propagate_version = true)]
 struct Cli {
@@ -17,24 +17,6 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
-        )
-        .with_writer(std::io::stderr)
-        .without_time()
-        .init();
-    match Cli::parse().command.run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            let mut source = error.source();
-            while let Some(cause) = source {
-                eprintln!("  caused by: {cause}");
-                source = cause.source();
-            }
-            ExitCode::FAILURE
-        }
-    }
+    salt_cli::log_to_stderr();
+    salt_cli::exit_code(Cli::parse().command.run())
 }

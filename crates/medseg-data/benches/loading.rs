@@ -9,9 +9,10 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use medseg_data::coco::fill_polygon;
+use medseg_data::dataset::Loaded;
 use medseg_data::preview::save_image;
-use medseg_data::transform::{resize_image, resize_mask};
-use medseg_data::{Dataset, Image, Loader, LoaderConfig, Pipeline, Protocol, synth};
+use medseg_data::{Batch, Dataset, Image, Pipeline, Protocol, synth};
+use rayon::prelude::*;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,7 @@ fn make(root: &Path) {
     }
     for number in 0..16 {
         let made = synth::octa(768, 1, number);
-        let mask: Vec<u8> = made.mask.data().iter().map(|v| v * 255).collect();
+        let mask: Vec<u8> = made.mask.to_bytes().iter().map(|v| v * 255).collect();
         let mask = Image::new(768, 768, 1, mask).unwrap();
         save_image(root.join(format!("images/{number}.png")), &made.image).unwrap();
         save_image(root.join(format!("masks/{number}.png")), &mask).unwrap();
@@ -39,20 +40,19 @@ fn loading(criterion: &mut Criterion) {
     let data = Dataset::open(&root).unwrap();
     let mut group = criterion.benchmark_group("images per second");
     group.throughput(Throughput::Elements(data.samples.len() as u64)).sample_size(20);
-    for (name, protocol, cache_mib) in [
-        ("load, resize to 512, augment", Protocol::Default, 0),
-        ("the same, cached", Protocol::Default, 512),
-        ("paper's protocol", Protocol::Paper, 0),
-    ] {
-        let config = LoaderConfig { batch_size: 8, workers, prefetch: 2, cache_mib, ..LoaderConfig::default() };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(workers).build().unwrap();
+    for (name, protocol) in [("load, resize to 512, augment", Protocol::Default), ("paper's protocol", Protocol::Paper)]
+    {
         let pipeline = Pipeline::training(protocol, 512).unwrap();
-        let loader = Loader::new(data.samples.clone(), pipeline, config).unwrap();
-        let device = burn::tensor::Device::default();
         let mut epoch = 0;
+        let batch = |samples: &[medseg_data::Sample], epoch| {
+            let items = samples.par_iter().map(|sample| pipeline.apply(sample, 42, epoch));
+            Batch::stack(&items.collect::<Result<Vec<_>, _>>().unwrap()).unwrap().len()
+        };
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 epoch += 1;
-                loader.epoch(epoch, &device).map(|batch| batch.unwrap().len()).sum::<usize>()
+                pool.install(|| data.samples.chunks(8).map(|samples| batch(samples, epoch)).sum::<usize>())
             });
         });
     }
@@ -62,10 +62,11 @@ fn loading(criterion: &mut Criterion) {
 fn parts(criterion: &mut Criterion) {
     let made = synth::octa(768, 1, 0);
     let pipeline = Pipeline::training(Protocol::Default, 512).unwrap();
-    let prepared = pipeline.prepare(made.image.clone(), made.mask.clone());
+    let loaded = Loaded { image: made.image.clone(), mask: made.mask.clone(), ignored: None };
     criterion.bench_function("resize 768 to 512, image and mask", |bencher| {
-        bencher.iter(|| (resize_image(black_box(&made.image), 512, 512), resize_mask(&made.mask, 512, 512)));
+        bencher.iter(|| pipeline.prepare(black_box(loaded.clone())));
     });
+    let prepared = pipeline.prepare(loaded);
     let mut epoch = 0;
     criterion.bench_function("augment and normalise at 512", |bencher| {
         bencher.iter(|| {
@@ -75,7 +76,7 @@ fn parts(criterion: &mut Criterion) {
     });
     let polygons = synth::outlines(&synth::angiogram(512, 1, 0).mask);
     criterion.bench_function("fill the polygons of an angiogram", |bencher| {
-        bencher.iter(|| polygons.iter().map(|p| fill_polygon(black_box(p), 512, 512).area()).sum::<usize>());
+        bencher.iter(|| polygons.iter().map(|p| fill_polygon(black_box(p), 512, 512).unwrap().count()).sum::<u64>());
     });
     let mut group = criterion.benchmark_group("synthetic images");
     group.sample_size(10);

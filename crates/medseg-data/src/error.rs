@@ -2,6 +2,7 @@
 
 use crate::check::Report;
 use crate::dataset::ImageFolder;
+use crate::decode::ValueShares;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong between a folder of images and a batch of tensors.
@@ -36,23 +37,32 @@ pub enum DataError {
         /// What is allowed.
         limit: u64,
     },
-    /// A mask has no pixel of foreground.
-    #[error("{}: the mask is empty: no value reaches the threshold of {threshold} (largest value {largest})", path.display())]
+    /// A mask has no pixel of foreground: every value is background or ignored.
+    #[error("{}: the mask is empty: it holds nothing but background", path.display())]
     EmptyMask {
-        /// The mask or annotation file.
+        /// The mask file.
         path: PathBuf,
-        /// The threshold that a foreground value must reach.
-        threshold: u8,
-        /// The largest value in the mask.
-        largest: u8,
     },
-    /// A mask holds more than background and one foreground.
-    #[error("{}: expected a mask of two values, found {found}", path.display())]
+    /// A mask holds more than background and one foreground: it is a label map, or grey.
+    #[error(
+        "{}: expected a mask of two values, 0 and one other, found {values}; choose what is foreground and what is not counted \
+         (--foreground 1,2 --ignore 255, or foreground = [1, 2] and ignore = [255] under [data.options]), or cut a grey mask \
+         (--threshold, or threshold there)",
+        path.display()
+    )]
     MultiClassMask {
         /// The mask file.
         path: PathBuf,
         /// The values or colours that were found.
-        found: String,
+        values: ValueShares,
+    },
+    /// What is foreground in a mask cannot be told.
+    #[error("{}: not clear as a mask: {reason}", path.display())]
+    UnclearMask {
+        /// The mask file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        reason: String,
     },
     /// An image and its mask, or an image and its description, differ in size.
     #[error("{}: expected {}x{} pixels as {}, found {}x{}", path.display(), expected.0, expected.1, reference.display(), found.0, found.1)]
@@ -130,6 +140,9 @@ pub enum DataError {
         /// The parser's reason, with the line.
         reason: String,
     },
+    /// A mask of this size cannot be held.
+    #[error(transparent)]
+    MaskSize(#[from] medseg_metrics::MetricsError),
     /// Everything that is wrong with a data set, in one report.
     #[error("{0}")]
     Problems(Report),

@@ -1,22 +1,15 @@
-//! The one rule for names of files and folders: what is passed over, what is an image, which names are the same.
+//! Names of files and folders: what is an image, and what a folder holds. What is passed over and which names are the same is
+//! the rule of [`medseg_metrics::folders::names`].
 
+use medseg_metrics::folders::names::{self, is_system_file};
 use std::path::{Path, PathBuf};
-use unicode_normalization::UnicodeNormalization;
 
 /// Extensions of image files, lower case.
 const EXTENSIONS: [&str; 11] = ["png", "jpg", "jpeg", "tif", "tiff", "gif", "bmp", "pgm", "ppm", "pbm", "pnm"];
 
-/// What operating systems and archive programs leave between the files of a user, lower case.
-const LEFT_BY_SYSTEMS: [&str; 5] = ["thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir"];
-
-/// Whether a file or folder is none of the user's own: hidden (`.DS_Store`, `._scan.png`) or left there by a system.
-fn is_passed_over(name: &str) -> bool {
-    name.starts_with('.') || LEFT_BY_SYSTEMS.contains(&name.to_lowercase().as_str())
-}
-
 /// A name in Unicode's composed form (NFC): names that look the same are the same.
 pub(crate) fn composed(name: &str) -> String {
-    name.nfc().collect()
+    names::composed(name).into_owned()
 }
 
 /// The name of a file or folder in composed form; characters that are not Unicode become the replacement character.
@@ -43,7 +36,7 @@ pub(crate) fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        if !is_passed_over(&name_of(&path)) {
+        if !is_system_file(&name_of(&path)) {
             found.push(path);
         }
     }
@@ -79,18 +72,6 @@ pub(crate) fn natural(name: &str) -> (Vec<(bool, u128, String)>, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_systems_leave_behind_is_passed_over() {
-        for name in
-            [".DS_Store", "._scan.png", ".hidden", "Thumbs.db", "THUMBS.DB", "desktop.ini", "__MACOSX", "@eaDir"]
-        {
-            assert!(is_passed_over(name), "{name}");
-        }
-        for name in ["scan.png", "_scan.png", "thumbs.png", "MACOSX", "a.b"] {
-            assert!(!is_passed_over(name), "{name}");
-        }
-    }
 
     #[test]
     fn only_the_extension_of_an_image_is_left_out() {

@@ -2,8 +2,9 @@
 
 use crate::dataset::Dataset;
 use crate::error::{DataError, Result};
-use crate::raster::{Image, Mask};
-use crate::transform::{Pipeline, resize_image, resize_mask};
+use crate::raster::{Image, plane_of};
+use crate::transform::{Pipeline, resize_image, resize_plane};
+use medseg_metrics::Mask;
 use rayon::prelude::*;
 use std::path::Path;
 
@@ -69,7 +70,7 @@ pub fn preview(dataset: &Dataset, pipeline: &Pipeline, options: &PreviewOptions)
                 tiles.push(fit(&loaded.image, None, options.tile));
             }
             tiles.push(fit(&loaded.image, Some(&loaded.mask), options.tile));
-            let prepared = pipeline.prepare(loaded.image, loaded.mask);
+            let prepared = pipeline.prepare(loaded);
             for epoch in 0..options.augmented {
                 let (image, mask) = pipeline.augmented(&prepared, &sample.id, options.seed, epoch as u64);
                 tiles.push(fit(&image, Some(&mask), options.tile));
@@ -84,12 +85,19 @@ pub fn preview(dataset: &Dataset, pipeline: &Pipeline, options: &PreviewOptions)
     Ok(Sheet { image, ids, tiles, samples_per_row })
 }
 
-/// Writes an image as PNG, TIFF, JPEG or BMP by the extension of `path`.
+/// Writes an image as PNG, TIFF, JPEG or BMP by the extension of `path`; whole or not at all.
 ///
 /// # Errors
 /// [`DataError::Io`].
 pub fn save_image(path: impl AsRef<Path>, image: &Image) -> Result<()> {
-    crate::synth::save(path.as_ref(), image)
+    let path = path.as_ref();
+    let other = |error| DataError::io(path)(std::io::Error::other(error));
+    let format = image::ImageFormat::from_path(path).map_err(other)?;
+    let colour = if image.channels() == 1 { image::ExtendedColorType::L8 } else { image::ExtendedColorType::Rgb8 };
+    let (width, height) = (image.width() as u32, image.height() as u32);
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::write_buffer_with_format(&mut bytes, image.data(), width, height, colour, format).map_err(other)?;
+    atomic_file::write(path, bytes.get_ref()).map_err(DataError::io(path))
 }
 
 /// Puts tiles of one size side by side.
@@ -114,7 +122,7 @@ fn fit(image: &Image, mask: Option<&Mask>, tile: usize) -> Image {
     let (width, height) = (side(image.width()), side(image.height()));
     let mut small = resize_image(image, width, height).to_rgb().into_data();
     if let Some(mask) = mask {
-        let mask = resize_mask(mask, width, height);
+        let mask = resize_plane(&plane_of(mask), width, height);
         for (pixel, border) in small.chunks_exact_mut(3).zip(border(&mask)) {
             if border {
                 pixel.copy_from_slice(&OUTLINE);
@@ -129,7 +137,7 @@ fn fit(image: &Image, mask: Option<&Mask>, tile: usize) -> Image {
 }
 
 /// Background pixels that touch the foreground: the outline lies around the vessel and hides none of it.
-fn border(mask: &Mask) -> Vec<bool> {
+fn border(mask: &Image) -> Vec<bool> {
     let (width, height) = mask.size();
     let at = |x: usize, y: usize| mask.data()[y * width + x] == 1;
     (0..width * height)

@@ -14,8 +14,8 @@
 //!     image-size = 256
 //!     [adapter]                # leave out to evaluate the base model without training
 //!     method = "salt"
-//!     svd_rank = { rule = "fraction", share = 0.9 }
-//!     lora_rank = 4
+//!     svd-rank = { rule = "fraction", share = 0.9 }
+//!     lora-rank = 4
 //!     train = ["norm", "pos_embed", "prompt"]
 //!     [[loss]]
 //!     kind = "dice"
@@ -34,9 +34,9 @@
 //! # Ok::<(), medseg_train::TrainError>(())
 //! ```
 
-use crate::checkpoint::sha256;
 use crate::data::DataConfig;
 use crate::error::{Result, TrainError};
+use crate::files::sha256;
 use crate::losses::WeightedLoss;
 use crate::optimizer::OptimizerConfig;
 use crate::schedule::Schedule;
@@ -96,11 +96,20 @@ pub struct ModelConfig {
     pub variant: SamVariant,
     /// Seed of random weights, for `random` alone.
     pub seed: u64,
+    /// The folder of an adapter that is folded into the base before anything else: of this program or of Hugging Face PEFT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<PathBuf>,
 }
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        Self { base: "sam-mini".into(), architecture: Architecture::Auto, variant: SamVariant::Sam, seed: 0 }
+        Self {
+            base: "sam-mini".into(),
+            architecture: Architecture::Auto,
+            variant: SamVariant::Sam,
+            seed: 0,
+            adapter: None,
+        }
     }
 }
 
@@ -150,14 +159,47 @@ pub struct TrainingConfig {
     pub accumulate: usize,
     /// Base learning rate.
     pub learning_rate: f64,
-    /// Largest Euclidean norm of all gradients together; no clipping when absent.
+    /// Largest Euclidean norm of all gradients together; `"none"` for no clipping.
+    #[serde(with = "number_or_none")]
     pub clip_norm: Option<f32>,
     /// Stop after this many validations without a better one; never when absent.
     pub patience: Option<usize>,
     /// Epochs from one validation to the next; the last epoch is always validated.
     pub validate_every: usize,
-    /// At least this many seconds between two checkpoints; an epoch's end is the earliest moment.
+    /// A checkpoint is saved when this many seconds have passed since the last one, inside an epoch too.
     pub checkpoint_seconds: u64,
+    /// What the bundle at the end keeps of the bases of SALT and SVD tuning: all of it (`basis`, opens anywhere and can be trained
+    /// further), the updates (`delta`) or only fingerprints (`recompute`, the smallest; opens on the same kind of machine).
+    pub basis: salt_peft::BasisStorage,
+}
+
+/// A number, or the word `none`: an absent key means the default, so that "nothing" needs a word of its own.
+mod number_or_none {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    const NONE: &str = "none";
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Value {
+        Number(f32),
+        Word(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &Option<f32>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(number) => serializer.serialize_f32(*number),
+            None => serializer.serialize_str(NONE),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f32>, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Number(number) => Ok(Some(number)),
+            Value::Word(word) if word == NONE => Ok(None),
+            Value::Word(word) => Err(D::Error::custom(format!("expected a number or \"{NONE}\", found {word:?}"))),
+        }
+    }
 }
 
 impl Default for TrainingConfig {
@@ -171,6 +213,7 @@ impl Default for TrainingConfig {
             patience: None,
             validate_every: 1,
             checkpoint_seconds: 30,
+            basis: salt_peft::BasisStorage::Basis,
         }
     }
 }
@@ -254,6 +297,9 @@ impl RunConfig {
             config.data.resolve(&resolve);
             if !matches!(config.model.base.as_str(), "sam-mini" | "random") {
                 config.model.base = resolve(Path::new(&config.model.base)).display().to_string();
+            }
+            if let Some(adapter) = &mut config.model.adapter {
+                *adapter = resolve(adapter);
             }
         }
         Ok(config)
@@ -340,6 +386,7 @@ mod tests {
         let mut config = RunConfig::new("somewhere");
         config.adapter = Some(AdapterConfig::salt(8, 4));
         config.model.architecture = Architecture::Custom(Box::new(SamConfig::mini()));
+        config.training.clip_norm = None;
         let text = config.to_toml().unwrap();
         assert_eq!(parse(&text).unwrap(), config);
         assert_eq!(parse(&text).unwrap().hash().unwrap(), config.hash().unwrap());
@@ -376,7 +423,8 @@ mod tests {
             ("[training]\nclip-norm = 0.0", "training.clip-norm"),
             ("[training]\npatience = 0", "training.patience"),
             ("[evaluation]\ntolerance = -1.0", "evaluation.tolerance"),
-            ("[adapter]\nmethod = \"lora\"\nlora_rank = 0", "lora_rank"),
+            ("[adapter]\nmethod = \"lora\"\nlora-rank = 0", "lora-rank"),
+            ("[adapter]\nmethod = \"lora\"\nform = \"diag\"", "form"),
         ] {
             let message = parse(&format!("{head}{text}")).unwrap_err().to_string();
             assert!(message.contains(field), "{text}: {message}");

@@ -7,15 +7,14 @@ mod split;
 
 pub use split::SplitRule;
 
-use crate::checkpoint::sha256;
 use crate::error::{Result, TrainError};
-use crate::results::DatasetCard;
+use crate::files::sha256;
 use burn::tensor::{Device, Tensor, TensorData};
 use medseg_data::dataset::{Dataset, OpenOptions, Sample};
 use medseg_data::decode::MaskPolicy;
 use medseg_data::random::Stream;
 use medseg_data::split::Split;
-use medseg_data::transform::{Augmentation, Item, Pipeline, Prepared, Protocol};
+use medseg_data::transform::{Augmentation, Item, Pipeline, Prepared, Preprocess, Protocol};
 use medseg_metrics::Mask;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -28,6 +27,9 @@ use std::path::{Path, PathBuf};
 pub struct DataConfig {
     /// The data set's folder; its layout is recognised.
     pub path: PathBuf,
+    /// What the masks show: the name of the label.
+    #[serde(default = "default_label")]
+    pub label: String,
     /// Side of the network's square input in px, a multiple of the model's patch.
     #[serde(default = "default_image_size")]
     pub image_size: usize,
@@ -51,6 +53,10 @@ pub struct DataConfig {
     pub options: OpenOptions,
 }
 
+fn default_label() -> String {
+    "vessel".into()
+}
+
 fn default_image_size() -> usize {
     256
 }
@@ -60,6 +66,7 @@ impl DataConfig {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
+            label: default_label(),
             image_size: default_image_size(),
             protocol: Protocol::Default,
             augmentation: None,
@@ -79,8 +86,13 @@ impl DataConfig {
 
     pub(crate) fn validate(&self) -> Result<()> {
         self.pipelines().map(drop)?;
+        self.options.mask_rule()?;
+        self.options.image_options()?;
         if self.limit.is_some_and(|limit| limit.contains(&0)) {
             return Err(TrainError::config("data.limit", "each number must be at least 1"));
+        }
+        if self.label.trim().is_empty() {
+            return Err(TrainError::config("data.label", "expected a name, found an empty text"));
         }
         self.split.validate()
     }
@@ -96,6 +108,25 @@ impl DataConfig {
     }
 }
 
+/// A data set as used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetCard {
+    /// Name in tables.
+    pub name: String,
+    /// What it was recognised as.
+    pub layout: String,
+    /// SHA-256 over the ids and contents of all images and masks used.
+    pub sha256: String,
+    /// Images to train on.
+    pub train: usize,
+    /// Images that choose the rate and the checkpoint.
+    pub validation: usize,
+    /// Images reported on.
+    pub test: usize,
+    /// How the split was made.
+    pub split: String,
+}
+
 /// One image, ready for the network, with what evaluation needs.
 #[derive(Debug)]
 pub struct Case {
@@ -105,6 +136,8 @@ pub struct Case {
     pub patient: String,
     /// The reference mask in the image's own pixels.
     pub reference: Mask,
+    /// Pixels of the image that count neither in the loss nor in a metric, where there are any.
+    pub ignored: Option<Mask>,
     /// The files, for pictures.
     pub sample: Sample,
     prepared: Prepared,
@@ -117,6 +150,8 @@ pub struct PreparedData {
     pub card: DatasetCard,
     /// The folder.
     pub path: PathBuf,
+    /// What a user should know of how the folder was read.
+    pub notes: Vec<String>,
     /// Images to train on.
     pub train: Vec<Case>,
     /// Images that choose.
@@ -133,8 +168,7 @@ pub struct PreparedData {
 /// # Errors
 /// The folder is not recognised or has structural problems (all listed), or the split leaves a part empty.
 pub fn open(config: &DataConfig) -> Result<(Dataset, String)> {
-    let mut dataset =
-        Dataset::open_with(&config.path, &config.options).map_err(|e| TrainError::Dataset(Box::new(e)))?;
+    let mut dataset = Dataset::open_with(&config.path, &config.options)?;
     let description = config.split.apply(&mut dataset)?;
     if let Some(limit) = config.limit {
         for (split, most) in [Split::Train, Split::Val, Split::Test].into_iter().zip(limit) {
@@ -162,27 +196,27 @@ pub fn open(config: &DataConfig) -> Result<(Dataset, String)> {
 pub fn prepare(config: &DataConfig, name: &str) -> Result<PreparedData> {
     let (dataset, split) = open(config)?;
     let (training, evaluation) = config.pipelines()?;
-    let policy = MaskPolicy { allow_empty: config.allow_empty_masks, ..evaluation.mask_policy() };
+    let policy = MaskPolicy { allow_empty: config.allow_empty_masks, ..evaluation.mask_policy().clone() };
     let loaded: Vec<Result<(Case, String)>> = dataset
         .samples
         .par_iter()
         .map(|sample| {
-            let loaded = sample.load_with(evaluation.limits(), policy).map_err(|e| TrainError::Dataset(Box::new(e)))?;
+            let loaded = sample.load_with(evaluation.limits(), &policy)?;
             let mut hash = Sha256::new();
-            for part in [sample.id.as_bytes(), loaded.image.data(), loaded.mask.data()] {
+            let ignored = loaded.ignored.as_ref().map(Mask::to_bytes);
+            let parts = [sample.id.as_bytes(), loaded.image.data(), &loaded.mask.to_bytes()];
+            for part in parts.into_iter().chain(ignored.as_deref()) {
                 hash.update((part.len() as u64).to_le_bytes());
                 hash.update(part);
             }
-            let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            let (height, width) = (loaded.mask.height(), loaded.mask.width());
-            let reference = Mask::from_bytes(height, width, loaded.mask.data())
-                .map_err(|error| TrainError::data(sample.mask.path(), error.to_string()))?;
+            let digest: String = hex::encode(hash.finalize());
             let case = Case {
                 id: sample.id.clone(),
                 patient: sample.patient.clone().unwrap_or_else(|| sample.id.clone()),
-                reference,
+                reference: loaded.mask.clone(),
+                ignored: loaded.ignored.clone(),
                 sample: sample.clone(),
-                prepared: evaluation.prepare(loaded.image, loaded.mask),
+                prepared: evaluation.prepare(loaded),
             };
             Ok((case, digest))
         })
@@ -217,7 +251,9 @@ pub fn prepare(config: &DataConfig, name: &str) -> Result<PreparedData> {
         split,
     };
     let path = config.path.clone();
-    Ok(PreparedData { card, path, train, validation, test, size: config.image_size, training, evaluation })
+    let mut notes = dataset.notes.clone();
+    notes.extend(dataset.warnings.iter().map(ToString::to_string));
+    Ok(PreparedData { card, path, notes, train, validation, test, size: config.image_size, training, evaluation })
 }
 
 /// Images and masks on a device.
@@ -227,14 +263,35 @@ pub struct Batch {
     pub images: Tensor<4>,
     /// In 0..=1, `[n, 1, size, size]`.
     pub masks: Tensor<4>,
+    /// 1 where a pixel counts neither in the loss nor in a metric, `[n, 1, size, size]`; `None` where all count.
+    pub ignored: Option<Tensor<4>>,
     /// The items, in order, for mapping predictions back.
     pub items: Vec<Item>,
+}
+
+/// A logit that means background with certainty.
+const CERTAIN: f32 = -30.0;
+
+impl Batch {
+    /// Logits as a loss may see them: where a pixel is ignored, they say background, as the mask does there. So it adds nothing to
+    /// any loss and has no gradient.
+    pub fn counted(&self, logits: Tensor<4>) -> Tensor<4> {
+        match &self.ignored {
+            None => logits,
+            Some(ignored) => logits.mask_fill(ignored.clone().greater_elem(0.5), CERTAIN),
+        }
+    }
 }
 
 impl PreparedData {
     /// Side of the network's square input, px.
     pub fn image_size(&self) -> usize {
         self.size
+    }
+
+    /// The way of an image to the network and of its logits back.
+    pub fn preprocess(&self) -> Preprocess {
+        self.evaluation.preprocess()
     }
 
     /// The images that choose the checkpoint: validation, or test where the split says so (the paper).
@@ -274,7 +331,13 @@ impl PreparedData {
             images.extend_from_slice(&item.image);
             masks.extend_from_slice(&item.mask);
         }
+        let ignored = items.iter().any(|item| item.ignored.is_some()).then(|| {
+            let none = || vec![0f32; size * size];
+            let planes: Vec<f32> = items.iter().flat_map(|item| item.ignored.clone().unwrap_or_else(none)).collect();
+            Tensor::from_data(TensorData::new(planes, [count, 1, size, size]), device)
+        });
         Batch {
+            ignored,
             images: Tensor::from_data(TensorData::new(images, [count, 3, size, size]), device),
             masks: Tensor::from_data(TensorData::new(masks, [count, 1, size, size]), device),
             items,

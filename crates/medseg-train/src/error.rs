@@ -78,7 +78,9 @@ pub enum TrainError {
         step: u64,
     },
     /// Training produced a number that is not finite.
-    #[error("the loss became {value} at step {step} (epoch {epoch}); lower the learning rate or clip gradients")]
+    #[error(
+        "training broke at step {step} (epoch {epoch}): {value}, first in {place}; lower the learning rate, clip gradients, or look at what is named"
+    )]
     Diverged {
         /// The loss.
         value: f32,
@@ -86,6 +88,8 @@ pub enum TrainError {
         step: u64,
         /// The epoch, from 0.
         epoch: usize,
+        /// Where it appeared first: a parameter, a gradient or an image.
+        place: String,
     },
     /// The model and the configuration or a file do not fit together.
     #[error("model: {0}")]
@@ -100,23 +104,90 @@ pub enum TrainError {
     },
     /// A failure in the SAM crate.
     #[error(transparent)]
-    Sam(Box<dyn std::error::Error + Send + Sync>),
+    Sam(#[from] sam_model::SamError),
+    /// An image cannot be prepared for the network, or its logits cannot be brought back.
+    #[error(transparent)]
+    Preprocess(#[from] sam_model::PreprocessError),
+    /// The built-in base model could not be loaded.
+    #[error(transparent)]
+    SamMini(#[from] sam_mini::SamMiniError),
     /// A failure in the adapter crate.
     #[error(transparent)]
-    Peft(Box<dyn std::error::Error + Send + Sync>),
+    Peft(#[from] salt_peft::PeftError),
     /// A failure in the data crate.
     #[error(transparent)]
-    Dataset(Box<dyn std::error::Error + Send + Sync>),
+    Dataset(#[from] medseg_data::DataError),
     /// A failure in the metrics crate.
     #[error(transparent)]
-    Metrics(Box<dyn std::error::Error + Send + Sync>),
-    /// A picture could not be drawn or written.
-    #[error("picture {}: {problem}", path.display())]
-    Picture {
-        /// The picture, or what it shows.
+    Metrics(#[from] medseg_metrics::MetricsError),
+    /// A folder that should be a bundle is none.
+    #[error("{}: expected the folder of a trained model (with bundle.json in it), found {found}", path.display())]
+    NotABundle {
+        /// The folder.
         path: PathBuf,
-        /// The reason.
-        problem: String,
+        /// What is there instead.
+        found: String,
+    },
+    /// A file was written by a newer program.
+    #[error(
+        "{}: written in version {found} of its format; this program knows versions up to {known}: use a newer one",
+        path.display()
+    )]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// The newest version that this program reads.
+        known: u32,
+        /// The file's version.
+        found: u32,
+    },
+    /// A folder that would be written holds something already.
+    #[error("{}: there is something here already; choose another folder", path.display())]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The base of a bundle could not be loaded.
+    #[error(
+        "{}: its base {base:?} (SHA-256 {sha256}) cannot be loaded; if it moved, say where it is with --base",
+        path.display()
+    )]
+    BaseOfBundle {
+        /// The bundle's manifest.
+        path: PathBuf,
+        /// The base as named.
+        base: String,
+        /// What it must hold.
+        sha256: String,
+        /// Why it cannot be loaded.
+        source: Box<TrainError>,
+    },
+    /// A base is not the one that an adapter was made for.
+    #[error("{}: made for a base with SHA-256 {expected}, but {base:?} has {found}", path.display())]
+    OtherBase {
+        /// The file that names the base.
+        path: PathBuf,
+        /// The base as named.
+        base: String,
+        /// What it should hold.
+        expected: String,
+        /// What it holds.
+        found: String,
+    },
+    /// An adapter was given without the model that it adapts.
+    #[error("{}: an adapter; say what it adapts with --base (sam-mini, or a checkpoint file)", path.display())]
+    AdapterAlone {
+        /// The adapter's folder.
+        path: PathBuf,
+    },
+    /// A run's directory holds no trained model.
+    #[error(
+        "{}: a run without a trained model in it: it is not finished, or of a version before bundles; run `train` on it again",
+        path.display()
+    )]
+    UnfinishedRun {
+        /// The directory.
+        path: PathBuf,
     },
     /// Several problems found by a check, all at once.
     #[error("{} problem(s) found:\n{}", .0.len(), .0.iter().map(|p| format!("  - {p}")).collect::<Vec<_>>().join("\n"))]

@@ -5,24 +5,23 @@ use crate::data::{Case, PreparedData};
 use crate::error::{Result, TrainError};
 use crate::losses::WeightedLoss;
 use crate::model::Segmenter;
-use crate::results::CaseScore;
 use crate::stop::StopFlag;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use medseg_data::{Item, transform::Preprocess};
 use medseg_metrics::{
     Boundary, Definition, EmptyPolicy, EmptyValue, Evaluator, Mask, MaskPair, Metric, Protocol, Report, Spacing,
     Tolerance,
 };
 use rayon::prelude::*;
+use sam_model::restore_masks;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What is done where a mask is empty: a missed image costs a distance of the image's diagonal and a score of 0, an image
 /// without vessels in both masks is perfect. Stated with every result.
 pub fn empty_policy() -> EmptyPolicy {
     EmptyPolicy::new(EmptyValue::ImageDiagonal, EmptyValue::Perfect)
-}
-
-fn metrics(error: medseg_metrics::MetricsError) -> TrainError {
-    TrainError::Metrics(Box::new(error))
 }
 
 /// The metrics of a run.
@@ -31,8 +30,7 @@ fn metrics(error: medseg_metrics::MetricsError) -> TrainError {
 /// A tolerance that is no length.
 pub fn evaluator(config: &EvaluationConfig) -> Result<Evaluator> {
     let protocol = Protocol::new(Spacing::pixels(), Tolerance::Pixels(config.tolerance), empty_policy())
-        .and_then(|protocol| protocol.with_definitions([config.definition]))
-        .map_err(metrics)?;
+        .and_then(|protocol| protocol.with_definitions([config.definition]))?;
     Ok(Evaluator::new(protocol))
 }
 
@@ -56,46 +54,58 @@ pub fn predict(
             return Err(TrainError::Stopped { step: 0 });
         }
         let batch = data.evaluation_batch(chunk, device);
-        let logits = values(model.forward(batch.images)?)?;
-        let plane = data.image_size() * data.image_size();
-        let drawn: Vec<Result<MaskPair>> = chunk
-            .par_iter()
-            .zip(logits.par_chunks_exact(plane))
-            .zip(&batch.items)
-            .map(|((case, logits), item)| {
-                let (prediction, reference) = match config.grid {
-                    EvaluationGrid::Original => {
-                        let fail = || TrainError::Model(format!("{}: logits do not fill the input", case.id));
-                        let mask = item.geometry.restore_mask(logits, 0.0).ok_or_else(fail)?;
-                        let mask = Mask::from_bytes(mask.height(), mask.width(), mask.data()).map_err(metrics)?;
-                        (mask, case.reference.clone())
-                    }
-                    EvaluationGrid::Network => {
-                        let side = data.image_size();
-                        let found: Vec<bool> = logits.iter().map(|&x| x >= 0.0).collect();
-                        let wanted: Vec<bool> = item.mask.iter().map(|&y| y > 0.5).collect();
-                        let mask = |bits: &[bool]| Mask::from_bools(side, side, bits).map_err(metrics);
-                        (mask(&found)?, mask(&wanted)?)
-                    }
-                };
-                Ok(MaskPair::new(&case.id, prediction, reference).with_patient(&case.patient))
-            })
-            .collect();
-        for pair in drawn {
-            pairs.push(pair?);
+        let logits = model.forward(batch.images)?;
+        let drawn: Vec<(Mask, Mask, Option<Mask>)> = match config.grid {
+            EvaluationGrid::Original => {
+                let geometries: Vec<_> = batch.items.iter().map(|item| item.geometry).collect();
+                let restored = restore_masks(logits, &data.preprocess(), &geometries)?;
+                // One label, so one mask an image.
+                let masks = restored.into_iter().filter_map(|labels| labels.into_iter().next()).map(|first| first.mask);
+                masks.zip(chunk).map(|(mask, case)| (mask, case.reference.clone(), case.ignored.clone())).collect()
+            }
+            EvaluationGrid::Network => on_the_networks_grid(logits, &data.preprocess(), &batch.items)?,
+        };
+        for ((prediction, reference, ignored), case) in drawn.into_iter().zip(chunk) {
+            pairs.push(MaskPair::new(&case.id, prediction, reference).with_patient(&case.patient).with_ignored(ignored));
         }
     }
     Ok(pairs)
 }
 
-fn values(logits: Tensor<4>) -> Result<Vec<f32>> {
-    let values = logits.into_data().convert::<f32>().try_into_vec::<f32>();
-    values.map_err(|error| TrainError::Model(format!("the logits cannot be read: {error:?}")))
+/// Predictions, references and ignored pixels in the pixels of the network's input, as the released code compares them.
+fn on_the_networks_grid(
+    logits: Tensor<4>,
+    preprocess: &Preprocess,
+    items: &[Item],
+) -> Result<Vec<(Mask, Mask, Option<Mask>)>> {
+    let side = preprocess.size();
+    let logits = logits.into_data().convert::<f32>().try_into_vec::<f32>();
+    let logits = logits.map_err(|error| TrainError::Model(format!("the logits cannot be read: {error:?}")))?;
+    let decide = |(logits, item): (&[f32], &Item)| {
+        let found = preprocess.protocol().decide(side, side, logits)?;
+        let cut = |plane: &Vec<f32>| {
+            let bits: Vec<bool> = plane.iter().map(|&y| y > 0.5).collect();
+            Mask::from_bools(side, side, &bits)
+        };
+        Ok((found, cut(&item.mask)?, item.ignored.as_ref().map(cut).transpose()?))
+    };
+    logits.par_chunks_exact(side * side).zip(items).map(decide).collect()
 }
 
 /// A model for inference with its adapters folded into the weights, once.
 pub fn merged(model: &Segmenter) -> Segmenter {
     model.valid().materialize()
+}
+
+/// The scores of one image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaseScore {
+    /// Sample id.
+    pub id: String,
+    /// Patient, where the data set tells; the cluster for confidence intervals.
+    pub patient: String,
+    /// Metrics by name; a value that is not finite is left out.
+    pub values: BTreeMap<String, f64>,
 }
 
 /// A model's scores on one part of a data set.
@@ -120,7 +130,9 @@ pub fn evaluate(
     stop: &StopFlag,
 ) -> Result<Evaluation> {
     let pairs = predict(model, data, cases, config, device, stop)?;
-    let report = evaluator(config)?.evaluate_all(&pairs).map_err(metrics)?;
+    let ignores = pairs.iter().any(|pair| pair.ignored.is_some());
+    let protocol = evaluator(config)?.protocol().clone().with_ignored_pixels(ignores);
+    let report = Evaluator::new(protocol).evaluate_all(&pairs)?;
     Ok(Evaluation { report, pairs })
 }
 
@@ -180,8 +192,7 @@ pub(crate) fn validate(
     let dice = pairs
         .iter()
         .map(|pair| Ok(pair.overlap()?.dice(policy)?.value().unwrap_or(0.0)))
-        .collect::<medseg_metrics::Result<Vec<f64>>>()
-        .map_err(metrics)?;
+        .collect::<medseg_metrics::Result<Vec<f64>>>()?;
     let mut validation = Validation { dice: mean(&dice), loss: None, hd95: None };
     if config.best_of_each {
         let definition = config.definition;
@@ -193,9 +204,9 @@ pub(crate) fn validate(
 }
 
 fn hd95(pair: &MaskPair, definition: Definition) -> Result<f64> {
-    let (prediction, reference) = pair.counted().map_err(metrics)?;
-    let boundary = Boundary::new(&prediction, &reference, Spacing::pixels()).map_err(metrics)?;
-    let score = boundary.hausdorff_percentile(definition, 95.0, empty_policy()).map_err(metrics)?;
+    let (prediction, reference) = pair.counted()?;
+    let boundary = Boundary::new(&prediction, &reference, Spacing::pixels())?;
+    let score = boundary.hausdorff_percentile(definition, 95.0, empty_policy())?;
     Ok(score.value().unwrap_or(f64::NAN))
 }
 
@@ -210,7 +221,7 @@ fn mean_loss(
     let mut sum = 0.0;
     for chunk in cases.chunks(config.batch_size.max(1)) {
         let batch = data.evaluation_batch(chunk, device);
-        let value = loss.forward(model.forward(batch.images)?, batch.masks)?.into_scalar::<f32>();
+        let value = loss.forward(batch.counted(model.forward(batch.images.clone())?), batch.masks)?.into_scalar::<f32>();
         sum += f64::from(value) * chunk.len() as f64;
     }
     Ok(sum / cases.len().max(1) as f64)

@@ -14,7 +14,7 @@ use burn::tensor::{Device, Tensor};
 /// `Module::fork` promises the same, but Burn 0.22.1 records its move to the device as an operation on the original's leaves.
 /// Nothing ever consumes that record, and every later backward pass searches all of them: a step took four times as long
 /// after a thousand. Going through the plain module records nothing.
-pub(crate) fn replica<M: Module>(module: &M, device: &Device) -> M {
+pub fn replica<M: Module>(module: &M, device: &Device) -> M {
     module.valid().to_device(device).train()
 }
 

@@ -33,8 +33,8 @@
 //!     [adapter]
 //!     method = "salt"
 //!     include = ["qkv.weight"]
-//!     svd_rank = 48
-//!     lora_rank = 4
+//!     svd-rank = 48
+//!     lora-rank = 4
 //!     train = ["norm", "prompt"]
 //!     [training]
 //!     epochs = 1
@@ -58,24 +58,24 @@
 //! torn, and it needs to be told from which epoch to resume. Burn's modules, optimisers, gradient accumulation and
 //! multi-device gradients are used as they are.
 
+pub mod bundle;
 pub mod checkpoint;
 pub mod config;
 pub mod data;
 pub mod device;
 mod error;
 pub mod evaluate;
+pub mod files;
 pub mod gradients;
 pub mod log;
 pub mod losses;
 pub mod model;
 pub mod optimizer;
-pub mod pretrain;
-pub mod report;
-pub mod reproduce;
-pub mod results;
+pub mod overlay;
 mod room;
 pub mod schedule;
 pub mod selection;
+pub mod session;
 mod stop;
 pub mod train;
 

@@ -1,15 +1,21 @@
 //! The model of a run: SAM with an automatic prompt, its base weights, its adapters.
 
-use crate::checkpoint::{sha256, stable_ids};
+use crate::checkpoint::stable_ids;
 use crate::config::ModelConfig;
 use crate::error::{Result, TrainError};
-use crate::results::BaseModelCard;
+use crate::files::sha256;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use medseg_data::random::Stream;
-use salt_peft::{AdapterConfig, AttachOptions, attach, plan, trainable_report};
-use sam_model::{AutomaticPrompt, Checkpoint, Sam, SamConfig, SamVariant, upsample_logits};
-use std::path::Path;
+use salt_peft::{
+    AdapterConfig, AttachOptions, LoadOptions, attach, check, load_adapter, materialize, trainable_report,
+};
+use sam_model::{AutomaticPrompt, Checkpoint, LoadReport, Sam, SamConfig, SamVariant, upsample_logits};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Name of the file that holds prompt tokens, in a bundle or beside an adapter.
+pub const PROMPT_FILE: &str = "prompt.safetensors";
 
 /// SAM that segments without a user's prompt.
 #[derive(Module, Debug)]
@@ -27,17 +33,22 @@ impl Segmenter {
     /// A size that is no multiple of the model's patch.
     pub fn forward(&self, images: Tensor<4>) -> Result<Tensor<4>> {
         let [_, _, height, width] = images.dims();
-        let logits = self.sam.forward_automatic(images, &self.prompt).map_err(sam)?;
+        let logits = self.sam.forward_automatic(images, &self.prompt)?;
         Ok(upsample_logits(logits, [height, width]))
     }
 }
 
-pub(crate) fn sam(error: sam_model::SamError) -> TrainError {
-    TrainError::Sam(Box::new(error))
-}
-
-pub(crate) fn peft(error: salt_peft::PeftError) -> TrainError {
-    TrainError::Peft(Box::new(error))
+/// The model that a run starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseModelCard {
+    /// Name or file.
+    pub name: String,
+    /// SHA-256 of its weights.
+    pub sha256: String,
+    /// False for weights drawn at random: then nothing shows what pre-training is worth.
+    pub pretrained: bool,
+    /// All its parameters.
+    pub parameters: usize,
 }
 
 /// Base weights in memory, shared by the runs that start from them.
@@ -48,6 +59,9 @@ pub struct BaseModel {
     /// What the user should know of the file: tensors ignored, dropped or resampled.
     pub notes: Vec<String>,
     segmenter: Segmenter,
+    /// What the prompt tokens stand for; none where the file brought no prompt, so that its token is a random one.
+    labels: Option<Vec<String>>,
+    basis_cache: Option<PathBuf>,
 }
 
 struct Hash {
@@ -73,7 +87,7 @@ impl ModuleVisitor for Hash {
 
 /// Random weights that follow from the seed alone.
 fn random(config: &SamConfig, seed: u64, device: &Device) -> Result<Segmenter> {
-    let sam = config.init_seeded(seed, device).map_err(sam)?;
+    let sam = config.init_seeded(seed, device)?;
     Ok(Segmenter { prompt: prompt(config.output_channels, seed, device), sam })
 }
 
@@ -96,20 +110,51 @@ impl BaseModel {
             let own = config.architecture.config().unwrap_or(fallback);
             if config.variant == SamVariant::Paper { own.paper(image_size) } else { own }
         };
-        let (segmenter, name, pretrained, notes) = match config.base.as_str() {
+        let mut base = match config.base.as_str() {
             "random" => {
                 let name = format!("random weights, seed {} (not pre-trained)", config.seed);
-                (random(&architecture(SamConfig::mini()), config.seed, device)?, name, false, Vec::new())
+                let segmenter = random(&architecture(SamConfig::mini()), config.seed, device)?;
+                Self::of(segmenter, None, name, false, Vec::new())
             }
             "sam-mini" => mini(config, image_size, device)?,
             file => from_file(Path::new(file), config, image_size, device)?,
         };
-        let patch = segmenter.sam.config().patch_size;
+        if let Some(folder) = &config.adapter {
+            base = base.with_adapter(folder, device)?;
+        }
+        let patch = base.config().patch_size;
         if image_size == 0 || !image_size.is_multiple_of(patch) {
             let problem = format!("must be a multiple of the model's patch of {patch} px, found {image_size}");
             return Err(TrainError::config("data.image-size", problem));
         }
-        Ok(Self::of(segmenter, name, pretrained, notes))
+        Ok(base)
+    }
+
+    /// Side in px of the inputs that a base model was made for.
+    ///
+    /// # Errors
+    /// The file cannot be read or is no checkpoint.
+    pub fn native_size(config: &ModelConfig) -> Result<usize> {
+        let own = match (config.architecture.config(), config.base.as_str()) {
+            (Some(own), _) => own,
+            (None, "random" | "sam-mini") => SamConfig::mini(),
+            (None, file) => Checkpoint::open(file)?.config()?,
+        };
+        Ok(own.image_size)
+    }
+
+    /// The base with an adapter folded in, and with the prompt tokens that lie beside it.
+    fn with_adapter(self, folder: &Path, device: &Device) -> Result<Self> {
+        let (sam, _) = load_adapter(self.segmenter.sam, folder, &LoadOptions::default())?;
+        let (mut prompt, mut labels) = (self.segmenter.prompt, self.labels);
+        let beside = folder.join(PROMPT_FILE);
+        if beside.is_file() {
+            let (tokens, names) = AutomaticPrompt::load(&beside, device)?;
+            (prompt, labels) = (tokens, Some(names));
+        }
+        let segmenter = Segmenter { sam: materialize(&sam), prompt };
+        let name = format!("{} with the adapter {}", self.card.name, folder.display());
+        Ok(Self::of(segmenter, labels, name, self.card.pretrained, self.notes))
     }
 
     /// The same architecture with random weights.
@@ -118,14 +163,26 @@ impl BaseModel {
     /// None in practice: the architecture is valid already.
     pub fn reinitialised(&self, seed: u64, device: &Device) -> Result<Self> {
         let name = format!("random weights, seed {seed} (not pre-trained)");
-        Ok(Self::of(random(self.config(), seed, device)?, name, false, Vec::new()))
+        Ok(Self::of(random(self.config(), seed, device)?, None, name, false, Vec::new()))
     }
 
-    fn of(segmenter: Segmenter, name: String, pretrained: bool, notes: Vec<String>) -> Self {
+    fn of(
+        segmenter: Segmenter,
+        labels: Option<Vec<String>>,
+        name: String,
+        pretrained: bool,
+        notes: Vec<String>,
+    ) -> Self {
         let mut hash = Hash { text: String::new(), path: Vec::new() };
         segmenter.visit(&mut hash);
         let (sha256, parameters) = (sha256(hash.text.as_bytes()), segmenter.sam.num_params());
-        Self { card: BaseModelCard { name, sha256, pretrained, parameters }, notes, segmenter }
+        Self {
+            card: BaseModelCard { name, sha256, pretrained, parameters },
+            notes,
+            segmenter,
+            labels,
+            basis_cache: None,
+        }
     }
 
     /// The architecture.
@@ -133,19 +190,31 @@ impl BaseModel {
         self.segmenter.sam.config()
     }
 
+    /// The same with a folder that keeps decompositions between runs.
+    #[must_use]
+    pub fn with_basis_cache(mut self, folder: Option<&Path>) -> Self {
+        self.basis_cache = folder.map(Path::to_path_buf);
+        self
+    }
+
+    /// What the prompt tokens stand for, where the model came with trained ones.
+    pub fn labels(&self) -> Option<&[String]> {
+        self.labels.as_deref()
+    }
+
     /// The base model itself, for evaluation.
     pub fn segmenter(&self) -> Segmenter {
         self.segmenter.clone()
     }
 
-    /// Trainable numbers and all numbers, adapters included, of the base with these adapters. From shapes alone where the
-    /// configuration gives every rank, so that a check of SAM ViT-B decomposes nothing.
+    /// Trainable numbers and all numbers, adapters included, of the base with these adapters. Nothing is decomposed where the
+    /// configuration gives every rank, so that a check of SAM ViT-B takes seconds; the values of the weights are looked at.
     ///
     /// # Errors
     /// As [`adapted`](Self::adapted).
     pub fn counts(&self, adapter: Option<&AdapterConfig>, device: &Device) -> Result<(usize, usize)> {
         let Some(config) = adapter else { return Ok((0, self.segmenter.num_params())) };
-        let plan = plan(&self.segmenter, config).map_err(peft)?;
+        let plan = check(&self.segmenter, config)?;
         match plan.trainable() {
             Some(trainable) => Ok((trainable, trainable + plan.frozen_parameters())),
             None => self.adapted(adapter, device).map(|model| (model.trainable, model.total)),
@@ -162,8 +231,12 @@ impl BaseModel {
             let total = segmenter.num_params();
             return Ok(AdaptedModel { segmenter, trainable: 0, total, warnings: Vec::new() });
         };
-        let (segmenter, report) = attach(self.segmenter.clone(), config, &AttachOptions::default()).map_err(peft)?;
-        let counts = trainable_report(&segmenter).map_err(peft)?;
+        let mut options = AttachOptions::default();
+        if let Some(folder) = &self.basis_cache {
+            options = options.with_basis_cache(folder);
+        }
+        let (segmenter, report) = attach(self.segmenter.clone(), config, &options)?;
+        let counts = trainable_report(&segmenter)?;
         // A fork has leaves of its own: runs in other threads share the frozen numbers but no graph.
         let segmenter = stable_ids(segmenter.train().fork(&device.clone().autodiff()));
         Ok(AdaptedModel { segmenter, trainable: counts.trainable, total: counts.total, warnings: report.warnings })
@@ -183,42 +256,36 @@ pub struct AdaptedModel {
     pub warnings: Vec<String>,
 }
 
-type Loaded = (Segmenter, String, bool, Vec<String>);
-
-fn from_file(path: &Path, config: &ModelConfig, image_size: usize, device: &Device) -> Result<Loaded> {
-    let checkpoint = Checkpoint::open(path).map_err(sam)?;
+fn from_file(path: &Path, config: &ModelConfig, image_size: usize, device: &Device) -> Result<BaseModel> {
+    let checkpoint = Checkpoint::open(path)?;
     let own = match config.architecture.config() {
         Some(own) => own,
-        None => checkpoint.config().map_err(sam)?,
+        None => checkpoint.config()?,
     };
     let own = if config.variant == SamVariant::Paper { own.paper(image_size) } else { own };
-    let (sam, report) = checkpoint.load(&own, device).map_err(sam)?;
+    let (sam, report) = checkpoint.load(&own, device)?;
     let prompt = prompt(own.output_channels, config.seed, device);
-    let mut notes = Vec::new();
-    for (what, names) in [("ignored", &report.ignored), ("dropped", &report.dropped), ("resampled", &report.resampled)]
-    {
-        if !names.is_empty() {
-            notes.push(format!("{what} {} tensor(s) of the checkpoint, the first {}", names.len(), names[0]));
-        }
-    }
-    Ok((Segmenter { sam, prompt }, path.display().to_string(), true, notes))
+    Ok(BaseModel::of(Segmenter { sam, prompt }, None, path.display().to_string(), true, notes(&report)))
 }
 
-/// The files of sam-mini, part of the program.
-const MINI_WEIGHTS: &[u8] = include_bytes!("../assets/sam-mini.safetensors");
-const MINI_TOKEN: &[u8] = include_bytes!("../assets/sam-mini-prompt.safetensors");
+fn mini(config: &ModelConfig, image_size: usize, device: &Device) -> Result<BaseModel> {
+    let own = config.architecture.config().unwrap_or_else(sam_mini::config);
+    let own = if config.variant == SamVariant::Paper { own.paper(image_size) } else { own };
+    let mini = sam_mini::load_as(&own, device)?;
+    let segmenter = Segmenter { sam: mini.sam, prompt: mini.prompt };
+    Ok(BaseModel::of(segmenter, Some(mini.labels), "sam-mini".into(), true, notes(&mini.report)))
+}
 
-fn mini(config: &ModelConfig, image_size: usize, device: &Device) -> Result<Loaded> {
-    // The readers take files: weights are read tensor by tensor.
-    let place = tempfile::tempdir().map_err(TrainError::io("cannot write in", &std::env::temp_dir()))?;
-    let file = |name: &str, content: &[u8]| {
-        let path = place.path().join(name);
-        std::fs::write(&path, content).map_err(TrainError::io("cannot write", &path))?;
-        Ok::<_, TrainError>(path)
-    };
-    let (mut segmenter, _, _, notes) =
-        from_file(&file("sam-mini.safetensors", MINI_WEIGHTS)?, config, image_size, device)?;
-    let token = file("sam-mini-prompt.safetensors", MINI_TOKEN)?;
-    segmenter.prompt = AutomaticPrompt::load(&token, device).map_err(sam)?.0;
-    Ok((segmenter, "sam-mini".into(), true, notes))
+/// What the user should know of how a file's tensors were taken.
+fn notes(report: &LoadReport) -> Vec<String> {
+    let done = [
+        ("ignored", &report.ignored),
+        ("dropped", &report.dropped),
+        ("resampled", &report.resampled),
+        ("rounded to f32", &report.converted),
+    ];
+    done.into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{what} {} tensor(s) of the checkpoint, the first {}", names.len(), names[0]))
+        .collect()
 }

@@ -13,6 +13,15 @@ pub struct Selection {
     pub since_best: usize,
 }
 
+/// Dice and HD95 each at its own best epoch, as the paper's released code prints them; optimistic by construction.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct BestOfEach {
+    /// Dice at the epoch of the lowest validation loss.
+    pub dice: f64,
+    /// Smallest HD95 of any epoch, in px.
+    pub hd95: f64,
+}
+
 impl Selection {
     /// Takes a new score; true when it is the best so far. Ties keep the earlier checkpoint, and a score that is not a
     /// number is never the best.

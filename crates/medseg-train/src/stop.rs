@@ -38,7 +38,7 @@ impl StopFlag {
     }
 
     /// Called by the loop after each optimiser step.
-    pub(crate) fn count_step(&self) {
+    pub fn count_step(&self) {
         let update = |left: u64| (left != u64::MAX).then(|| left.saturating_sub(1));
         if let Ok(1 | 0) = self.steps_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, update) {
             self.raise();

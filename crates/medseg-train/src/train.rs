@@ -3,22 +3,27 @@
 mod data_parallel;
 mod state;
 
-use crate::checkpoint::{CheckpointStore, RunLock, restore_tensors, trainable_tensors, write_atomically};
+use crate::bundle::{Bundle, BundleContent, MANIFEST_FILE, Preprocessing, Provenance, write_adapter, write_weights};
+use crate::checkpoint::{CheckpointStore, RunLock, restore_tensors, trainable_tensors};
 use crate::config::RunConfig;
 use crate::data::PreparedData;
 use crate::device;
 use crate::error::{Result, TrainError};
 use crate::evaluate::{merged, validate};
-use crate::gradients::clip_global_norm;
+use crate::files;
+use crate::gradients::{clip_global_norm, global_norm};
 use crate::log::{EpochRecord, Event, Log};
 use crate::model::{BaseModel, Segmenter};
-use crate::results::BestOfEach;
 use crate::room::check_room;
 use crate::schedule::Position;
+use crate::selection::BestOfEach;
 use crate::stop::StopFlag;
+use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use data_parallel::{DataParallel, Share};
+use salt_peft::{BasisStorage, Method, first_non_finite, first_non_finite_gradient};
+use sam_model::{PreprocessError, SamError};
 use serde::{Deserialize, Serialize};
 use state::{Progress, State};
 use std::path::Path;
@@ -79,8 +84,9 @@ pub fn identity(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> Re
     config.data.path = "data".into();
     config.model.base = "base".into();
     config.training.checkpoint_seconds = 0;
+    config.training.basis = BasisStorage::default();
     let text = format!("{}\ndata {}\nbase {}\n", config.to_toml()?, data.card.sha256, base.card.sha256);
-    Ok(crate::checkpoint::sha256(text.as_bytes()))
+    Ok(crate::files::sha256(text.as_bytes()))
 }
 
 /// Trains in `directory`, continuing what is there, and returns the outcome; a finished training is returned as it is.
@@ -102,9 +108,7 @@ pub fn train(
     config.validate()?;
     let adapter = config.adapter.as_ref().ok_or_else(|| TrainError::config("adapter", "nothing to train"))?;
     let mut adapter = adapter.clone();
-    if adapter.seed == 0 {
-        adapter.seed = config.seed;
-    }
+    adapter.seed.get_or_insert(config.seed);
     let _lock = RunLock::acquire(directory)?;
     let identity = identity(config, data, base)?;
     if let Some(outcome) = finished(directory, &identity)? {
@@ -136,8 +140,8 @@ pub fn train(
     let ended = run.run_epochs(state);
     let (progress, best, failure) = match ended {
         Ok(state) => (state.progress, state.best, None),
-        Err(TrainError::Diverged { value, step, epoch }) => {
-            let failure = TrainError::Diverged { value, step, epoch }.to_string();
+        Err(TrainError::Diverged { value, step, epoch, place }) => {
+            let failure = TrainError::Diverged { value, step, epoch, place }.to_string();
             observer.warning(&failure);
             let seconds = before + now.elapsed().as_secs_f64();
             (Progress { step, seconds, ..Progress::default() }, None, Some(failure))
@@ -145,7 +149,7 @@ pub fn train(
         Err(error) => return Err(error),
     };
     if let Some(best) = &best {
-        write_atomically(&directory.join("best.safetensors"), &crate::checkpoint::tensors::to_bytes(best)?)?;
+        files::write(&directory.join("best.safetensors"), &crate::checkpoint::tensors::to_bytes(best)?)?;
     }
     let outcome = Outcome {
         identity,
@@ -162,7 +166,7 @@ pub fn train(
     };
     let path = directory.join("outcome.toml");
     let text = toml::to_string(&outcome).map_err(|error| TrainError::format(&path, error.to_string()))?;
-    write_atomically(&path, text.as_bytes())?;
+    files::write(&path, text.as_bytes())?;
     if let (Some(best_epoch), Some(validation_dice)) = (outcome.best_epoch, outcome.validation_dice) {
         run.log.write(&Event::Finished { step: outcome.steps, best_epoch, validation_dice })?;
     }
@@ -207,23 +211,40 @@ fn is_claimed(directory: &Path, identity: &str) -> Result<bool> {
     }
 }
 
+/// What a run writes into its directory. None of it may be there before the directory is marked.
+const OWN: [&str; 6] = ["run.toml", "log.jsonl", "outcome.toml", "best.safetensors", "checkpoints", "bundle"];
+
+/// Refuses a directory that is not marked as a run's and holds something under a name that a run writes: it is the user's.
+fn is_free(directory: &Path) -> Result<()> {
+    match OWN.iter().map(|name| directory.join(name)).find(|path| path.exists()) {
+        None => Ok(()),
+        Some(path) => Err(TrainError::Occupied { path }),
+    }
+}
+
 /// Marks the directory as this run's, or checks that it is.
 fn claim(config: &RunConfig, directory: &Path, identity: &str) -> Result<()> {
+    let resolved = directory.join("run.toml");
     if is_claimed(directory, identity)? {
-        return Ok(());
+        if resolved.is_file() {
+            return Ok(());
+        }
+    } else {
+        is_free(directory)?;
+        // The mark goes first: a kill between the two leaves a marked directory, which the same run takes.
+        files::write(&directory.join(IDENTITY), format!("{identity}\n").as_bytes())?;
     }
-    write_atomically(&directory.join("run.toml"), config.to_toml()?.as_bytes())?;
-    write_atomically(&directory.join(IDENTITY), format!("{identity}\n").as_bytes())
+    files::write(&resolved, config.to_toml()?.as_bytes())
 }
 
 /// Bytes of the selected weights of a finished run with `trainable` trained numbers (f32).
-pub(crate) fn outcome_bytes(trainable: usize) -> u64 {
+pub fn outcome_bytes(trainable: usize) -> u64 {
     4 * trainable as u64
 }
 
 /// Bytes that a run with `trainable` trained numbers needs at most while it works: three checkpoints (two kept, one being
 /// written), each of the weights, the best weights so far and two moments of the optimiser, and the selected weights.
-pub(crate) fn disk_bytes(trainable: usize) -> u64 {
+pub fn disk_bytes(trainable: usize) -> u64 {
     (3 * 4 + 1) * outcome_bytes(trainable)
 }
 
@@ -248,8 +269,8 @@ pub fn check_directory(
     check_disk(directory, trainable)?;
     let _lock = RunLock::acquire(directory)?;
     let identity = identity(config, data, base)?;
-    if finished(directory, &identity)?.is_none() {
-        is_claimed(directory, &identity)?;
+    if finished(directory, &identity)?.is_none() && !is_claimed(directory, &identity)? {
+        is_free(directory)?;
     }
     Ok(())
 }
@@ -260,10 +281,8 @@ pub fn check_directory(
 /// There is none, or it does not fit the configuration.
 pub fn load_best(config: &RunConfig, base: &BaseModel, directory: &Path, device: &Device) -> Result<Segmenter> {
     let mut adapter = config.adapter.clone();
-    if let Some(adapter) = &mut adapter
-        && adapter.seed == 0
-    {
-        adapter.seed = config.seed;
+    if let Some(adapter) = &mut adapter {
+        adapter.seed.get_or_insert(config.seed);
     }
     let model = base.adapted(adapter.as_ref(), device)?.segmenter;
     let path = directory.join("best.safetensors");
@@ -312,6 +331,9 @@ impl Loop<'_> {
                 if self.stop.is_raised() {
                     return Err(self.interrupt(&state));
                 }
+                if self.saved.elapsed().as_secs() >= training.checkpoint_seconds {
+                    self.save(&state)?;
+                }
             }
             // Of the last step, which an interruption may have put into another process.
             let rate = rate_at(state.progress.step.saturating_sub(1));
@@ -329,17 +351,21 @@ impl Loop<'_> {
             let weight = part.len() as f64 / indices.len() as f64;
             let (grads, loss) = self.gradients(&model, part, progress.epoch, weight)?;
             if !loss.is_finite() {
-                return Err(TrainError::Diverged { value: loss, step: progress.step, epoch: progress.epoch });
+                let place = self.where_loss_broke(&model, part, progress.epoch);
+                return Err(TrainError::Diverged { value: loss, step: progress.step, epoch: progress.epoch, place });
             }
             mean += f64::from(loss) * weight;
             sum.accumulate(&model, grads);
         }
         let mut grads = sum.grads();
         if let Some(limit) = self.config.training.clip_norm {
-            let (clipped, norm) = clip_global_norm(&model, grads, limit);
+            let norm = global_norm(&model, &grads);
             if !norm.is_finite() {
-                return Err(TrainError::Diverged { value: norm, step: progress.step, epoch: progress.epoch });
+                let place = first_non_finite_gradient(&model, &grads);
+                let place = place.map_or_else(|| "the gradients".into(), |found| format!("a gradient: {found}"));
+                return Err(TrainError::Diverged { value: norm, step: progress.step, epoch: progress.epoch, place });
             }
+            let (clipped, _) = clip_global_norm(&model, grads, limit);
             grads = clipped;
         }
         let model = optimizer.step(rate, model, grads);
@@ -364,6 +390,33 @@ impl Loop<'_> {
         }
     }
 
+    /// Where a loss that is not finite comes from: a parameter, an image of the batch, or neither alone.
+    fn where_loss_broke(&self, model: &Segmenter, images: &[usize], epoch: usize) -> String {
+        if let Some(found) = first_non_finite(model) {
+            return format!("a parameter: {found}");
+        }
+        let model = model.valid();
+        for &index in images {
+            let batch = self.data.training_batch(&[index], self.config.seed, epoch, &self.devices[0]);
+            let id = &self.data.train[index].id;
+            if !batch.images.clone().is_finite().all().into_scalar::<bool>() {
+                return format!("the prepared image {id}");
+            }
+            let logits = match model.forward(batch.images) {
+                Ok(logits) => logits,
+                Err(error) => return format!("the image {id} ({error})"),
+            };
+            if !logits.clone().is_finite().all().into_scalar::<bool>() {
+                return format!("the logits of the image {id}");
+            }
+            let loss = self.config.loss.forward(logits, batch.masks).map(Tensor::into_scalar::<f32>);
+            if !loss.is_ok_and(f32::is_finite) {
+                return format!("the loss of the image {id}");
+            }
+        }
+        "the images of the batch together".into()
+    }
+
     fn end_epoch(&mut self, state: &mut State, epoch: usize, rate: f64, started: Instant) -> Result<()> {
         let training = &self.config.training;
         let last = epoch + 1 == training.epochs;
@@ -375,6 +428,10 @@ impl Loop<'_> {
             let found = validate(&model, self.data, evaluation, losses, &self.devices[0], self.stop);
             let found = match found {
                 Err(TrainError::Stopped { .. }) => return Err(self.interrupt(state)),
+                Err(TrainError::Sam(SamError::Preprocess(PreprocessError::NanLogit { .. }))) => {
+                    let place = "the logits of a validation image".into();
+                    return Err(TrainError::Diverged { value: f32::NAN, step: state.progress.step, epoch, place });
+                }
                 other => other?,
             };
             dice = Some(found.dice);
@@ -429,36 +486,59 @@ impl Loop<'_> {
     }
 }
 
-/// A finished training, opened.
-#[derive(Debug)]
-pub struct OpenedRun {
-    /// The resolved configuration.
-    pub config: RunConfig,
-    /// What it started from.
-    pub base: BaseModel,
-    /// The selected model, adapters attached.
-    pub model: Segmenter,
-    /// The outcome.
-    pub outcome: Outcome,
-}
-
-/// Opens the directory of a finished training.
+/// Writes the selected model of a finished training as a bundle, unless it is there already: the whole model where everything
+/// was trained, else the adapter and a reference to its base.
 ///
 /// # Errors
-/// The directory holds no finished run, or its base model is no longer what it was.
-pub fn open_run(directory: &Path) -> Result<OpenedRun> {
-    let path = directory.join("outcome.toml");
-    let text = std::fs::read(&path).map_err(TrainError::io("no finished run here: cannot read", &path))?;
-    let outcome: Outcome = toml::from_slice(&text).map_err(|error| TrainError::format(&path, error.to_string()))?;
-    let path = directory.join("run.toml");
-    let text = std::fs::read_to_string(&path).map_err(TrainError::io("cannot read", &path))?;
-    let config = RunConfig::parse(&text, &path)?;
-    let device = device::open(&config.devices[0])?;
-    let base = BaseModel::load(&config.model, config.data.image_size, &device)?;
-    if base.card.sha256 != outcome.base {
-        let problem = format!("the run started from weights {}, the base is now {}", outcome.base, base.card.sha256);
-        return Err(TrainError::format(&path, problem));
+/// The run has no selected model, or the folder holds something else.
+pub fn write_bundle(
+    folder: &Path,
+    config: &RunConfig,
+    data: &PreparedData,
+    base: &BaseModel,
+    directory: &Path,
+    outcome: &Outcome,
+) -> Result<()> {
+    if folder.join(MANIFEST_FILE).is_file() {
+        let there = Bundle::open(folder)?;
+        let identity = there.manifest.provenance.map(|provenance| provenance.identity);
+        return match identity {
+            Some(found) if found == outcome.identity => Ok(()),
+            found => Err(other_run(folder, &outcome.identity, &found.unwrap_or_default())),
+        };
     }
-    let model = load_best(&config, &base, directory, &device)?;
-    Ok(OpenedRun { config, base, model, outcome })
+    let device = device::open(&config.devices[0])?;
+    let model = load_best(config, base, directory, &device)?;
+    let provenance = Provenance {
+        identity: outcome.identity.clone(),
+        run: config.clone(),
+        data: data.card.clone(),
+        trainable: outcome.trainable,
+        total: outcome.total,
+        steps: outcome.steps,
+        epoch: outcome.best_epoch,
+        validation_dice: outcome.validation_dice,
+    };
+    let content = BundleContent {
+        labels: vec![config.data.label.clone()],
+        preprocessing: Preprocessing::new(
+            config.data.options.image_options()?,
+            config.data.protocol,
+            config.data.image_size,
+        )?,
+        provenance: Some(provenance),
+    };
+    let adapter = config.adapter.as_ref().filter(|adapter| adapter.method != Method::Full);
+    match adapter {
+        Some(_) => {
+            let mut reference = config.model.clone();
+            if !matches!(reference.base.as_str(), "sam-mini" | "random") {
+                let path = Path::new(&reference.base);
+                let absolute = std::path::absolute(path).map_err(TrainError::io("cannot resolve", path))?;
+                reference.base = absolute.display().to_string();
+            }
+            write_adapter(folder, &model, (&reference, &base.card.sha256), config.training.basis, content)
+        }
+        None => write_weights(folder, &merged(&model), content),
+    }
 }

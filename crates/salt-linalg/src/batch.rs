@@ -6,31 +6,16 @@ use std::time::{Duration, Instant};
 
 use nalgebra::DMatrix;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::cache::{BasisCache, CacheKey};
 use crate::error::SvdError;
 use crate::exact::{thin_with, truncated_with};
+use crate::input;
+use crate::method::Method;
 use crate::product::Schedule;
-use crate::randomized::{RandomizedOptions, randomized_with};
+use crate::randomized::randomized_with;
 use crate::real::Real;
 use crate::svd::Svd;
-
-/// Which decomposition to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Method {
-    /// [`thin_svd`](crate::thin_svd).
-    Thin,
-    /// [`truncated_svd`](crate::truncated_svd).
-    Truncated {
-        /// Number of components.
-        rank: usize,
-    },
-    /// [`randomized_svd`](crate::randomized_svd).
-    Randomized(RandomizedOptions),
-}
 
 /// What [`decompose_all`] does and where it looks first.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +23,8 @@ pub enum Method {
 pub struct BatchOptions<'a> {
     /// The decomposition.
     pub method: Method,
-    /// A cache that is consulted first and that receives what had to be computed.
+    /// A cache that is consulted first and that receives what had to be computed. For [`Method::Truncated`] it keeps the thin
+    /// decomposition, which serves every rank.
     pub cache: Option<&'a BasisCache>,
 }
 
@@ -133,21 +119,37 @@ where
 }
 
 fn one<T: Real>(matrix: &DMatrix<T>, options: &BatchOptions<'_>) -> Result<(Svd<T>, Source), SvdError> {
-    let compute = || match options.method {
+    let Some(cache) = options.cache else {
+        return Ok((compute(matrix, options.method)?, Source::Computed));
+    };
+    // A truncation costs as much as what it truncates, so that is what the cache keeps: every rank finds it.
+    let Method::Truncated { rank } = options.method else {
+        return cached(matrix, options.method, cache);
+    };
+    let (rows, cols) = matrix.shape();
+    if rows > 0 && cols > 0 {
+        input::check_rank(rank, rows.min(cols), rows, cols)?;
+    }
+    let (svd, source) = cached(matrix, Method::Thin, cache)?;
+    Ok((svd.truncate(rank)?, source))
+}
+
+fn compute<T: Real>(matrix: &DMatrix<T>, method: Method) -> Result<Svd<T>, SvdError> {
+    match method {
         Method::Thin => thin_with(matrix, Schedule::Sequential),
         Method::Truncated { rank } => truncated_with(matrix, rank, Schedule::Sequential),
         Method::Randomized(randomized) => randomized_with(matrix, &randomized, Schedule::Sequential),
-    };
-    let Some(cache) = options.cache else {
-        return Ok((compute()?, Source::Computed));
-    };
-    let key = CacheKey::new(matrix, &options.method);
+    }
+}
+
+fn cached<T: Real>(matrix: &DMatrix<T>, method: Method, cache: &BasisCache) -> Result<(Svd<T>, Source), SvdError> {
+    let key = CacheKey::new(matrix, &method);
     match cache.load(&key) {
         Ok(Some(svd)) => return Ok((svd, Source::Cache)),
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "the basis cache cannot be read; computing"),
     }
-    let svd = compute()?;
+    let svd = compute(matrix, method)?;
     if let Err(error) = cache.store(&key, &svd) {
         tracing::warn!(%error, "the basis cache cannot be written");
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::algorithm::Algorithm;
+
 /// Why a decomposition was refused or failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -117,7 +119,7 @@ pub enum SvdError {
 #[non_exhaustive]
 pub struct Attempt {
     /// The algorithm that was tried.
-    pub algorithm: crate::Algorithm,
+    pub algorithm: Algorithm,
     /// Why its result was not accepted.
     pub failure: StepFailure,
 }

@@ -1,4 +1,7 @@
 //! Standard normal numbers keyed by (seed, stream), so that no draw depends on the order of calls.
+//!
+//! The generator is ChaCha with eight rounds, which `rand_chacha` computes with the processor's vector instructions: sketches take
+//! millions of numbers. Its bits are part of [`ALGORITHM_VERSION`](crate::ALGORITHM_VERSION).
 
 use nalgebra::DMatrix;
 use rand_chacha::ChaCha8Rng;

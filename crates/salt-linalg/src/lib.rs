@@ -83,6 +83,7 @@
 // Comparisons with a limit are negated on purpose where NaN must fall on the refusing side.
 #![allow(clippy::neg_cmp_op_on_partial_ord)]
 
+mod algorithm;
 mod batch;
 mod cache;
 mod certificate;
@@ -91,6 +92,7 @@ mod error;
 mod exact;
 mod gaussian;
 mod input;
+mod method;
 mod product;
 mod randomized;
 mod rank;
@@ -99,14 +101,16 @@ mod sign;
 mod svd;
 mod tolerance;
 
-pub use batch::{BatchError, BatchOptions, Method, Progress, Source, decompose_all};
+pub use algorithm::Algorithm;
+pub use batch::{BatchError, BatchOptions, Progress, Source, decompose_all};
 pub use cache::{ALGORITHM_VERSION, BasisCache, CacheError, CacheKey, ContentHash, content_hash};
 pub use certificate::ErrorEstimate;
 pub use cut::CutQuality;
 pub use error::{Attempt, StepFailure, SvdError};
 pub use exact::{thin_svd, truncated_svd};
+pub use method::Method;
 pub use randomized::{Iteration, RandomizedOptions, randomized_svd};
 pub use rank::{RankError, RankRule};
 pub use real::Real;
-pub use svd::{Algorithm, Svd};
+pub use svd::Svd;
 pub use tolerance::{Tolerance, svd_to_tolerance};

@@ -98,6 +98,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let configs = [
         ("lora", AdapterConfig::lora(3, 6.0)),
         ("rslora", AdapterConfig { rank_stabilized: true, ..AdapterConfig::lora(5, 7.0) }),
+        ("biases", AdapterConfig::lora(3, 6.0).with_include(["qkv", "proj"]).with_train([r"qkv\.bias"])),
         ("dora", AdapterConfig::dora(3, 3.0).with_include(["qkv", "proj"])),
         ("dora_conv", AdapterConfig::dora(3, 4.0)),
         ("slices", AdapterConfig { slices: slices.clone(), ..AdapterConfig::lora(2, 3.0) }),

@@ -1,6 +1,7 @@
 //! Attaching adapters to a module.
 
-use crate::config::{AdapterConfig, Layout};
+use crate::check::check_values;
+use crate::config::{AdapterConfig, Decomposition, Layout};
 use crate::decompose::{Decomposed, Job, decompose};
 use crate::error::PeftError;
 use crate::initial::{Factory, basis_record};
@@ -60,7 +61,8 @@ pub struct AttachReport {
 /// A module that carries adapters already keeps them, inactive; the new one is active.
 ///
 /// # Errors
-/// As [`plan`](crate::plan()), and [`PeftError::DuplicateAdapter`], [`PeftError::Decomposition`] or [`PeftError::Values`].
+/// As [`check`](crate::check), and [`PeftError::DuplicateAdapter`], [`PeftError::Decomposition`], [`PeftError::Cache`] or
+/// [`PeftError::Values`].
 pub fn attach<M: Module>(
     module: M,
     config: &AdapterConfig,
@@ -74,7 +76,8 @@ pub fn attach<M: Module>(
     }
     let mut plan = Plan::of(&snapshot, config)?;
     let sites: BTreeMap<&str, &Site> = snapshot.sites.iter().map(|site| (site.path.as_str(), site)).collect();
-    let mut decomposed = decompose(jobs(&plan, &sites)?, options.basis_cache.as_deref())?.into();
+    check_values(&plan, &sites)?;
+    let mut decomposed = decompose(jobs(&plan, &sites, config.decomposition)?, options.basis_cache.as_deref())?.into();
     let mut warnings = Vec::new();
     let mut added: BTreeMap<String, Entry> = BTreeMap::new();
     for layer in &mut plan.layers {
@@ -146,7 +149,7 @@ pub(crate) fn part_matrix(
     })
 }
 
-fn jobs(plan: &Plan, sites: &BTreeMap<&str, &Site>) -> Result<Vec<Job>, PeftError> {
+fn jobs(plan: &Plan, sites: &BTreeMap<&str, &Site>, decomposition: Decomposition) -> Result<Vec<Job>, PeftError> {
     let mut jobs = Vec::new();
     for layer in plan.layers.iter().filter(|layer| layer.parts.iter().any(|part| part.recipe.needs_basis())) {
         let data = sites[layer.path.as_str()].data()?;
@@ -158,6 +161,7 @@ fn jobs(plan: &Plan, sites: &BTreeMap<&str, &Site>) -> Result<Vec<Job>, PeftErro
                 matrix,
                 full: part.recipe.needs_full_basis(),
                 rank: part.recipe.svd_rank,
+                decomposition,
             });
         }
     }
@@ -184,7 +188,7 @@ fn adapted(
         let factory = Factory {
             device: &device,
             dtype,
-            seed: config.seed,
+            seed: config.seed.unwrap_or(0),
             initialization: config.initialization,
             convolution: layer.container.starts_with("Conv"),
             name: format!("{}.{index}\u{0}{name}", layer.path),

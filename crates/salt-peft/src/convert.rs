@@ -11,6 +11,7 @@ use nalgebra::DMatrix;
 use salt_linalg::{BatchOptions, Method, Svd, decompose_all};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// What the truncation cost in one layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,13 +27,47 @@ pub struct ConversionRow {
     pub update_norm: f64,
 }
 
+/// What the truncation cost, layer by layer and in all.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Conversion {
+    /// One row per weight.
+    pub layers: Vec<ConversionRow>,
+    /// Frobenius norm of all updates together.
+    pub update_norm: f64,
+    /// `||dW - B A||_F / ||dW||_F` over all weights together; 0 where nothing was updated.
+    pub relative_error: f64,
+}
+
+impl Conversion {
+    fn of(layers: Vec<ConversionRow>) -> Self {
+        let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+        let update_norm = norm(&mut layers.iter().map(|row| row.update_norm));
+        let lost = norm(&mut layers.iter().map(|row| row.relative_error * row.update_norm));
+        let relative_error = if update_norm > 0.0 { lost / update_norm } else { 0.0 };
+        Self { layers, update_norm, relative_error }
+    }
+}
+
+impl fmt::Display for Conversion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.layers.iter().map(|row| row.path.len()).max().unwrap_or(4).max(4);
+        writeln!(f, "{:width$}  {:>5}  {:>10}  {:>14}", "path", "rank", "|dW|", "relative error")?;
+        for row in &self.layers {
+            let (path, rank) = (&row.path, row.rank);
+            writeln!(f, "{path:width$}  {rank:>5}  {:>10.3e}  {:>14.3e}", row.update_norm, row.relative_error)?;
+        }
+        write!(f, "{:width$}  {:>5}  {:>10.3e}  {:>14.3e}", "all", "", self.update_norm, self.relative_error)
+    }
+}
+
 /// Adds a LoRA of rank `rank` under the name `name` that comes as close to the active adapter as that rank allows, and makes it active.
 /// Parameters that the adapter trains in full keep their values in the new one.
 ///
 /// # Errors
 /// [`PeftError::UnknownAdapter`] without an active adapter, [`PeftError::DuplicateAdapter`], [`PeftError::Config`] for rank 0, and
 /// [`PeftError::Decomposition`].
-pub fn to_lora<M: Module>(module: M, rank: usize, name: &str) -> Result<(M, Vec<ConversionRow>), PeftError> {
+pub fn to_lora<M: Module>(module: M, rank: usize, name: &str) -> Result<(M, Conversion), PeftError> {
     check_name(name)?;
     if rank == 0 {
         return Err(PeftError::config("rank", "expected at least 1, found 0"));
@@ -69,7 +104,9 @@ pub fn to_lora<M: Module>(module: M, rank: usize, name: &str) -> Result<(M, Vec<
         return Err(PeftError::UnknownAdapter { name: "(the active one)".into(), attached: snapshot.adapter_names() });
     }
     let mut rows = Vec::with_capacity(sites.len());
-    for ((site, layout), svd) in sites.into_iter().zip(decompose_updates(&snapshot, &updates)?) {
+    let decomposed: Vec<Svd<f32>> = decompose_all(&updates, &BatchOptions::new(Method::Thin), |_| {})
+        .map_err(|error| PeftError::Decomposition { path: sites[error.index].0.path.clone(), source: error.source })?;
+    for ((site, layout), svd) in sites.into_iter().zip(decomposed) {
         let rank = rank.min(svd.rank());
         let sigma = svd.singular_values.as_slice();
         let square = |values: &[f32]| values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
@@ -83,7 +120,7 @@ pub fn to_lora<M: Module>(module: M, rank: usize, name: &str) -> Result<(M, Vec<
         entries.entry(path).or_default().push(entry);
     }
     drop(snapshot);
-    Ok((install(module, entries), rows))
+    Ok((install(module, entries), Conversion::of(rows)))
 }
 
 /// `dW [out, in]` of an entry.
@@ -95,18 +132,6 @@ pub(crate) fn update_matrix(site: &Site, entry: &Entry) -> Result<DMatrix<f32>, 
     let shape = delta.dims();
     part_matrix(&delta.into_data(), &shape, entry.spec.layout, 0, outputs)
         .map_err(|reason| PeftError::Values { path: site.path.clone(), reason })
-}
-
-fn decompose_updates(snapshot: &Snapshot, updates: &[DMatrix<f32>]) -> Result<Vec<Svd<f32>>, PeftError> {
-    decompose_all(updates, &BatchOptions::new(Method::Thin), |_| {}).map_err(|error| PeftError::Decomposition {
-        path: snapshot
-            .sites
-            .iter()
-            .filter(|site| site.active().is_some())
-            .nth(error.index)
-            .map_or_else(String::new, |site| site.path.clone()),
-        source: error.source,
-    })
 }
 
 /// `B = U sqrt(S)`, `A = sqrt(S) V^T`.

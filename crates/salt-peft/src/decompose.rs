@@ -1,6 +1,6 @@
 //! The singular vectors of the weights to adapt, all decomposed in parallel.
 
-use crate::config::Rank;
+use crate::config::{Decomposition, Rank, Sketch};
 use crate::error::PeftError;
 use crate::layer::HostSvd;
 use nalgebra::DMatrix;
@@ -19,15 +19,20 @@ pub(crate) struct Job {
     /// Keep all triplets, or only those that the rank needs.
     pub(crate) full: bool,
     pub(crate) rank: Rank,
+    pub(crate) decomposition: Decomposition,
 }
 
 impl Job {
     /// A truncated decomposition goes one triplet beyond the cut, so that the gap there is known.
     fn method(&self) -> Method {
         let k = self.matrix.nrows().min(self.matrix.ncols());
-        match self.rank.without_values(k) {
-            Some(rank) if !self.full && rank + 1 < k => Method::Truncated { rank: rank + 1 },
-            _ => Method::Thin,
+        let leading = self.rank.without_values(k).filter(|rank| !self.full && rank + 1 < k).map(|rank| rank + 1);
+        match (leading, self.decomposition) {
+            (None, _) => Method::Thin,
+            (Some(rank), Decomposition::Exact) => Method::Truncated { rank },
+            (Some(rank), Decomposition::Randomized(sketch)) => {
+                sketch.options(rank, k).map_or(Method::Truncated { rank }, Method::Randomized)
+            }
         }
     }
 
@@ -48,6 +53,8 @@ pub(crate) struct Decomposed {
     pub(crate) svd: HostSvd,
     pub(crate) rank: usize,
     pub(crate) algorithm: String,
+    /// The settings of a randomised decomposition; none for an exact one.
+    pub(crate) sketch: Option<Sketch>,
 }
 
 /// Decomposes all parts, in the order of the jobs; consumes them, so that no copy of a weight outlives its decomposition.
@@ -73,7 +80,12 @@ pub(crate) fn decompose(jobs: Vec<Job>, cache: Option<&Path>) -> Result<Vec<Deco
         })?;
         for (index, svd) in group.into_iter().zip(decompositions) {
             let rank = jobs[index].rank(&svd)?;
-            results[index] = Some(Decomposed { rank, algorithm: svd.algorithm.name().to_owned(), svd: host(svd) });
+            let sketch = match jobs[index].decomposition {
+                Decomposition::Randomized(sketch) if svd.algorithm.is_randomized() => Some(sketch),
+                _ => None,
+            };
+            let algorithm = svd.algorithm.name().to_owned();
+            results[index] = Some(Decomposed { rank, algorithm, sketch, svd: host(svd) });
         }
     }
     Ok(results.into_iter().flatten().collect())

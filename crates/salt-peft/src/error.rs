@@ -112,20 +112,61 @@ pub enum PeftError {
         reason: String,
     },
 
-    /// The adapter was made for other base weights.
-    #[error("{file}: the adapter was made for another base model: {reason}", file = file.display())]
+    /// A weight to adapt or to train holds a number that is not finite.
+    #[error("parameter `{path}` of shape {shape:?} holds {value} at {position:?}; every number must be finite")]
+    NotFinite {
+        /// Path of the parameter in the module.
+        path: String,
+        /// Its shape in Burn's layout.
+        shape: Vec<usize>,
+        /// Where, one index per axis; the first of several in row-major order.
+        position: Vec<usize>,
+        /// The number.
+        value: f64,
+    },
+
+    /// DoRA divides each row of a weight by its norm, and the norm of some is zero or out of range.
+    #[error(
+        "parameter `{path}`: DoRA divides the weights of each output by their norm, and that of {} is {norm:e}, where {lowest:e} to \
+         {highest:e} can be computed with; exclude the weight from DoRA or adapt it with LoRA",
+        outputs(rows, *count)
+    )]
+    DoraRow {
+        /// Path of the parameter in the module.
+        path: String,
+        /// The first of the outputs concerned, at most five.
+        rows: Vec<usize>,
+        /// How many outputs are concerned.
+        count: usize,
+        /// The norm of the first.
+        norm: f64,
+        /// The smallest norm whose square is a normal number of the weight's type.
+        lowest: f64,
+        /// The largest norm whose square is finite in the weight's type.
+        highest: f64,
+    },
+
+    /// The adapter was made for other base weights, or would be trained further in another basis.
+    #[error(
+        "{file}: the adapter was made for another base model: `{path}`: expected {difference} {expected}, found {found}{}",
+        difference.advice(),
+        file = file.display()
+    )]
     WrongBase {
         /// The adapter file.
         file: PathBuf,
-        /// The first difference: parameter, expected and found fingerprint.
-        reason: String,
+        /// The first parameter that differs.
+        path: String,
+        /// What differs.
+        difference: Difference,
+        /// As the file has it.
+        expected: String,
+        /// As the module has it.
+        found: String,
     },
 
     /// The keys of an adapter file do not fit the module.
-    #[error(
-        "{file}: the adapter does not fit the module: missing from the file {missing:?}, not expected {unexpected:?}, of another shape {mismatched:?}",
-        file = file.display()
-    )]
+    #[error("{file}: the adapter does not fit the module{}", lists(missing, unexpected, mismatched, found), file = file.display())]
     Keys {
         /// The adapter file.
         file: PathBuf,
@@ -135,6 +176,35 @@ pub enum PeftError {
         unexpected: Vec<String>,
         /// Keys whose shape differs: key, expected and found shape.
         mismatched: Vec<String>,
+        /// Keys that the file has, at most five of them.
+        found: Vec<String>,
+    },
+
+    /// No tensor of an adapter file belongs to a module.
+    #[error(
+        "{file}: none of its tensors belongs to the module: it names {}, expected are names like {}; a key map can rename the modules",
+        some(found), some(expected), file = file.display()
+    )]
+    NothingFits {
+        /// The adapter file.
+        file: PathBuf,
+        /// Its keys.
+        found: Vec<String>,
+        /// Keys that would fit.
+        expected: Vec<String>,
+    },
+
+    /// Hugging Face PEFT computes this adapter in a way that this crate does not.
+    #[error("{file}: field `{field}` is {found}: {advice}", file = file.display())]
+    Variant {
+        /// The configuration file.
+        file: PathBuf,
+        /// The field that says so.
+        field: String,
+        /// Its value.
+        found: String,
+        /// Why it is refused, and what to do.
+        advice: String,
     },
 
     /// An adapter file has a content that this crate does not understand.
@@ -165,6 +235,41 @@ pub enum PeftError {
     },
 }
 
+/// In what a base differs from the one that an adapter was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Difference {
+    /// The shape of a weight.
+    Shape,
+    /// The values of a weight, by their hash.
+    Weight,
+    /// The basis that the file holds, by its hash: the file is damaged.
+    Basis,
+    /// The basis that this machine computes from the same weight, by its hash.
+    RecomputedBasis,
+}
+
+impl Difference {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::RecomputedBasis => {
+                "; this machine's decomposition differs from the one that it was trained in, so save it with its basis"
+            }
+            _ => "",
+        }
+    }
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Shape => "the shape",
+            Self::Weight => "a weight with the hash",
+            Self::Basis | Self::RecomputedBasis => "a basis with the hash",
+        })
+    }
+}
+
 impl PeftError {
     pub(crate) fn config(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Config { field: field.into(), reason: reason.into() }
@@ -184,5 +289,74 @@ impl PeftError {
 
     pub(crate) fn format(file: &std::path::Path, reason: impl Into<String>) -> Self {
         Self::Format { file: file.to_owned(), reason: reason.into() }
+    }
+}
+
+/// Up to five names, and how many more there are.
+pub(crate) fn some(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    match names {
+        [] => "nothing".to_owned(),
+        _ if names.len() <= SHOWN => names.join(", "),
+        _ => format!("{} and {} more", names[..SHOWN].join(", "), names.len() - SHOWN),
+    }
+}
+
+fn lists(missing: &[String], unexpected: &[String], mismatched: &[String], found: &[String]) -> String {
+    let part = |what: &str, names: &[String]| match names {
+        [] => String::new(),
+        _ => format!("; {what}: {}", some(names)),
+    };
+    // Where nothing is unexpected, a reader still wants to see what kind of file it is.
+    let shown = if unexpected.is_empty() { part("it has", found) } else { String::new() };
+    [
+        part("missing from the file", missing),
+        part("not expected", unexpected),
+        part("of another shape", mismatched),
+        shown,
+    ]
+    .concat()
+}
+
+fn outputs(rows: &[usize], count: usize) -> String {
+    let list = rows.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match (count, count - rows.len().min(count)) {
+        (1, _) => format!("output {list}"),
+        (_, 0) => format!("outputs {list}"),
+        (_, more) => format!("outputs {list} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_cut_and_empty_ones_left_out() {
+        let names = |count: usize| (0..count).map(|i| format!("k{i}")).collect::<Vec<_>>();
+        assert_eq!(some(&names(5)), "k0, k1, k2, k3, k4");
+        assert_eq!(some(&names(8)), "k0, k1, k2, k3, k4 and 3 more");
+        let text = |missing, unexpected| {
+            PeftError::Keys {
+                file: "a.safetensors".into(),
+                missing: names(missing),
+                unexpected: names(unexpected),
+                mismatched: Vec::new(),
+                found: vec!["x".into()],
+            }
+            .to_string()
+        };
+        assert_eq!(
+            text(1, 0),
+            "a.safetensors: the adapter does not fit the module; missing from the file: k0; it has: x"
+        );
+        assert_eq!(text(0, 1), "a.safetensors: the adapter does not fit the module; not expected: k0");
+    }
+
+    #[test]
+    fn outputs_read_well() {
+        assert_eq!(outputs(&[3], 1), "output 3");
+        assert_eq!(outputs(&[3, 4], 2), "outputs 3, 4");
+        assert_eq!(outputs(&[0, 1, 2, 3, 4], 9), "outputs 0, 1, 2, 3, 4 and 4 more");
     }
 }

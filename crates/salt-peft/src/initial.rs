@@ -6,9 +6,10 @@ use crate::layer::{
     Adapter, AnyRank, Basis, BasisRecord, Dora, Full, Kind, Lora, Projector, Salt, SvdTuning, Tail, Top,
 };
 use crate::layer::{row_norms, trained};
-use crate::random::{Stream, hash64};
+use crate::random::{hash64, normal, uniform};
 use burn::module::{Param, ParamId};
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use keyed_random::Stream;
 
 /// Where new factors live, what they are called and how they are drawn.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl Factory<'_> {
     /// Draws do not depend on the name of the adapter, so that the same configuration gives the same values under every name.
     fn stream(&self, factor: &str) -> Stream {
         let place = self.name.split_once('\u{0}').map_or(self.name.as_str(), |(place, _)| place);
-        Stream::new(self.seed, &format!("{place}.{factor}"))
+        Stream::new(self.seed, 0, place, factor)
     }
 
     pub(crate) fn matrix(&self, factor: &str, values: Vec<f32>, shape: [usize; 2]) -> Param<Tensor<2>> {
@@ -60,8 +61,8 @@ impl Factory<'_> {
     fn lora(&self, prefix: &str, rank: usize, scale: f64, outputs: usize, inputs: usize) -> Lora {
         let stream = self.stream("a");
         let a = match self.initialization {
-            Initialization::Identity => stream.uniform(rank * inputs, kaiming(5.0, inputs)),
-            _ => stream.normal(rank * inputs, 1.0 / rank as f64),
+            Initialization::Identity => uniform(stream, rank * inputs, kaiming(5.0, inputs)),
+            _ => normal(stream, rank * inputs, 1.0 / rank as f64),
         };
         Lora {
             a: self.matrix(&format!("{prefix}a"), a, [rank, inputs]),
@@ -110,10 +111,10 @@ impl Factory<'_> {
             Initialization::ReleasedSam2 => self.convolution,
         };
         if noisy {
-            let normal = |factor, len| self.stream(factor).normal(len, RELEASED_DEVIATION);
-            (normal(random, random_len), normal(other, other_len))
+            let draw = |factor, len| normal(self.stream(factor), len, RELEASED_DEVIATION);
+            (draw(random, random_len), draw(other, other_len))
         } else {
-            (self.stream(random).uniform(random_len, kaiming(20.0, fan_in)), vec![0.0; other_len])
+            (uniform(self.stream(random), random_len, kaiming(20.0, fan_in)), vec![0.0; other_len])
         }
     }
 
@@ -180,5 +181,6 @@ pub(crate) fn basis_record(svd: &Decomposed, rank: usize) -> BasisRecord {
         sigma_at_cut: at,
         sigma_after_cut: after,
         relative_gap,
+        sketch: svd.sketch,
     }
 }

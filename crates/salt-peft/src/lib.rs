@@ -34,10 +34,11 @@
 //!
 //! What to reach for:
 //!
-//! * before training: [`plan()`] (a dry run from shapes), [`attach`], [`trainable_report`];
+//! * before training: [`plan()`] (a dry run from shapes), [`check`] (the same with a look at the values), [`attach`], [`trainable_report`];
 //! * for evaluation: [`materialize`], once. `module.valid()` alone keeps the adapters and rebuilds every weight at every call;
 //! * files: [`save_adapter`] and [`load_adapter`], in Hugging Face PEFT's two-file form; LoRA and DoRA are exchanged with PEFT both ways;
 //! * afterwards: [`merge`] and [`Merged::unmerge`], [`switch`], [`disable`] and [`remove`] for several named adapters, [`to_lora`], [`inspect`];
+//! * when a loss is no longer finite: [`first_non_finite`] and [`first_non_finite_gradient`] name the place;
 //! * for speed, where a model's author opts in: [`linear`] and [`conv2d`] give a layer's own output in its cheapest exact form.
 //!
 //! A model must read its weights through `Param::val`, as Burn's layers do; code that dereferences a parameter sees the base.
@@ -46,6 +47,7 @@
 //! The equations with their functions and tests are in `docs/peft.md`.
 
 mod attach;
+mod check;
 mod config;
 mod convert;
 mod cost;
@@ -58,16 +60,19 @@ mod inspect;
 mod layer;
 mod manage;
 mod model;
+mod nonfinite;
 mod pattern;
 mod plan;
 mod random;
 mod report;
+mod tail_path;
 
 pub use attach::{AttachOptions, AttachReport, DEFAULT_ADAPTER, attach};
-pub use config::{AdapterConfig, Initialization, Layout, Method, Rank, SaltForm, Slices};
-pub use convert::{ConversionRow, to_lora};
-pub use cost::{LinearForm, LinearShape, TailPath, linear_cost, linear_form, tail_cost, tail_path};
-pub use error::PeftError;
+pub use check::check;
+pub use config::{AdapterConfig, Decomposition, Initialization, Layout, Method, Rank, SaltForm, Sketch, Slices};
+pub use convert::{Conversion, ConversionRow, to_lora};
+pub use cost::{LinearForm, LinearShape, linear_cost, linear_form};
+pub use error::{Difference, PeftError};
 pub use file::{
     BasisStorage, CONFIG_FILE, KeyMap, LoadOptions, LoadReport, SaveOptions, WEIGHTS_FILE, load_adapter, save_adapter,
 };
@@ -80,6 +85,8 @@ pub use layer::{
 pub use manage::{
     MergeReport, Merged, active_adapter, adapter_names, disable, materialize, merge, merge_report, remove, switch,
 };
+pub use nonfinite::{NonFinite, first_non_finite, first_non_finite_gradient};
 pub use plan::{Plan, PlannedLayer, PlannedParameter, PlannedPart, plan};
 pub use report::{LayerRow, TrainableReport, trainable_report};
-pub use salt_linalg::RankRule;
+pub use salt_linalg::{BasisCache, Iteration, RankRule};
+pub use tail_path::{TailPath, tail_cost, tail_path};

@@ -111,7 +111,7 @@ impl Recipe {
 
     /// Whether all triplets are needed, or only the top ones.
     pub(crate) fn needs_full_basis(&self) -> bool {
-        self.method == Method::Svd || self.form != SaltForm::Projector
+        self.method == Method::Svd || (self.form != SaltForm::Projector && self.lora_rank > 0)
     }
 }
 
@@ -142,7 +142,7 @@ impl Plan {
         layouts.require_use(&all_paths, "parameter")?;
         let choice = Choice::new(config, &sites, &layouts)?;
 
-        let adapts = matches!(config.method, Method::Salt | Method::Svd | Method::Lora | Method::Dora);
+        let adapts = config.method.adapts();
         let train = compile("train", &config.train)?;
         for pattern in &train {
             require_match("train", pattern, &all_paths, "parameter")?;
@@ -252,9 +252,9 @@ impl<'a> Ranks<'a> {
     fn new(config: &'a AdapterConfig) -> Result<Self, PeftError> {
         Ok(Self {
             config,
-            svd: PatternMap::new("svd_rank_pattern", &config.svd_rank_pattern)?,
-            lora: PatternMap::new("lora_rank_pattern", &config.lora_rank_pattern)?,
-            alpha: PatternMap::new("alpha_pattern", &config.alpha_pattern)?,
+            svd: PatternMap::new("svd-rank-pattern", &config.svd_rank_pattern)?,
+            lora: PatternMap::new("lora-rank-pattern", &config.lora_rank_pattern)?,
+            alpha: PatternMap::new("alpha-pattern", &config.alpha_pattern)?,
             slices: PatternMap::new("slices", &config.slices)?,
         })
     }
@@ -295,7 +295,7 @@ impl<'a> Ranks<'a> {
                 let k = outputs.min(inputs);
                 let svd_rank = if recipe.needs_basis() { recipe.svd_rank.without_values(k) } else { Some(0) };
                 match svd_rank {
-                    Some(rank) if rank > k => Err(fail(format!("svd_rank {rank} exceeds its {k} singular values"))),
+                    Some(rank) if rank > k => Err(fail(format!("svd-rank {rank} exceeds its {k} singular values"))),
                     rank => {
                         Ok(PlannedPart { start, outputs, inputs, kind: rank.map(|rank| recipe.kind(rank)), recipe })
                     }
@@ -316,12 +316,12 @@ impl<'a> Ranks<'a> {
         let lora_rank = *self.lora.get(path)?.unwrap_or(&config.lora_rank);
         let alpha = self.alpha.get(path)?.copied().or(config.alpha);
         if matches!(config.method, Method::Lora | Method::Dora) && lora_rank == 0 {
-            return Err(PeftError::config("lora_rank_pattern", format!("expected at least 1 for `{path}`, found 0")));
+            return Err(PeftError::config("lora-rank-pattern", format!("expected at least 1 for `{path}`, found 0")));
         }
         if config.method == Method::Salt && config.form == SaltForm::Projector && lora_rank == 0 {
             let reason =
                 format!("form `projector` needs an update of rank 1 or more, found 0 for `{path}`; use `linear`");
-            return Err(PeftError::config("lora_rank", reason));
+            return Err(PeftError::config("lora-rank", reason));
         }
         let divisor = if config.rank_stabilized { (lora_rank as f64).sqrt() } else { lora_rank as f64 };
         Ok(Recipe {

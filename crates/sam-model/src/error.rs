@@ -68,6 +68,10 @@ pub enum SamError {
         mismatch: Mismatch,
     },
 
+    /// An image cannot be prepared, or logits cannot be brought back to it.
+    #[error(transparent)]
+    Preprocess(#[from] sam_preprocess::PreprocessError),
+
     /// The predictor was asked for masks before it was given an image.
     #[error("no image is set: call `set_image` first")]
     NoImage,

@@ -12,11 +12,12 @@
 //! - [`Checkpoint`] reads Meta's `.pth` (without executing anything), Hugging Face's `SamModel`, MedSAM's and micro-sam's files and our
 //!   own safetensors. A file that does not fit gives three named lists and no model. [`Sam::save`] writes the original's names, so
 //!   what is tuned here opens in the tools of the Python world.
-//! - [`SamPredictor`] takes images of any kind and answers in their own size. [`AutomaticPrompt`] replaces the user by
-//!   one learned token per label: an image with many labels costs one encoder pass.
+//! - [`SamPredictor`] takes images of any size and answers in their own pixels, prepared by [`sam_preprocess`] to the last bit as the
+//!   original does. [`AutomaticPrompt`] replaces the user by one learned token per label: an image with many labels costs one
+//!   encoder pass. [`restore_masks`] is the way from logits to masks for everybody who runs the model itself.
 //! - [`parity`] compares the model with a reference run of the original, stage by stage.
 //!
-//! Masks are logits throughout: above zero is foreground. Coordinates are pixels, (x, y). Tensors are `[N, C, H, W]` unless they say
+//! Masks are logits throughout: above zero is foreground (at least zero under the paper's protocol). Coordinates are pixels, (x, y). Tensors are `[N, C, H, W]` unless they say
 //! otherwise.
 //!
 //! # Example
@@ -68,7 +69,7 @@ mod nn;
 pub mod parity;
 mod predictor;
 pub mod prompt_encoder;
-mod transforms;
+mod restore;
 
 pub use automatic::{AutomaticPrompt, TextAffine};
 pub use checkpoint::{Checkpoint, LoadReport, Mismatch};
@@ -79,4 +80,5 @@ pub use model::{Sam, upsample_logits};
 pub use nn::{LayerNorm, Mlp};
 pub use predictor::{ImageEmbedding, ImagePrompt, MaskAnswer, SamPredictor, draw_overlay};
 pub use prompt_encoder::{PointLabel, Prompts};
-pub use transforms::{Frame, PIXEL_MEAN, PIXEL_STD, prepare_image};
+pub use restore::restore_masks;
+pub use sam_preprocess::{Image, Preprocess, PreprocessError, Protocol, ResizeGeometry, RestoredMask};

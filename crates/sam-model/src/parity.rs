@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use sam_preprocess::{Preprocess, Protocol};
 use serde::Serialize;
 
 use crate::checkpoint::TensorFile;
-use crate::{Frame, Prompts, Sam, SamError};
+use crate::{Prompts, Sam, SamError, upsample_logits};
 
 /// How far one stage is from the reference.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,9 +34,8 @@ impl StageDifference {
     }
 }
 
-/// Height and width of the part of the input that the reference's full-size masks show, and their own size.
-const FULL_CROP: [usize; 2] = [120, 160];
-const FULL_SIZE: [usize; 2] = [240, 320];
+/// Width and height of the image whose pixels the reference's full-size masks show. They fill the upper three quarters of the input.
+const FULL_SIZE: (usize, usize) = (320, 240);
 
 /// Runs `sam` on the inputs of a reference file and compares every tensor that the file holds.
 ///
@@ -81,8 +81,7 @@ pub fn compare_with_reference(
         for (multimask, suffix) in [(true, ""), (false, "_single")] {
             let answer = sam.decode(embedding.clone(), &prompt, multimask)?;
             if !multimask {
-                let frame = Frame { original: FULL_SIZE, resized: FULL_CROP, input: input_height };
-                comparison.check(&format!("{name}.full"), frame.to_original(answer.low_resolution.clone()))?;
+                comparison.check_full(&format!("{name}.full"), answer.low_resolution.clone(), input_height)?;
             }
             comparison.check(&format!("{name}.low_res{suffix}"), answer.low_resolution)?;
             comparison.check(&format!("{name}.iou{suffix}"), answer.iou)?;
@@ -138,6 +137,15 @@ impl Comparison<'_> {
         let relative = if absolute == 0.0 { 0.0 } else { absolute / largest };
         self.done.push(StageDifference { stage: name.to_owned(), shape, absolute, relative });
         Ok(())
+    }
+
+    /// Compares a mask in the original image's pixels.
+    fn check_full(&mut self, name: &str, low_resolution: Tensor<4>, side: usize) -> Result<(), SamError> {
+        let geometry = Preprocess::new(Protocol::Default, side)?.geometry(FULL_SIZE);
+        let square = upsample_logits(low_resolution, [side, side]).into_data().convert::<f32>();
+        let full = geometry.restore(&square.iter::<f32>().collect::<Vec<f32>>())?;
+        let (width, height) = FULL_SIZE;
+        self.check(name, Tensor::<4>::from_data(TensorData::new(full, [1, 1, height, width]), self.device))
     }
 
     fn finish(self) -> Result<Vec<StageDifference>, SamError> {

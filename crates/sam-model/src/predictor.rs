@@ -4,10 +4,13 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
-use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
+use burn::tensor::{Device, Tensor, TensorData};
+use image::{GrayImage, Luma, Rgb, RgbImage};
+use medseg_metrics::Mask;
+use rayon::prelude::*;
+use sam_preprocess::{Image, NetworkInput, Preprocess, Protocol, ResizeGeometry, RestoredMask};
 
-use crate::{AutomaticPrompt, Frame, PointLabel, Prompts, Sam, SamError, prepare_image};
+use crate::{AutomaticPrompt, PointLabel, Prompts, Sam, SamError, restore_masks};
 
 /// An embedded image: what the encoder made of it, and where it lies in the input.
 #[derive(Debug, Clone)]
@@ -15,7 +18,7 @@ pub struct ImageEmbedding {
     /// `[1, C, h, w]`.
     pub embedding: Tensor<4>,
     /// From the original image to the network's input and back.
-    pub frame: Frame,
+    pub geometry: ResizeGeometry,
 }
 
 /// A prompt in pixels of the original image.
@@ -32,8 +35,10 @@ pub struct ImagePrompt {
 /// One mask in the original image's size.
 #[derive(Debug, Clone)]
 pub struct MaskAnswer {
-    /// Logits, `[height, width]`; above zero is foreground.
-    pub logits: Tensor<2>,
+    /// The foreground.
+    pub mask: Mask,
+    /// Logits, `[height, width]`; above zero is foreground (at least zero under [`Protocol::Paper`]).
+    pub logits: Vec<f32>,
     /// Logits at the decoder's resolution, `[4h, 4w]`, for the next prompt.
     pub low_resolution: Tensor<2>,
     /// The model's own estimate of the mask's intersection over union; absent in automatic segmentation.
@@ -47,12 +52,13 @@ pub struct MaskAnswer {
 /// # fn main() -> Result<(), sam_model::SamError> {
 /// let device = burn::tensor::Device::default();
 /// let sam = SamConfig { image_size: 64, ..SamConfig::mini() }.init_seeded(1, &device)?;
-/// let mut predictor = SamPredictor::new(sam);
-/// predictor.set_image(&image::DynamicImage::new_rgb8(60, 40))?;
+/// let mut predictor = SamPredictor::new(sam)?;
+/// predictor.set_image(&image::DynamicImage::new_rgb8(60, 40).try_into()?)?;
 /// let prompt = ImagePrompt { points: vec![([30.0, 20.0], PointLabel::Foreground)], ..ImagePrompt::default() };
 /// let answers = predictor.predict(&[prompt], true)?;
 /// assert_eq!(answers[0].len(), 3);
-/// assert_eq!(answers[0][0].to_mask().dimensions(), (60, 40));
+/// let mask = &answers[0][0].mask;
+/// assert_eq!((mask.height(), mask.width()), (40, 60));
 /// # Ok(())
 /// # }
 /// ```
@@ -60,31 +66,36 @@ pub struct MaskAnswer {
 pub struct SamPredictor {
     sam: Sam,
     device: Device,
-    input: usize,
+    preprocess: Preprocess,
     current: Option<ImageEmbedding>,
     cache: VecDeque<(u64, ImageEmbedding)>,
     cache_capacity: usize,
 }
 
 impl SamPredictor {
-    /// Takes the model out of training, with inputs of its native size and room for 8 embeddings in the cache.
-    pub fn new(sam: Sam) -> Self {
-        let sam = sam.valid();
-        let device = sam.image_encoder.pos_embed.lazy_device();
-        let input = sam.config().image_size;
-        Self { sam, device, input, current: None, cache: VecDeque::new(), cache_capacity: 8 }
-    }
-
-    /// Uses inputs of `input` pixels instead of the native size. The image has to be set again.
+    /// Takes the model out of training, with [`Protocol::Default`], inputs of its native size and room for 8 embeddings in the
+    /// cache.
     ///
     /// # Errors
-    /// [`SamError::Value`] if `input` is no positive multiple of the patch size.
-    pub fn with_input_size(mut self, input: usize) -> Result<Self, SamError> {
-        let patch = self.sam.config().patch_size;
-        if input == 0 || !input.is_multiple_of(patch) {
-            return Err(SamError::value("input size", format!("a positive multiple of {patch}"), input));
+    /// [`SamError::Preprocess`] for a model whose native size no input has; a valid configuration has none such.
+    pub fn new(sam: Sam) -> Result<Self, SamError> {
+        let sam = sam.valid();
+        let device = sam.image_encoder.pos_embed.lazy_device();
+        let preprocess = Preprocess::new(Protocol::Default, sam.config().image_size)?;
+        Ok(Self { sam, device, preprocess, current: None, cache: VecDeque::new(), cache_capacity: 8 })
+    }
+
+    /// Prepares images as `preprocess` says: with another protocol, or in another size than the native one. The image has to be set
+    /// again.
+    ///
+    /// # Errors
+    /// [`SamError::Value`] if its size is no multiple of the patch size.
+    pub fn with_preprocess(mut self, preprocess: Preprocess) -> Result<Self, SamError> {
+        let (patch, size) = (self.sam.config().patch_size, preprocess.size());
+        if !size.is_multiple_of(patch) {
+            return Err(SamError::value("input size", format!("a positive multiple of {patch}"), size));
         }
-        self.input = input;
+        self.preprocess = preprocess;
         self.current = None;
         self.cache.clear();
         Ok(self)
@@ -97,9 +108,9 @@ impl SamPredictor {
         self
     }
 
-    /// Side of the network's input in pixels.
-    pub fn input_size(&self) -> usize {
-        self.input
+    /// How images are prepared and masks decided.
+    pub fn preprocess(&self) -> Preprocess {
+        self.preprocess
     }
 
     /// The model.
@@ -110,33 +121,61 @@ impl SamPredictor {
     /// Embeds one image without setting it.
     ///
     /// # Errors
-    /// As [`prepare_image`].
-    pub fn embed(&self, image: &DynamicImage) -> Result<ImageEmbedding, SamError> {
-        let (input, frame) = prepare_image(image, self.input, &self.device)?;
-        Ok(ImageEmbedding { embedding: self.sam.encode_image(input)?, frame })
+    /// As [`Sam::encode_image`].
+    pub fn embed(&self, image: &Image) -> Result<ImageEmbedding, SamError> {
+        let (inputs, geometries) = self.inputs(std::slice::from_ref(image));
+        Ok(ImageEmbedding { embedding: self.sam.encode_image(inputs)?, geometry: geometries[0] })
     }
 
     /// Embeds several images in one encoder pass, without setting any.
     ///
     /// # Errors
-    /// As [`prepare_image`]. No images give no embeddings.
-    pub fn embed_batch(&self, images: &[DynamicImage]) -> Result<Vec<ImageEmbedding>, SamError> {
+    /// As [`Sam::encode_image`]. No images give no embeddings.
+    pub fn embed_batch(&self, images: &[Image]) -> Result<Vec<ImageEmbedding>, SamError> {
         if images.is_empty() {
             return Ok(Vec::new());
         }
-        let prepared: Vec<_> =
-            images.iter().map(|image| prepare_image(image, self.input, &self.device)).collect::<Result<_, _>>()?;
-        let (inputs, frames): (Vec<_>, Vec<_>) = prepared.into_iter().unzip();
-        let embeddings = self.sam.encode_image(Tensor::cat(inputs, 0))?;
-        let part = |(index, frame)| ImageEmbedding { embedding: embeddings.clone().narrow(0, index, 1), frame };
-        Ok(frames.into_iter().enumerate().map(part).collect())
+        let (inputs, geometries) = self.inputs(images);
+        let embeddings = self.sam.encode_image(inputs)?;
+        let part = |(index, geometry)| ImageEmbedding { embedding: embeddings.clone().narrow(0, index, 1), geometry };
+        Ok(geometries.into_iter().enumerate().map(part).collect())
+    }
+
+    /// Segments every label of an automatic prompt in several images, in one pass of the network: for each image one mask per
+    /// label. These are the bits that an evaluation of the same images in the same batches gets. An image alone in its
+    /// batch gives the same masks as [`predict_automatic`](Self::predict_automatic); in a larger one the last bits of its
+    /// logits may differ, because matrix products of other sizes add in another order.
+    ///
+    /// # Errors
+    /// As [`Sam::forward_automatic`] and [`restore_masks`]. No images give no answers.
+    pub fn predict_automatic_batch(
+        &self,
+        images: &[Image],
+        prompt: &AutomaticPrompt,
+    ) -> Result<Vec<Vec<MaskAnswer>>, SamError> {
+        if images.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (inputs, geometries) = self.inputs(images);
+        let logits = self.sam.forward_automatic(inputs, &prompt.valid())?;
+        self.answers(logits, &geometries, None)
+    }
+
+    /// Images as the network's input, `[N, 3, size, size]`, and where each lies in it.
+    fn inputs(&self, images: &[Image]) -> (Tensor<4>, Vec<ResizeGeometry>) {
+        let size = self.preprocess.size();
+        let prepared: Vec<NetworkInput> = images.par_iter().map(|image| self.preprocess.prepare(image)).collect();
+        let geometries = prepared.iter().map(|input| input.geometry).collect();
+        let values: Vec<f32> = prepared.into_iter().flat_map(|input| input.values).collect();
+        let shape = [images.len(), 3, size, size];
+        (Tensor::from_data(TensorData::new(values, shape), &self.device), geometries)
     }
 
     /// Sets the image that the following prompts are about. An image in the cache is not encoded again.
     ///
     /// # Errors
-    /// As [`prepare_image`].
-    pub fn set_image(&mut self, image: &DynamicImage) -> Result<(), SamError> {
+    /// As [`Sam::encode_image`].
+    pub fn set_image(&mut self, image: &Image) -> Result<(), SamError> {
         let key = fingerprint(image);
         let known = self.cache.iter().position(|(cached, _)| *cached == key);
         let embedding = match known.and_then(|index| self.cache.remove(index)) {
@@ -155,9 +194,9 @@ impl SamPredictor {
     /// [`SamError::Shape`] if it is not that of one image of this predictor's input size.
     pub fn set_embedding(&mut self, embedding: ImageEmbedding) -> Result<(), SamError> {
         let config = self.sam.config();
-        let grid = self.input / config.patch_size;
+        let grid = self.preprocess.size() / config.patch_size;
         let expected = [1, config.output_channels, grid, grid];
-        if embedding.embedding.dims() != expected || embedding.frame.input != self.input {
+        if embedding.embedding.dims() != expected || embedding.geometry.side != self.preprocess.size() {
             return Err(SamError::shape("image embedding", format!("{expected:?}"), &embedding.embedding.dims()));
         }
         self.current = Some(embedding);
@@ -180,10 +219,10 @@ impl SamPredictor {
         if prompts.is_empty() {
             return Ok(Vec::new());
         }
-        let batch = self.batch(prompts, &image.frame)?;
+        let batch = self.batch(prompts, &image.geometry)?;
         let answer = self.sam.decode(image.embedding.clone(), &batch, multimask)?;
         let iou: Vec<f32> = answer.iou.into_data().convert::<f32>().iter::<f32>().collect();
-        Ok(self.answers(answer.low_resolution, &image.frame, Some(&iou)))
+        self.answers(answer.low_resolution, &vec![image.geometry; prompts.len()], Some(&iou))
     }
 
     /// Segments every label of an automatic prompt in the image that is set: one mask per label.
@@ -193,12 +232,12 @@ impl SamPredictor {
     pub fn predict_automatic(&self, prompt: &AutomaticPrompt) -> Result<Vec<MaskAnswer>, SamError> {
         let image = self.current.as_ref().ok_or(SamError::NoImage)?;
         let logits = self.sam.decode_automatic(image.embedding.clone(), &prompt.valid())?;
-        Ok(self.answers(logits, &image.frame, None).into_iter().flatten().collect())
+        Ok(self.answers(logits, &[image.geometry], None)?.into_iter().flatten().collect())
     }
 
-    fn batch(&self, prompts: &[ImagePrompt], frame: &Frame) -> Result<Prompts, SamError> {
+    fn batch(&self, prompts: &[ImagePrompt], geometry: &ResizeGeometry) -> Result<Prompts, SamError> {
         let mut batch = Prompts::none(prompts.len());
-        let to_input = |point| frame.to_input(point);
+        let to_input = |point| geometry.to_resized(point);
         let points: Vec<Vec<_>> = prompts
             .iter()
             .map(|prompt| prompt.points.iter().map(|(point, label)| (to_input(*point), *label)).collect())
@@ -223,7 +262,7 @@ impl SamPredictor {
         let masks: Vec<Tensor<3>> =
             prompts.iter().filter_map(|prompt| prompt.mask.clone()).map(|mask| mask.unsqueeze::<3>()).collect();
         if all("mask prompt", masks.len())? {
-            let side = 4 * self.input / self.sam.config().patch_size;
+            let side = 4 * self.preprocess.size() / self.sam.config().patch_size;
             if let Some(mask) = masks.iter().find(|mask| mask.dims() != [1, side, side]) {
                 return Err(SamError::shape("mask prompt", format!("[{side}, {side}]"), &mask.dims()[1..]));
             }
@@ -232,37 +271,44 @@ impl SamPredictor {
         Ok(batch)
     }
 
-    /// `[prompts, masks, 4h, 4w]` to one list of masks per prompt.
-    fn answers(&self, low_resolution: Tensor<4>, frame: &Frame, iou: Option<&[f32]>) -> Vec<Vec<MaskAnswer>> {
-        let [prompts, masks, height, width] = low_resolution.dims();
-        let full = frame.to_original(low_resolution.clone());
-        let [original_height, original_width] = frame.original;
-        let answer = |prompt: usize, mask: usize| MaskAnswer {
-            logits: full.clone().slice([prompt..prompt + 1, mask..mask + 1]).reshape([original_height, original_width]),
-            low_resolution: low_resolution.clone().slice([prompt..prompt + 1, mask..mask + 1]).reshape([height, width]),
-            iou: iou.and_then(|iou| iou.get(prompt * masks + mask)).copied(),
+    /// `[prompts or images, masks, 4h, 4w]` to one list of masks for each.
+    fn answers(
+        &self,
+        low_resolution: Tensor<4>,
+        geometries: &[ResizeGeometry],
+        iou: Option<&[f32]>,
+    ) -> Result<Vec<Vec<MaskAnswer>>, SamError> {
+        let [_, masks, height, width] = low_resolution.dims();
+        let restored = restore_masks(low_resolution.clone(), &self.preprocess, geometries)?;
+        let answer = |entry: usize, (mask, RestoredMask { logits, mask: foreground }): (usize, RestoredMask)| {
+            let place = low_resolution.clone().slice([entry..entry + 1, mask..mask + 1]);
+            MaskAnswer {
+                mask: foreground,
+                logits,
+                low_resolution: place.reshape([height, width]),
+                iou: iou.and_then(|iou| iou.get(entry * masks + mask)).copied(),
+            }
         };
-        (0..prompts).map(|prompt| (0..masks).map(|mask| answer(prompt, mask)).collect()).collect()
+        let entries = restored.into_iter().enumerate();
+        Ok(entries.map(|(entry, list)| list.into_iter().enumerate().map(|m| answer(entry, m)).collect()).collect())
     }
 }
 
 impl MaskAnswer {
-    /// The mask: 255 where the logit is above zero (where [`probabilities`](Self::to_probabilities) pass one half).
-    pub fn to_mask(&self) -> GrayImage {
-        self.to_image(|logit| if logit > 0.0 { 255 } else { 0 })
+    /// The mask as an image: 255 for foreground, 0 elsewhere.
+    pub fn to_image(&self) -> GrayImage {
+        self.grey(self.mask.to_bytes().into_iter().map(|bit| bit * 255))
     }
 
     /// Probabilities, `sigmoid(logit)`, in 255 grey levels, rounded.
     pub fn to_probabilities(&self) -> GrayImage {
-        self.to_image(|logit| (255.0 / (1.0 + (-logit).exp())).round() as u8)
+        self.grey(self.logits.iter().map(|logit| (255.0 / (1.0 + (-logit).exp())).round() as u8))
     }
 
-    fn to_image(&self, level: impl Fn(f32) -> u8) -> GrayImage {
-        let [height, width] = self.logits.dims();
-        let mut image = GrayImage::new(width as u32, height as u32);
-        let values = self.logits.clone().into_data().convert::<f32>();
-        for (pixel, value) in image.pixels_mut().zip(values.iter::<f32>()) {
-            *pixel = Luma([level(value)]);
+    fn grey(&self, levels: impl Iterator<Item = u8>) -> GrayImage {
+        let mut image = GrayImage::new(self.mask.width() as u32, self.mask.height() as u32);
+        for (pixel, level) in image.pixels_mut().zip(levels) {
+            *pixel = Luma([level]);
         }
         image
     }
@@ -271,9 +317,9 @@ impl MaskAnswer {
 /// The image with the mask in translucent green and its outline in full: what a person looks at first.
 ///
 /// Where the mask is smaller than the image, the rest of the image stays as it is.
-pub fn draw_overlay(image: &RgbImage, mask: &GrayImage) -> RgbImage {
+pub fn draw_overlay(image: &RgbImage, mask: &Mask) -> RgbImage {
     const COLOUR: [u8; 3] = [0, 230, 90];
-    let inside = |x: u32, y: u32| mask.get_pixel_checked(x, y).is_some_and(|pixel| pixel[0] > 127);
+    let inside = |x: u32, y: u32| mask.get(y as usize, x as usize);
     let mut overlay = image.clone();
     for (x, y, pixel) in overlay.enumerate_pixels_mut() {
         if !inside(x, y) {
@@ -288,10 +334,9 @@ pub fn draw_overlay(image: &RgbImage, mask: &GrayImage) -> RgbImage {
     overlay
 }
 
-/// A hash of the pixels, the size and the colour type.
-fn fingerprint(image: &DynamicImage) -> u64 {
+/// A hash of the pixels, the size and the number of channels.
+fn fingerprint(image: &Image) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (image.width(), image.height(), image.color()).hash(&mut hasher);
-    image.as_bytes().hash(&mut hasher);
+    image.hash(&mut hasher);
     hasher.finish()
 }

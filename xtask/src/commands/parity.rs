@@ -2,6 +2,7 @@
 
 use super::CommandResult;
 use medseg_train::device::DeviceName;
+use salt_cli::CliError;
 use sam_model::parity::{StageDifference, compare_with_reference};
 use sam_model::{Checkpoint, SamConfig};
 use std::path::{Path, PathBuf};
@@ -48,7 +49,7 @@ pub(crate) fn run(args: Args) -> CommandResult {
     let (sam, _) = checkpoint.load(&config, &device)?;
     let stages = compare_with_reference(&sam, &args.io, &device)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&stages)?);
+        println!("{}", super::json(&stages)?);
     } else {
         print_table(&stages);
     }
@@ -57,19 +58,18 @@ pub(crate) fn run(args: Args) -> CommandResult {
     if beyond.is_empty() {
         return Ok(());
     }
-    Err(format!(
+    Err(CliError::Found(format!(
         "{} of {} stages differ by more than {}: {}",
         beyond.len(),
         stages.len(),
         args.tolerance,
         beyond.join(", ")
-    )
-    .into())
+    )))
 }
 
-fn read_config(path: &Path) -> Result<SamConfig, Box<dyn std::error::Error>> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    Ok(serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?)
+fn read_config(path: &Path) -> Result<SamConfig, CliError> {
+    let text = std::fs::read_to_string(path).map_err(CliError::io("cannot read", path))?;
+    serde_json::from_str(&text).map_err(|error| CliError::file(path, error.to_string()))
 }
 
 fn print_table(stages: &[StageDifference]) {

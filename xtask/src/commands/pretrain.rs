@@ -2,8 +2,8 @@
 
 use super::CommandResult;
 use indicatif::{ProgressBar, ProgressStyle};
-use medseg_train::StopFlag;
-use medseg_train::pretrain::{Plan, PretrainOptions, Pretrained, contact_sheet, export, newest, pretrain};
+use salt_cli::{CliError, stop_on_signal};
+use sam_mini_pretrain::{Plan, PretrainOptions, Pretrained, contact_sheet, export, newest, pretrain};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long)]
     threads: Option<NonZeroUsize>,
     /// Weights file to write at the end; the token goes to NAME-prompt.safetensors, the card to NAME.json
-    #[arg(long, value_name = "FILE", default_value = "crates/medseg-train/assets/sam-mini.safetensors")]
+    #[arg(long, value_name = "FILE", default_value = "crates/sam-mini/weights/sam-mini.safetensors")]
     export: PathBuf,
     /// Export the newest checkpoint of the run directory as it is, without training
     #[arg(long)]
@@ -48,11 +48,13 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> CommandResult {
     let plan = read_plan(&args)?;
     if args.print_plan {
-        print!("{}", toml::to_string_pretty(&plan)?);
+        let text = toml::to_string_pretty(&plan);
+        print!("{}", text.map_err(|error| CliError::Format { format: "TOML", problem: error.to_string() })?);
         return Ok(());
     }
     if let Some(path) = &args.sheet {
-        contact_sheet(plan.seed, 128, 1.0, 6, 8).save(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let sheet = contact_sheet(plan.seed, 128, 1.0, 6, 8);
+        sheet.save(path).map_err(|source| CliError::Picture { path: path.clone(), source })?;
         println!("48 scenes of 128 px: {}", path.display());
         return Ok(());
     }
@@ -78,12 +80,12 @@ pub(crate) fn run(args: Args) -> CommandResult {
     Ok(())
 }
 
-fn read_plan(args: &Args) -> Result<Plan, Box<dyn std::error::Error>> {
+fn read_plan(args: &Args) -> Result<Plan, CliError> {
     let mut plan = match &args.plan {
         None => Plan::default(),
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-            toml::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?
+            let text = std::fs::read_to_string(path).map_err(CliError::io("cannot read", path))?;
+            toml::from_str(&text).map_err(|error| CliError::file(path, error.to_string()))?
         }
     };
     plan.seed = args.seed.unwrap_or(plan.seed);
@@ -91,10 +93,8 @@ fn read_plan(args: &Args) -> Result<Plan, Box<dyn std::error::Error>> {
     Ok(plan)
 }
 
-fn train(plan: &Plan, directory: &Path, threads: usize) -> Result<Pretrained, Box<dyn std::error::Error>> {
-    let stop = StopFlag::new();
-    let raised = stop.clone();
-    ctrlc::set_handler(move || raised.raise())?;
+fn train(plan: &Plan, directory: &Path, threads: usize) -> Result<Pretrained, CliError> {
+    let stop = stop_on_signal()?;
     let bar = ProgressBar::new(plan.steps());
     bar.set_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {elapsed} gone, {eta} to go  {msg}")

@@ -12,7 +12,7 @@ pub(crate) fn drawn(kind: &str, side: usize, number: u64) -> Image {
     }
     let vessels = synth::octa(side, 42, number).mask;
     let mut pixels = Vec::with_capacity(3 * side * side);
-    for (i, vessel) in vessels.data().iter().enumerate() {
+    for (i, vessel) in vessels.to_bytes().iter().enumerate() {
         let place = |k: usize| 2.0 * k as f32 / side as f32 - 1.0;
         let (x, y) = (place(i % side), place(i / side));
         let shade = 1.0 - 0.4 * (x * x + y * y);

@@ -125,12 +125,13 @@ pub fn fingerprint(dataset: &Dataset, limits: &Limits) -> Result<Fingerprint> {
 
 fn facts(sample: &Sample, limits: &Limits) -> Result<Facts> {
     let policy = MaskPolicy { allow_empty: true, ..MaskPolicy::default() };
-    let Loaded { image, mask } = sample.load_with(limits, policy)?;
+    let Loaded { image, mask, .. } = sample.load_with(limits, &policy)?;
     let grey = image.to_grey();
     let (mut sum, mut square) = (0f64, 0f64);
     let mut parts = [(0f64, 0usize); 2];
-    let near = surroundings(&mask);
-    for ((&value, &label), &near) in grey.data().iter().zip(mask.data()).zip(&near) {
+    let bytes = mask.to_bytes();
+    let near = surroundings(&bytes, mask.width(), mask.height());
+    for ((&value, &label), &near) in grey.data().iter().zip(&bytes).zip(&near) {
         let value = f64::from(value);
         sum += value;
         square += value * value;
@@ -142,24 +143,21 @@ fn facts(sample: &Sample, limits: &Limits) -> Result<Facts> {
     let count = grey.data().len() as f64;
     let mean = sum / count;
     let [background, foreground] = parts.map(|(sum, n)| (n > 0).then(|| sum / n as f64));
-    let shape = medseg_metrics::Mask::from_bytes(mask.height(), mask.width(), mask.data())
-        .map_err(|e| crate::error::DataError::Decode { path: sample.mask.path().to_owned(), reason: e.to_string() })?;
     Ok(Facts {
         size: image.size(),
         channels: image.channels(),
         intensity: mean,
         contrast: (square / count - mean * mean).max(0.0).sqrt(),
         vessel_contrast: foreground.zip(background).map(|(f, b)| f - b),
-        foreground: mask.share(),
-        widths: vessel_widths(&shape, Spacing::pixels()).into_iter().map(|(_, width)| width).collect(),
-        components: count_components(&shape, Connectivity::Eight) as f64,
+        foreground: mask.count() as f64 / count,
+        widths: vessel_widths(&mask, Spacing::pixels()).into_iter().map(|(_, width)| width).collect(),
+        components: count_components(&mask, Connectivity::Eight) as f64,
     })
 }
 
 /// Pixels with foreground within 8 pixels, columns and rows apart.
-fn surroundings(mask: &crate::raster::Mask) -> Vec<bool> {
+fn surroundings(mask: &[u8], width: usize, height: usize) -> Vec<bool> {
     const REACH: usize = 8;
-    let width = mask.width();
     let spread = |line: &mut dyn Iterator<Item = bool>| {
         let marks: Vec<usize> = line.enumerate().filter(|(_, on)| *on).map(|(i, _)| i).collect();
         move |length: usize| {
@@ -170,12 +168,12 @@ fn surroundings(mask: &crate::raster::Mask) -> Vec<bool> {
             out
         }
     };
-    let mut near = Vec::with_capacity(mask.data().len());
-    for row in mask.data().chunks_exact(width) {
+    let mut near = Vec::with_capacity(mask.len());
+    for row in mask.chunks_exact(width) {
         near.extend(spread(&mut row.iter().map(|v| *v == 1))(width));
     }
     for x in 0..width {
-        let column = spread(&mut near.iter().skip(x).step_by(width).copied())(mask.height());
+        let column = spread(&mut near.iter().skip(x).step_by(width).copied())(height);
         near.iter_mut().skip(x).step_by(width).zip(column).for_each(|(n, c)| *n = c);
     }
     near

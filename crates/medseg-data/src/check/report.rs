@@ -1,5 +1,6 @@
 //! All problems of a data set in one report.
 
+use crate::decode::Loss;
 use crate::error::DataError;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -31,10 +32,24 @@ pub enum ProblemKind {
     WrongSize,
     /// A mask without foreground.
     EmptyMask,
-    /// A mask with more than one class.
+    /// A mask with more than one class, or a grey one.
     MultiClassMask,
+    /// A mask whose foreground cannot be told.
+    UnclearMask,
     /// A polygon that fills no pixel.
     IdlePolygon,
+    /// An image of 16 bits or floats of which few grey levels are left.
+    FewGreyLevels,
+    /// An image without any contrast.
+    BlankImage,
+    /// A file with more pages or frames than are read.
+    UnreadPages,
+    /// A camera's orientation that is not applied.
+    Orientation,
+    /// Pixels that are not opaque.
+    Transparency,
+    /// A colour profile that is not applied.
+    ColourProfile,
     /// Two images with the same pixels.
     Duplicate,
     /// Two images that are nearly the same.
@@ -57,7 +72,14 @@ impl std::fmt::Display for ProblemKind {
             Self::WrongSize => "wrong size",
             Self::EmptyMask => "empty mask",
             Self::MultiClassMask => "multi-class mask",
+            Self::UnclearMask => "unclear mask",
             Self::IdlePolygon => "idle polygon",
+            Self::FewGreyLevels => "few grey levels",
+            Self::BlankImage => "blank image",
+            Self::UnreadPages => "unread pages",
+            Self::Orientation => "orientation",
+            Self::Transparency => "transparency",
+            Self::ColourProfile => "colour profile",
             Self::Duplicate => "duplicate",
             Self::NearDuplicate => "near duplicate",
             Self::PatientLeak => "patient in two splits",
@@ -92,6 +114,7 @@ impl Problem {
     /// The problem that an error of loading one sample amounts to; `path` stands in where the error names no file.
     pub(crate) fn from_error(path: &Path, error: &DataError) -> Self {
         let (kind, path) = match error {
+            DataError::UnclearMask { path, .. } => (ProblemKind::UnclearMask, path.as_path()),
             DataError::EmptyMask { path, .. } => (ProblemKind::EmptyMask, path.as_path()),
             DataError::MultiClassMask { path, .. } => (ProblemKind::MultiClassMask, path.as_path()),
             DataError::SizeMismatch { path, .. } => (ProblemKind::WrongSize, path.as_path()),
@@ -105,6 +128,19 @@ impl Problem {
         let text = error.to_string();
         let message = text.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&text);
         Self::new(kind, path, message)
+    }
+}
+
+impl From<&Loss> for ProblemKind {
+    fn from(loss: &Loss) -> Self {
+        match loss {
+            Loss::GreyLevels { .. } => Self::FewGreyLevels,
+            Loss::Blank { .. } => Self::BlankImage,
+            Loss::Pages { .. } => Self::UnreadPages,
+            Loss::Orientation { .. } => Self::Orientation,
+            Loss::Transparency { .. } => Self::Transparency,
+            Loss::ColourProfile { .. } => Self::ColourProfile,
+        }
     }
 }
 

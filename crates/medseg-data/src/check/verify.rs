@@ -4,6 +4,7 @@ use super::duplicates::{DuplicatePair, ImagePrint, NEAR_DUPLICATE, duplicates};
 use super::{Problem, ProblemKind, Report, Severity};
 use crate::dataset::{Dataset, Sample};
 use crate::decode::{Limits, MaskPolicy};
+use crate::raster::size_of;
 use crate::split::Split;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ impl Default for VerifyOptions {
 }
 
 /// Decodes every sample and reports every problem: unreadable, mis-sized, empty and multi-class files, polygons that fill
-/// nothing, duplicates (an error across splits, a warning within one), one patient in two splits, sizes other than the
+/// nothing, what the reading of a file leaves out ([`Loss`](crate::decode::Loss), a warning), duplicates (an error across splits, a warning within one), one patient in two splits, sizes other than the
 /// publisher's (a warning).
 pub fn verify(dataset: &Dataset, options: &VerifyOptions) -> Report {
     let results: Vec<(Option<ImagePrint>, Vec<Problem>)> =
@@ -57,12 +58,19 @@ fn path(sample: &Sample) -> PathBuf {
 fn check(dataset: &Dataset, sample: &Sample, options: &VerifyOptions) -> (Option<ImagePrint>, Vec<Problem>) {
     let path = path(sample);
     let mut problems = Vec::new();
-    let image = sample.load_image(&options.limits).map_err(|e| problems.push(Problem::from_error(&path, &e))).ok();
     let mask_path = sample.mask.path();
-    let mask = sample.load_mask(&options.limits, options.masks);
-    let mask = mask.map_err(|e| problems.push(Problem::from_error(mask_path, &e))).ok();
+    let image = sample.inspect_image(&options.limits);
+    let image = image.map_err(|e| problems.push(Problem::from_error(&path, &e))).ok().map(|(image, losses)| {
+        problems.extend(losses.iter().map(|loss| Problem::warning(loss.into(), &path, loss.to_string())));
+        image
+    });
+    let mask = sample.inspect_mask(&options.limits, &options.masks);
+    let mask = mask.map_err(|e| problems.push(Problem::from_error(mask_path, &e))).ok().map(|(decoded, losses)| {
+        problems.extend(losses.iter().map(|loss| Problem::warning(loss.into(), mask_path, loss.to_string())));
+        decoded.mask
+    });
     if let (Some(image), Some(mask)) = (&image, &mask)
-        && let Err(error) = crate::dataset::same_size(&path, image.size(), mask_path, mask.size())
+        && let Err(error) = crate::dataset::same_size(&path, image.size(), mask_path, size_of(mask))
     {
         problems.push(Problem::from_error(mask_path, &error));
     }
@@ -75,7 +83,7 @@ fn check(dataset: &Dataset, sample: &Sample, options: &VerifyOptions) -> (Option
     }
     match sample.load_field_of_view(&options.limits) {
         Err(error) => problems.push(Problem::from_error(&path, &error)),
-        Ok(Some(view)) if image.as_ref().is_some_and(|i| i.size() != view.size()) => {
+        Ok(Some(view)) if image.as_ref().is_some_and(|i| i.size() != size_of(&view)) => {
             let message = format!("the field-of-view mask has {}x{} pixels", view.width(), view.height());
             problems.push(Problem::new(ProblemKind::WrongSize, &path, message));
         }

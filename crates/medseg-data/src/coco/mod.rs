@@ -14,7 +14,7 @@ pub use polygon::fill_polygon;
 use crate::decode::{Limits, read_limited};
 use crate::error::{DataError, Result};
 use crate::names::{composed, natural};
-use crate::raster::Mask;
+use medseg_metrics::Mask;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub struct Region {
 
 impl Region {
     /// The pixels of the region on its image, which has `width` x `height` pixels.
-    pub(crate) fn mask(&self, width: usize, height: usize) -> Mask {
+    pub(crate) fn mask(&self, width: usize, height: usize) -> Result<Mask> {
         match &self.shape {
             Shape::Polygon(points) => fill_polygon(points, width, height),
             Shape::RunLengths(runs) => run_lengths::fill(runs, width, height),
@@ -68,12 +68,15 @@ pub struct CocoImage {
 
 impl CocoImage {
     /// The union of all regions whose category is in `categories` (all when `None`).
-    pub fn mask(&self, categories: Option<&[String]>) -> Mask {
-        let mut mask = Mask::empty(self.width, self.height);
+    ///
+    /// # Errors
+    /// As [`fill_polygon`].
+    pub fn mask(&self, categories: Option<&[String]>) -> Result<Mask> {
+        let mut mask = Mask::new(self.height, self.width)?;
         for region in self.regions.iter().filter(|r| categories.is_none_or(|c| c.contains(&r.category))) {
-            mask.unite(&region.mask(self.width, self.height));
+            mask.unite(&region.mask(self.width, self.height)?)?;
         }
-        mask
+        Ok(mask)
     }
 }
 

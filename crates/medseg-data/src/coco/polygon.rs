@@ -4,7 +4,8 @@
 //! fine column to the next at the middle of a pixel column, the (rounded up) row at which it crosses toggles inside and
 //! outside, read column by column. Filling in this way is the one under which published COCO areas are defined.
 
-use crate::raster::Mask;
+use crate::error::Result;
+use medseg_metrics::Mask;
 
 const SCALE: f64 = 5.0;
 
@@ -33,10 +34,13 @@ pub(super) fn check(flat: &[f64], width: usize, height: usize) -> Result<Vec<(f6
 ///
 /// Points that are not finite, or farther than a million pixels away, fill nothing: [`Coco`](super::Coco) refuses them long
 /// before, and says so.
-pub fn fill_polygon(points: &[(f64, f64)], width: usize, height: usize) -> Mask {
-    let mask = Mask::empty(width, height);
+///
+/// # Errors
+/// [`DataError::MaskSize`](crate::DataError::MaskSize) for a side of 0 or longer than [`Mask::MAX_SIDE`].
+pub fn fill_polygon(points: &[(f64, f64)], width: usize, height: usize) -> Result<Mask> {
+    let mut mask = Mask::new(height, width)?;
     if points.len() < 3 || points.iter().any(|p| !(p.0.abs() < 1e6 && p.1.abs() < 1e6)) {
-        return mask;
+        return Ok(mask);
     }
     let fine: Vec<(i64, i64)> =
         points.iter().map(|p| ((SCALE * p.0 + 0.5) as i64, (SCALE * p.1 + 0.5) as i64)).collect();
@@ -51,14 +55,13 @@ pub fn fill_polygon(points: &[(f64, f64)], width: usize, height: usize) -> Mask 
         });
     }
     toggles.sort_unstable();
-    let mut data = mask.into_data();
     for pair in toggles.chunks(2) {
         let end = pair.get(1).copied().unwrap_or(width * height);
         for position in pair[0]..end {
-            data[position % height * width + position / height] = 1;
+            mask.insert(position % height, position / height);
         }
     }
-    Mask::from_parts(width, height, data)
+    Ok(mask)
 }
 
 /// Visits the points of the digital line between two vertices, both included, from `start` to `end`.
@@ -105,18 +108,18 @@ mod tests {
 
     #[test]
     fn a_rectangle_on_the_grid_fills_its_pixels() {
-        let mask = fill_polygon(&[(2.0, 3.0), (7.0, 3.0), (7.0, 5.0), (2.0, 5.0)], 10, 8);
-        assert_eq!(mask.area(), 10);
+        let mask = fill_polygon(&[(2.0, 3.0), (7.0, 3.0), (7.0, 5.0), (2.0, 5.0)], 10, 8).unwrap();
+        assert_eq!(mask.count(), 10);
         for y in 0..8 {
             for x in 0..10 {
-                assert_eq!(mask.data()[y * 10 + x] == 1, (2..7).contains(&x) && (3..5).contains(&y), "({x}, {y})");
+                assert_eq!(mask.get(y, x), (2..7).contains(&x) && (3..5).contains(&y), "({x}, {y})");
             }
         }
     }
 
     #[test]
     fn what_lies_beyond_the_image_is_cut_off() {
-        let mask = fill_polygon(&[(-5.0, -5.0), (4.0, -5.0), (4.0, 20.0), (-5.0, 20.0)], 6, 6);
-        assert_eq!(mask.area(), 24);
+        let mask = fill_polygon(&[(-5.0, -5.0), (4.0, -5.0), (4.0, 20.0), (-5.0, 20.0)], 6, 6).unwrap();
+        assert_eq!(mask.count(), 24);
     }
 }

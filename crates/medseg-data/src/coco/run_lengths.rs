@@ -1,6 +1,7 @@
 //! Run lengths of the COCO API: how many pixels of background, then of foreground, and so on, counted down the columns.
 
-use crate::raster::Mask;
+use crate::error::Result as DataResult;
+use medseg_metrics::Mask;
 
 /// Reads the compressed form: each run in groups of five bits, lowest first, the sixth bit says that another group follows,
 /// the highest bit of the last group is the sign; from the fourth run on, what is stored is the difference to the run two
@@ -54,17 +55,17 @@ pub(super) fn check(runs: &[u32], width: usize, height: usize) -> Result<(), Str
 }
 
 /// The mask of checked runs.
-pub(super) fn fill(runs: &[u32], width: usize, height: usize) -> Mask {
-    let mut data = vec![0; width * height];
+pub(super) fn fill(runs: &[u32], width: usize, height: usize) -> DataResult<Mask> {
+    let mut mask = Mask::new(height, width)?;
     let mut start = 0;
     for (number, &run) in runs.iter().enumerate() {
         let end = start + run as usize;
         if number % 2 == 1 {
             for position in start..end {
-                data[position % height * width + position / height] = 1;
+                mask.insert(position % height, position / height);
             }
         }
         start = end;
     }
-    Mask::from_parts(width, height, data)
+    Ok(mask)
 }

@@ -12,7 +12,7 @@ mod unused;
 
 pub use options::{ArcadeTask, GroundTruth, Layout, Observer, OctaField, OpenOptions, Plexus};
 pub(crate) use sample::same_size;
-pub use sample::{ImageSource, Loaded, MaskSource, Sample};
+pub use sample::{ImageSource, Loaded, MaskSource, Reading, Sample};
 pub use unused::ImageFolder;
 
 use crate::check::Problem;
@@ -27,6 +27,8 @@ pub struct Dataset {
     pub root: PathBuf,
     /// What was recognised.
     pub layout: Layout,
+    /// ARCADE's task; `None` for other sets.
+    pub arcade_task: Option<ArcadeTask>,
     /// The recognised layout in words, with the choices made.
     pub description: String,
     /// What the user should know: parts left out, choices made between several candidates.
@@ -63,7 +65,12 @@ impl Dataset {
             let looked_for = vec!["a folder".into()];
             return Err(DataError::Unrecognised { path: path.to_owned(), looked_for, folders: Vec::new(), hint: None });
         }
-        layouts::open(path, options)
+        let (images, masks) = (options.image_options()?, options.mask_rule()?);
+        let mut dataset = layouts::open(path, options)?;
+        for sample in &mut dataset.samples {
+            (sample.reading.images, sample.reading.masks) = (images, masks.clone());
+        }
+        Ok(dataset)
     }
 
     /// The samples of one split.

@@ -1,5 +1,6 @@
 //! The choices that a layout leaves open.
 
+use crate::decode::{ExifOrientation, ImageOptions, IntensityRange, Label, Labels, MaskRule, Pages};
 use crate::error::{DataError, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Component, Path};
@@ -150,7 +151,7 @@ impl OctaField {
 }
 
 /// What to take where a data set offers a choice. A choice that a layout does not have is not consulted.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct OpenOptions {
     /// Insist on this layout instead of recognising one.
@@ -177,9 +178,56 @@ pub struct OpenOptions {
     /// OCTA-500's field of view; `None` takes 3 mm when it is there, 6 mm otherwise.
     #[serde(alias = "octa_field")]
     pub octa_field: Option<OctaField>,
+    /// Mask files are grey, and values of at least this (in their own units) are foreground.
+    pub threshold: Option<f64>,
+    /// Values of mask files that are foreground: whole numbers, or colours such as `"#ff0000"`.
+    pub foreground: Vec<Label>,
+    /// Values of mask files that are background; needed only for files without any foreground.
+    pub background: Vec<Label>,
+    /// Values of mask files whose pixels count neither in the loss nor in a metric.
+    pub ignore: Vec<Label>,
+    /// Which values of an image become black and white.
+    pub range: IntensityRange,
+    /// Which pages of an image file make up the image.
+    pub pages: Pages,
+    /// What becomes of an EXIF orientation.
+    pub orientation: ExifOrientation,
 }
 
 impl OpenOptions {
+    /// The rule for mask files that the options amount to.
+    ///
+    /// # Errors
+    /// [`DataError::Config`] for a threshold beside labels, a threshold out of range, or a label with two meanings.
+    pub fn mask_rule(&self) -> Result<MaskRule> {
+        let (foreground, background) = (self.foreground.clone(), self.background.clone());
+        let labels = Labels { foreground, background, ignore: self.ignore.clone() };
+        let rule = match self.threshold {
+            None if labels == Labels::default() => MaskRule::Automatic,
+            None => MaskRule::Labels(labels),
+            Some(threshold) if labels == Labels::default() => MaskRule::Threshold(threshold),
+            Some(threshold) => {
+                return Err(DataError::config(
+                    "threshold",
+                    "no labels beside a threshold",
+                    format!("{threshold} and labels"),
+                ));
+            }
+        };
+        rule.validate()?;
+        Ok(rule)
+    }
+
+    /// The options for image files.
+    ///
+    /// # Errors
+    /// [`DataError::Config`] for options out of range.
+    pub fn image_options(&self) -> Result<ImageOptions> {
+        let images = ImageOptions { range: self.range, pages: self.pages, orientation: self.orientation };
+        images.validate()?;
+        Ok(images)
+    }
+
     /// The layout insisted on, whether by name or by naming folders.
     pub(crate) fn insisted(&self) -> Result<Option<Layout>> {
         let named = [("images", &self.images), ("masks", &self.masks)];

@@ -1,10 +1,14 @@
 //! A sample: one image with its mask, not decoded yet.
 
-use crate::coco::CocoImage;
-use crate::decode::{Limits, MaskPolicy, decode_image, decode_mask};
+use crate::coco::{CocoImage, Region};
+use crate::decode::{
+    DecodedMask, ImageOptions, Limits, Loss, MaskPolicy, MaskRule, decode_image, decode_lowest, decode_mask,
+    inspect_image, inspect_lowest,
+};
 use crate::error::{DataError, Result};
-use crate::raster::{Image, Mask};
+use crate::raster::{Image, size_of};
 use crate::split::Split;
+use medseg_metrics::Mask;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,6 +73,20 @@ pub struct Sample {
     pub mask: MaskSource,
     /// The file of the field-of-view mask, if the data set has one.
     pub field_of_view: Option<PathBuf>,
+    /// How the files are read.
+    pub reading: Reading,
+}
+
+/// How the files of a sample are read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reading {
+    /// The options for images.
+    pub images: ImageOptions,
+    /// What is foreground in mask files, chosen by the user; stands above every other rule unless it is
+    /// [`MaskRule::Automatic`].
+    pub masks: MaskRule,
+    /// What is foreground in the publisher's mask files, where these are known to be grey.
+    pub published_masks: MaskRule,
 }
 
 /// A decoded sample; image and mask have the same size.
@@ -78,13 +96,8 @@ pub struct Loaded {
     pub image: Image,
     /// Its mask.
     pub mask: Mask,
-}
-
-impl Loaded {
-    /// Memory taken, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.image.data().len() + self.mask.data().len()
-    }
+    /// Pixels that count neither in the loss nor in a metric, where the sample has any.
+    pub ignored: Option<Mask>,
 }
 
 impl Sample {
@@ -93,7 +106,7 @@ impl Sample {
     /// # Errors
     /// As [`load_with`](Sample::load_with).
     pub fn load(&self) -> Result<Loaded> {
-        self.load_with(&Limits::default(), MaskPolicy::default())
+        self.load_with(&Limits::default(), &MaskPolicy::default())
     }
 
     /// Decodes image and mask.
@@ -101,33 +114,34 @@ impl Sample {
     /// # Errors
     /// As [`load_image`](Sample::load_image) and [`load_mask`](Sample::load_mask); [`DataError::SizeMismatch`] when the two
     /// differ in size.
-    pub fn load_with(&self, limits: &Limits, policy: MaskPolicy) -> Result<Loaded> {
+    pub fn load_with(&self, limits: &Limits, policy: &MaskPolicy) -> Result<Loaded> {
         let image = self.load_image(limits)?;
-        let mask = self.load_mask(limits, policy)?;
+        let DecodedMask { mask, ignored } = self.load_mask(limits, policy)?;
         let reference = self.image.paths().first().cloned().unwrap_or_default();
-        same_size(&reference, image.size(), self.mask.path(), mask.size())?;
-        Ok(Loaded { image, mask })
+        same_size(&reference, image.size(), self.mask.path(), size_of(&mask))?;
+        Ok(Loaded { image, mask, ignored })
     }
 
-    /// Decodes the image alone.
+    /// Decodes the image alone, as [`Reading::images`] says.
     ///
     /// # Errors
-    /// [`DataError::Io`], [`DataError::Limit`], [`DataError::Decode`]; [`DataError::SizeMismatch`] between frames of a sequence.
+    /// As [`decode_image`]; [`DataError::SizeMismatch`] between frames of a sequence.
     pub fn load_image(&self, limits: &Limits) -> Result<Image> {
         match &self.image {
-            ImageSource::File(path) => decode_image(path, limits),
-            ImageSource::MinimumProjection(paths) => minimum_projection(paths, limits),
+            ImageSource::File(path) => decode_image(path, limits, &self.reading.images),
+            ImageSource::MinimumProjection(paths) => decode_lowest(paths, limits, &self.reading.images),
         }
     }
 
-    /// Decodes the mask alone.
+    /// Decodes the mask alone. What is foreground in a file: the user's choice ([`Reading::masks`]), else `policy`'s, else the
+    /// publisher's.
     ///
     /// # Errors
     /// As [`decode_mask`]; of a COCO file [`DataError::BadAnnotations`], and [`DataError::Annotation`] for an image whose
     /// annotations cover no pixel, unless `policy` allows it.
-    pub fn load_mask(&self, limits: &Limits, policy: MaskPolicy) -> Result<Mask> {
+    pub fn load_mask(&self, limits: &Limits, policy: &MaskPolicy) -> Result<DecodedMask> {
         match &self.mask {
-            MaskSource::File(path) => decode_mask(path, limits, policy),
+            MaskSource::File(path) => Ok(self.read_mask(path, limits, policy)?.0),
             MaskSource::Polygons { annotations, image, categories } => {
                 if !image.problems.is_empty() {
                     return Err(DataError::BadAnnotations {
@@ -136,8 +150,8 @@ impl Sample {
                         reasons: image.problems.clone(),
                     });
                 }
-                let mask = image.mask(categories.as_deref());
-                if mask.area() == 0 && !policy.allow_empty {
+                let mask = image.mask(categories.as_deref())?;
+                if mask.is_empty() && !policy.allow_empty {
                     return Err(DataError::Annotation {
                         path: annotations.clone(),
                         reason: format!(
@@ -146,8 +160,36 @@ impl Sample {
                         ),
                     });
                 }
-                Ok(mask)
+                Ok(DecodedMask { mask, ignored: None })
             }
+        }
+    }
+
+    fn read_mask(&self, path: &Path, limits: &Limits, policy: &MaskPolicy) -> Result<(DecodedMask, Vec<Loss>)> {
+        let rules = [&self.reading.masks, &policy.rule, &self.reading.published_masks];
+        let rule = rules.into_iter().find(|&rule| *rule != MaskRule::Automatic).cloned().unwrap_or_default();
+        decode_mask(path, limits, &self.reading.images, &MaskPolicy { rule, allow_empty: policy.allow_empty })
+    }
+
+    /// [`load_image`](Sample::load_image), and what its files hold and the reading of them left out.
+    ///
+    /// # Errors
+    /// As [`load_image`](Sample::load_image).
+    pub(crate) fn inspect_image(&self, limits: &Limits) -> Result<(Image, Vec<Loss>)> {
+        match &self.image {
+            ImageSource::File(path) => inspect_image(path, limits, &self.reading.images),
+            ImageSource::MinimumProjection(paths) => inspect_lowest(paths, limits, &self.reading.images),
+        }
+    }
+
+    /// [`load_mask`](Sample::load_mask), and what its file holds and the reading of it left out.
+    ///
+    /// # Errors
+    /// As [`load_mask`](Sample::load_mask).
+    pub(crate) fn inspect_mask(&self, limits: &Limits, policy: &MaskPolicy) -> Result<(DecodedMask, Vec<Loss>)> {
+        match &self.mask {
+            MaskSource::File(path) => self.read_mask(path, limits, policy),
+            MaskSource::Polygons { .. } => Ok((self.load_mask(limits, policy)?, Vec::new())),
         }
     }
 
@@ -156,7 +198,8 @@ impl Sample {
     /// # Errors
     /// As [`decode_mask`].
     pub fn load_field_of_view(&self, limits: &Limits) -> Result<Option<Mask>> {
-        self.field_of_view.as_ref().map(|path| decode_mask(path, limits, MaskPolicy::default())).transpose()
+        let read = |path: &PathBuf| decode_mask(path, limits, &self.reading.images, &MaskPolicy::default());
+        Ok(self.field_of_view.as_ref().map(read).transpose()?.map(|(view, _)| view.mask))
     }
 
     /// The regions of a COCO sample that cover no pixel although they lie near the image.
@@ -164,7 +207,8 @@ impl Sample {
         match &self.mask {
             MaskSource::File(_) => 0,
             MaskSource::Polygons { image, .. } => {
-                image.regions.iter().filter(|r| r.mask(image.width, image.height).area() == 0).count()
+                let idle = |region: &Region| region.mask(image.width, image.height).is_ok_and(|mask| mask.is_empty());
+                image.regions.iter().filter(|region| idle(region)).count()
             }
         }
     }
@@ -175,21 +219,4 @@ pub(crate) fn same_size(reference: &Path, expected: (usize, usize), path: &Path,
         return Ok(());
     }
     Err(DataError::SizeMismatch { path: path.to_owned(), reference: reference.to_owned(), expected, found })
-}
-
-fn minimum_projection(paths: &[PathBuf], limits: &Limits) -> Result<Image> {
-    let Some((first, rest)) = paths.split_first() else {
-        return Err(DataError::Decode { path: PathBuf::new(), reason: "a sequence without frames".into() });
-    };
-    let start = decode_image(first, limits)?.to_grey();
-    let (width, height) = start.size();
-    let mut lowest = start.into_data();
-    for path in rest {
-        let frame = decode_image(path, limits)?.to_grey();
-        same_size(first, (width, height), path, frame.size())?;
-        for (low, value) in lowest.iter_mut().zip(frame.data()) {
-            *low = (*low).min(*value);
-        }
-    }
-    Ok(Image::from_parts(width, height, 1, lowest))
 }

@@ -1,6 +1,6 @@
 //! The files of a folder, its parts, and pairs of files by name.
 
-use super::{ImageSource, MaskSource, Sample};
+use super::{ImageSource, MaskSource, Reading, Sample};
 use crate::check::{Problem, ProblemKind};
 use crate::error::{DataError, Result};
 use crate::names::{composed, entries, is_image, name_of, natural, sub_folders, without_extension};
@@ -91,5 +91,6 @@ pub(crate) fn sample(id: String, split: Option<Split>, image: PathBuf, mask: Pat
         image: ImageSource::File(image),
         mask: MaskSource::File(mask),
         field_of_view: None,
+        reading: Reading::default(),
     }
 }

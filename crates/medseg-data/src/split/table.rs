@@ -100,7 +100,7 @@ impl SplitTable {
     /// [`DataError::Io`].
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        std::fs::write(path, self.to_csv()).map_err(DataError::io(path))
+        atomic_file::write(path, self.to_csv().as_bytes()).map_err(DataError::io(path))
     }
 
     /// Reads a CSV and, when `checksum` is given, insists that the file's SHA-256 is that.

@@ -5,10 +5,10 @@
 //! Photons are counted with quantum noise; the picture is their logarithm, edges lifted as on a viewing station.
 
 use super::heart::{Artery, Branch, Heart, Vec3, add, coronary_tree, dot, unit};
-use super::plane::{Dot, Plane, clouds, smoothstep, stroke, white};
+use super::plane::{Dot, Plane, clouds, lumen, smoothstep, stroke, union, white};
 use super::{Piece, Synthetic};
 use crate::random::Stream;
-use crate::raster::{Image, Mask};
+use crate::raster::Image;
 use std::f64::consts::PI;
 
 /// A projection: where the detector stands.
@@ -70,10 +70,7 @@ pub(super) fn render(size: usize, seed: u64, number: u64) -> Synthetic {
     let image = expose(&path, size, &mut stream("quanta"));
 
     let pieces = pieces(&shadows, size);
-    let mut mask = Mask::empty(size, size);
-    for piece in &pieces {
-        mask.unite(&piece.mask);
-    }
+    let mask = union(pieces.iter().map(|piece| &piece.mask), size);
     Synthetic { image, mask, pieces }
 }
 
@@ -392,19 +389,14 @@ fn shutter(n: f64, stream: &mut Stream) -> impl Fn(f64, f64) -> f64 + use<> {
 /// The lumen of every branch that can be seen, as exact masks: a pixel belongs to a vessel when its centre does. Within the
 /// parent's lumen a branch shows nothing of its own; its mask begins there all the same, so that the tree hangs together.
 fn pieces(shadows: &[Shadow<'_>], size: usize) -> Vec<Piece> {
-    let tube = |dots: &[Dot]| {
-        let mut data = vec![0u8; size * size];
-        stroke(size, size, dots, 0.0, |at, _, _, _| data[at] = 1);
-        Mask::from_parts(size, size, data)
-    };
     let mut pieces = Vec::new();
     for shadow in shadows {
-        let mask = tube(&shadow.dots);
-        if mask.area() < 4 {
+        let mask = lumen(&shadow.dots, size);
+        if mask.count() < 4 {
             continue;
         }
-        let stenosis = shadow.branch.stenosis.map(|(from, to)| tube(&shadow.dots[from..=to]));
-        let stenosis = stenosis.filter(|m| m.area() >= 4);
+        let stenosis = shadow.branch.stenosis.map(|(from, to)| lumen(&shadow.dots[from..=to], size));
+        let stenosis = stenosis.filter(|m| m.count() >= 4);
         pieces.push(Piece { category: shadow.branch.category, mask, stenosis });
     }
     pieces

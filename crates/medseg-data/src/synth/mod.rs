@@ -9,7 +9,7 @@
 //! ```
 //! let first = medseg_data::synth::angiogram(128, 7, 0);
 //! assert_eq!(first.image.size(), (128, 128));
-//! assert!(first.mask.area() > 0);
+//! assert!(!first.mask.is_empty());
 //! assert_eq!(first.image, medseg_data::synth::angiogram(128, 7, 0).image);
 //! ```
 
@@ -22,10 +22,10 @@ mod plane;
 mod write;
 
 pub use outline::outlines;
-pub(crate) use write::save;
 pub use write::{Counts, write_arcade, write_rose};
 
-use crate::raster::{Image, Mask};
+use crate::raster::Image;
+use medseg_metrics::Mask;
 
 /// A synthetic image with its truth.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,10 +6,11 @@
 //! rows of different gain, and the projection of deeper and shallower layers.
 
 use super::colonise::{Growth, Root, chains, colonise};
-use super::plane::{Dot, Plane, clouds, smoothstep, stroke, white};
+use super::plane::{Dot, Plane, blank, clouds, lumen, smoothstep, stroke, union, white};
 use super::{Piece, Synthetic};
 use crate::random::Stream;
-use crate::raster::{Image, Mask};
+use crate::raster::Image;
+use medseg_metrics::Mask;
 use std::f64::consts::PI;
 
 /// The avascular zone: a wavy ellipse.
@@ -72,8 +73,7 @@ pub(super) fn render(size: usize, seed: u64, number: u64) -> Synthetic {
         .into_iter()
         .map(|mask| Piece { category: 1, mask: shift_mask(&mask, &shifts), stenosis: None })
         .collect();
-    let mut mask = Mask::empty(size, size);
-    pieces.iter().for_each(|p| mask.unite(&p.mask));
+    let mask = union(pieces.iter().map(|piece| &piece.mask), size);
     Synthetic { image, mask, pieces }
 }
 
@@ -246,11 +246,11 @@ fn shifted(x: usize, shift: isize, size: usize) -> usize {
 
 fn shift_mask(mask: &Mask, shifts: &[isize]) -> Mask {
     let size = mask.width();
-    let mut data = Vec::with_capacity(mask.data().len());
-    for (row, &shift) in mask.data().chunks_exact(size).zip(shifts) {
-        data.extend((0..size).map(|x| row[shifted(x, shift, size)]));
+    let mut out = blank(size);
+    for (row, &shift) in shifts.iter().enumerate() {
+        (0..size).filter(|&x| mask.get(row, shifted(x, shift, size))).for_each(|x| out.insert(row, x));
     }
-    Mask::from_parts(size, size, data)
+    out
 }
 
 /// Row by row: gain, speckle, noise floor, the device's contrast curve.
@@ -286,10 +286,5 @@ fn scan(tissue: &Plane, shifts: &[isize], size: usize, stream: &mut Stream) -> I
 
 /// The lumen of every vessel (not of capillaries): a pixel belongs to a vessel when its centre does.
 fn pieces(trees: &[Vec<Dot>], size: usize) -> Vec<Mask> {
-    let tube = |dots: &Vec<Dot>| {
-        let mut data = vec![0u8; size * size];
-        stroke(size, size, dots, 0.0, |at, _, _, _| data[at] = 1);
-        Mask::from_parts(size, size, data)
-    };
-    trees.iter().map(tube).filter(|m| m.area() > 0).collect()
+    trees.iter().map(|dots| lumen(dots, size)).filter(|mask| !mask.is_empty()).collect()
 }

@@ -1,6 +1,6 @@
 //! Outlines of masks as polygons that fill back to the same pixels.
 
-use crate::raster::Mask;
+use medseg_metrics::Mask;
 use std::collections::BTreeMap;
 
 /// The corners of a polygon: x and y in pixels.
@@ -11,7 +11,7 @@ type Corners = Vec<(f64, f64)>;
 /// COCO polygons cannot have holes: a region with a hole is cut into a left and a right part through the hole.
 pub fn outlines(mask: &Mask) -> Vec<Corners> {
     let mut out = Vec::new();
-    let mut waiting = regions(mask.data(), mask.width());
+    let mut waiting = split(mask.pixels().map(|(row, column)| (column, row)).collect());
     while let Some(region) = waiting.pop() {
         match trace(&region) {
             Traced::Polygon(points) => out.push(points),
@@ -26,12 +26,7 @@ pub fn outlines(mask: &Mask) -> Vec<Corners> {
     out
 }
 
-/// The 4-connected regions of a mask as lists of pixels (x, y).
-fn regions(data: &[u8], width: usize) -> Vec<Vec<(usize, usize)>> {
-    split(data.iter().enumerate().filter(|(_, v)| **v == 1).map(|(i, _)| (i % width, i / width)).collect())
-}
-
-/// Splits a set of pixels into its 4-connected regions.
+/// Splits a set of pixels (x, y) into its 4-connected regions.
 fn split(pixels: Vec<(usize, usize)>) -> Vec<Vec<(usize, usize)>> {
     let mut left: std::collections::BTreeSet<(usize, usize)> = pixels.into_iter().collect();
     let mut regions = Vec::new();

@@ -3,6 +3,7 @@
 //! All functions of a real argument come from `libm`, so that the same seed gives the same bytes on every platform.
 
 use crate::random::Stream;
+use medseg_metrics::Mask;
 
 /// A plane of f32 values in row-major order.
 #[derive(Debug, Clone)]
@@ -162,4 +163,25 @@ pub(super) fn stroke(
             }
         }
     }
+}
+
+/// A mask of `size` x `size` pixels (a side that [`SIDES`](super::SIDES) allows) without foreground.
+pub(super) fn blank(size: usize) -> Mask {
+    Mask::new(size, size).expect("sides within SIDES are sides of a mask")
+}
+
+/// The pixels whose centre lies in a stroke, on a plane of `size` x `size` pixels.
+pub(super) fn lumen(dots: &[Dot], size: usize) -> Mask {
+    let mut mask = blank(size);
+    stroke(size, size, dots, 0.0, |at, _, _, _| mask.insert(at / size, at % size));
+    mask
+}
+
+/// The union of the masks of all pieces of an image of `size` x `size` pixels.
+pub(super) fn union<'a>(masks: impl Iterator<Item = &'a Mask>, size: usize) -> Mask {
+    let mut all = blank(size);
+    for (row, column) in masks.flat_map(Mask::pixels) {
+        all.insert(row, column);
+    }
+    all
 }

@@ -3,8 +3,9 @@
 use super::{Piece, SIDES, Synthetic, angiogram, octa, outlines};
 use crate::dataset::{ArcadeTask, Plexus};
 use crate::error::{DataError, Result};
-use crate::raster::{Image, Mask};
+use crate::raster::Image;
 use crate::split::Split;
+use medseg_metrics::Mask;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::Path;
@@ -183,7 +184,7 @@ pub fn write_rose(root: &Path, size: usize, counts: Counts, seed: u64) -> Result
             let Synthetic { image, mask, .. } = octa(size, seed, number(split, index));
             let name = format!("{:02}.tif", start + index);
             save(&images.join(&name), &image)?;
-            let truth = mask.data().iter().map(|v| v * 255).collect();
+            let truth = mask.to_bytes().into_iter().map(|v| v * 255).collect();
             save(&masks.join(&name), &Image::from_parts(size, size, 1, truth))
         })?;
         start += count;
@@ -217,11 +218,11 @@ fn make_empty(folder: &Path) -> Result<()> {
 fn write_json(path: &Path, file: &CocoFile) -> Result<()> {
     let text =
         serde_json::to_vec(file).map_err(|e| DataError::Annotation { path: path.to_owned(), reason: e.to_string() })?;
-    std::fs::write(path, text).map_err(DataError::io(path))
+    atomic_file::write(path, &text).map_err(DataError::io(path))
 }
 
 /// Writes an image in the format of the file's extension.
-pub(crate) fn save(path: &Path, image: &Image) -> Result<()> {
+fn save(path: &Path, image: &Image) -> Result<()> {
     let colour = if image.channels() == 1 { image::ExtendedColorType::L8 } else { image::ExtendedColorType::Rgb8 };
     let (width, height) = (image.width() as u32, image.height() as u32);
     image::save_buffer(path, image.data(), width, height, colour).map_err(|error| match error {

@@ -1,12 +1,12 @@
 //! From decoded pixels to normalised tensors, image and mask always in step.
 //!
-//! [`Pipeline`] runs one of two named protocols: [`Protocol::Default`] is Segment Anything's own preprocessing with binary masks
+//! [`Pipeline`] adds masks and augmentation to the way of an image to the network that [`sam_preprocess`] defines
+//! ([`Preprocess`]). It runs one of two named protocols: [`Protocol::Default`] is Segment Anything's own preprocessing with binary masks
 //! and moderate augmentation; [`Protocol::Paper`] repeats the released code of the SALT paper, quirks included, so that its
 //! numbers can be checked. [`ResizeGeometry`] brings predictions back to the pixels of the original image.
 
 mod augment;
 mod colour;
-mod geometry;
 mod pipeline;
 mod resize;
 mod rotate;
@@ -14,7 +14,7 @@ mod warp;
 
 pub use augment::{Augmentation, Elastic, Jitter};
 pub use colour::{adjust_brightness, adjust_contrast};
-pub use geometry::ResizeGeometry;
-pub use pipeline::{Item, Pipeline, Prepared, Protocol};
-pub use resize::{resize_image, resize_mask, resize_soft};
-pub use rotate::{flip_horizontal, flip_horizontal_mask, flip_vertical, flip_vertical_mask, rotate_image, rotate_mask};
+pub use pipeline::{Item, Pipeline, Prepared};
+pub(crate) use resize::{resize_plane, resize_soft};
+pub use rotate::{flip_horizontal, flip_vertical, rotate_image};
+pub use sam_preprocess::{Preprocess, Protocol, ResizeGeometry, resize_image};

@@ -1,52 +1,43 @@
 //! The two protocols, from a sample to a normalised tensor.
 
-use super::resize::resize_image_rounded_once;
-use super::rotate::rotate_both;
+use super::rotate::rotation;
 use super::warp::{Field, Warp};
 use super::{
-    Augmentation, Jitter, ResizeGeometry, adjust_brightness, adjust_contrast, flip_horizontal, flip_horizontal_mask,
-    flip_vertical, flip_vertical_mask, resize_image, resize_mask, resize_soft,
+    Augmentation, Jitter, Preprocess, Protocol, ResizeGeometry, adjust_brightness, adjust_contrast, flip_horizontal,
+    flip_vertical, resize_plane, resize_soft,
 };
 use crate::dataset::{Loaded, Sample};
-use crate::decode::{Limits, MaskPolicy};
+use crate::decode::{Limits, MaskPolicy, MaskRule};
 use crate::error::{DataError, Result};
 use crate::random::Stream;
-use crate::raster::{Image, Mask};
-use serde::{Deserialize, Serialize};
-
-/// Mean of red, green, blue under which Segment Anything was trained.
-const MEAN: [f32; 3] = [123.675, 116.28, 103.53];
-/// Standard deviations that go with it.
-const STD: [f32; 3] = [58.395, 57.12, 57.375];
-/// The same with the released SALT code's slip in the first digit pair.
-const STD_PAPER: [f32; 3] = [53.395, 57.12, 57.375];
-
-/// How images become tensors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Protocol {
-    /// Segment Anything's own: longest side resized with antialiasing, normalised, then padded with zeros; masks stay binary;
-    /// augmentation after resizing, all geometry in one interpolation.
-    #[default]
-    Default,
-    /// The released SALT code's: augmentation first (rotation to the nearest pixel), shortest side to `size - 1`, masks
-    /// resized with the image and left soft, padding before a stretch of each image to 0..255, first standard deviation
-    /// 53.395. For checking the paper's numbers.
-    Paper,
-}
+use crate::raster::{Image, mask_of, plane_of};
+use medseg_metrics::Mask;
+use std::borrow::Cow;
 
 /// A sample after the steps that are the same in every epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
-    image: Image,
-    mask: Mask,
+    planes: Planes,
     geometry: ResizeGeometry,
 }
 
-impl Prepared {
-    /// Memory taken, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.image.data().len() + self.mask.data().len()
+/// What goes through the transforms together, all of one size; masks as zeros and ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Planes {
+    image: Image,
+    mask: Image,
+    ignored: Option<Image>,
+}
+
+impl Planes {
+    /// The same step for image and masks.
+    fn map(&self, step: impl Fn(&Image) -> Image) -> Self {
+        Self { image: step(&self.image), mask: step(&self.mask), ignored: self.ignored.as_ref().map(step) }
+    }
+
+    fn warp(&self, warp: &Warp) -> Self {
+        let (image, mask) = warp.apply(&self.image, &self.mask);
+        Self { image, mask, ignored: self.ignored.as_ref().map(|ignored| warp.apply(ignored, ignored).1) }
     }
 }
 
@@ -57,19 +48,22 @@ pub struct Item {
     pub id: String,
     /// Normalised image, `[3, size, size]`.
     pub image: Vec<f32>,
-    /// Mask, `[size, size]`: 0 or 1 ([`Protocol::Default`]) or a share of 0 to 1 ([`Protocol::Paper`]); 0 in the padding.
+    /// Mask, `[size, size]`: 0 or 1 ([`Protocol::Default`]) or a share of 0 to 1 ([`Protocol::Paper`]); 0 in the padding and
+    /// where a pixel is ignored.
     pub mask: Vec<f32>,
+    /// Pixels that count neither in the loss nor in a metric, `[size, size]`: 1 there and 0 elsewhere; `None` where the sample
+    /// has none.
+    pub ignored: Option<Vec<f32>>,
     /// Side in pixels.
     pub size: usize,
     /// The way back to the original pixels. Augmentation is not part of it: meaningful for evaluation only.
     pub geometry: ResizeGeometry,
 }
 
-/// A protocol with its settings.
+/// An image's way to the network with what training adds: masks, augmentation, rules for files.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pipeline {
-    protocol: Protocol,
-    size: usize,
+    preprocess: Preprocess,
     augmentation: Augmentation,
     limits: Limits,
     masks: MaskPolicy,
@@ -82,8 +76,10 @@ impl Pipeline {
     /// [`DataError::Config`] for a size outside 8 to 4096, an augmentation out of range, or one that the paper's protocol does
     /// not have.
     pub fn new(protocol: Protocol, size: usize, augmentation: Augmentation) -> Result<Self> {
+        let wrong = || DataError::config("size", "8 to 4096 pixels", size);
+        let preprocess = Preprocess::new(protocol, size).map_err(|_| wrong())?;
         if !(8..=4096).contains(&size) {
-            return Err(DataError::config("size", "8 to 4096 pixels", size));
+            return Err(wrong());
         }
         augmentation.validate()?;
         if protocol == Protocol::Paper {
@@ -99,8 +95,9 @@ impl Pipeline {
                 return Err(DataError::config(field, "probability 0 under the paper's protocol", p));
             }
         }
-        let masks = if protocol == Protocol::Paper { MaskPolicy::any_positive() } else { MaskPolicy::default() };
-        Ok(Self { protocol, size, augmentation, limits: Limits::default(), masks })
+        let rule = if protocol == Protocol::Paper { MaskRule::AnyPositive } else { MaskRule::Automatic };
+        let masks = MaskPolicy { rule, allow_empty: false };
+        Ok(Self { preprocess, augmentation, limits: Limits::default(), masks })
     }
 
     /// The protocol with its own augmentation.
@@ -126,21 +123,26 @@ impl Pipeline {
         self
     }
 
-    /// The same pipeline with another rule for mask files. Each protocol starts with its own: at least 128 (default), above 0
-    /// (paper).
+    /// The same pipeline with another rule for mask files. Each protocol starts with its own: [`MaskRule::Automatic`] (default),
+    /// [`MaskRule::AnyPositive`] (paper).
     pub fn with_mask_policy(mut self, policy: MaskPolicy) -> Self {
         self.masks = policy;
         self
     }
 
+    /// The way from an image to the network and back, without augmentation: what prediction has to repeat.
+    pub fn preprocess(&self) -> Preprocess {
+        self.preprocess
+    }
+
     /// The protocol.
     pub fn protocol(&self) -> Protocol {
-        self.protocol
+        self.preprocess.protocol()
     }
 
     /// The side of the squares in pixels.
     pub fn size(&self) -> usize {
-        self.size
+        self.preprocess.size()
     }
 
     /// The augmentation.
@@ -154,8 +156,8 @@ impl Pipeline {
     }
 
     /// The rule for mask files.
-    pub fn mask_policy(&self) -> MaskPolicy {
-        self.masks
+    pub fn mask_policy(&self) -> &MaskPolicy {
+        &self.masks
     }
 
     /// Decodes a sample and runs all steps; `seed` and `epoch` choose the augmentation and nothing else.
@@ -171,72 +173,87 @@ impl Pipeline {
     /// # Errors
     /// As [`Sample::load_with`].
     pub fn load(&self, sample: &Sample) -> Result<Prepared> {
-        let Loaded { image, mask } = sample.load_with(&self.limits, self.masks)?;
-        Ok(self.prepare(image, mask))
+        Ok(self.prepare(sample.load_with(&self.limits, &self.masks)?))
     }
 
-    /// The steps that are the same in every epoch. Image and mask must have the same size.
-    pub fn prepare(&self, image: Image, mask: Mask) -> Prepared {
-        debug_assert_eq!(image.size(), mask.size());
-        if self.protocol == Protocol::Paper {
-            return Prepared { geometry: ResizeGeometry::paper(image.size(), self.size), image, mask };
-        }
-        let geometry = ResizeGeometry::longest_side(image.size(), self.size);
+    /// The steps that are the same in every epoch.
+    pub fn prepare(&self, loaded: Loaded) -> Prepared {
+        let Loaded { image, mask, ignored } = loaded;
+        let geometry = self.preprocess.geometry(image.size());
         let (width, height) = geometry.resized;
-        if geometry.original == geometry.resized {
-            return Prepared { image, mask, geometry };
+        let planes = Planes { image, mask: plane_of(&mask), ignored: ignored.as_ref().map(plane_of) };
+        if self.protocol() == Protocol::Paper {
+            // Augmentation comes before resizing there.
+            return Prepared { planes, geometry };
         }
-        Prepared { image: resize_image(&image, width, height), mask: resize_mask(&mask, width, height), geometry }
-    }
-
-    /// An image alone, without augmentation, as a network for prediction sees it: `[3, size, size]` and the way back.
-    pub fn image_only(&self, image: &Image) -> (Vec<f32>, ResizeGeometry) {
-        let prepared = self.prepare(image.clone(), Mask::empty(image.width(), image.height()));
-        let geometry = prepared.geometry;
-        (self.normalise(&prepared.image, geometry), geometry)
+        let resized = match self.preprocess.resize(&planes.image) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(resized) => Some(resized),
+        };
+        let fit = |plane: &Image| resize_plane(plane, width, height);
+        let (mask, ignored) = (fit(&planes.mask), planes.ignored.as_ref().map(fit));
+        Prepared { planes: Planes { image: resized.unwrap_or(planes.image), mask, ignored }, geometry }
     }
 
     /// The steps that vary: augmentation, then normalisation. Draws depend on (`seed`, `epoch`, `id`) and the name of the
     /// transform only.
     pub fn finish(&self, prepared: &Prepared, id: &str, seed: u64, epoch: u64) -> Item {
         let augmented = self.augment(prepared, id, seed, epoch);
-        let (image, mask) = augmented.as_ref().map_or((&prepared.image, &prepared.mask), |(i, m)| (i, m));
+        let planes = augmented.as_ref().unwrap_or(&prepared.planes);
         let geometry = prepared.geometry;
         let (width, height) = geometry.resized;
-        let soft = match self.protocol {
-            Protocol::Default => mask.data().iter().map(|&v| f32::from(v)).collect(),
-            Protocol::Paper => resize_soft(mask, width, height),
+        let floats = |plane: &Image| plane.data().iter().map(|&v| f32::from(v)).collect::<Vec<f32>>();
+        let (image, mask, ignored) = match self.protocol() {
+            Protocol::Default => {
+                let image = self.preprocess.normalise(&planes.image);
+                (image, floats(&planes.mask), planes.ignored.as_ref().map(floats))
+            }
+            Protocol::Paper => {
+                let ignored = planes.ignored.as_ref().map(|plane| floats(&resize_plane(plane, width, height)));
+                (self.preprocess.prepare(&planes.image).values, resize_soft(&planes.mask, width, height), ignored)
+            }
         };
-        let mut padded = vec![0f32; self.size * self.size];
-        for (target, source) in padded.chunks_exact_mut(self.size).zip(soft.chunks_exact(width)) {
-            target[..width].copy_from_slice(source);
+        let size = self.size();
+        let pad = |values: Vec<f32>| {
+            let mut padded = vec![0f32; size * size];
+            for (target, source) in padded.chunks_exact_mut(size).zip(values.chunks_exact(width)) {
+                target[..width].copy_from_slice(source);
+            }
+            padded
+        };
+        let (mut mask, ignored) = (pad(mask), ignored.map(pad));
+        if let Some(ignored) = &ignored {
+            // Along the border of the ignored region a resized mask may reach into it.
+            mask.iter_mut().zip(ignored).filter(|(_, ignored)| **ignored > 0.0).for_each(|(mask, _)| *mask = 0.0);
         }
-        Item { id: id.to_owned(), image: self.normalise(image, geometry), mask: padded, size: self.size, geometry }
+        Item { id: id.to_owned(), image, mask, ignored, size, geometry }
     }
 
     /// The image and mask that [`finish`](Pipeline::finish) would normalise, for looking at; under the paper's protocol before
     /// resizing.
     pub fn augmented(&self, prepared: &Prepared, id: &str, seed: u64, epoch: u64) -> (Image, Mask) {
-        self.augment(prepared, id, seed, epoch).unwrap_or_else(|| (prepared.image.clone(), prepared.mask.clone()))
+        let planes = self.augment(prepared, id, seed, epoch).unwrap_or_else(|| prepared.planes.clone());
+        let mask = mask_of(&planes.mask);
+        (planes.image, mask)
     }
 
     /// `None` when nothing was drawn.
-    fn augment(&self, prepared: &Prepared, id: &str, seed: u64, epoch: u64) -> Option<(Image, Mask)> {
+    fn augment(&self, prepared: &Prepared, id: &str, seed: u64, epoch: u64) -> Option<Planes> {
         let a = &self.augmentation;
         if a.is_none() {
             return None;
         }
         let stream = |transform: &str| Stream::new(seed, epoch, id, transform);
         let chance = |transform: &str, p: f64| p > 0.0 && stream(transform).chance(p);
-        let (mut image, mut mask) = (prepared.image.clone(), prepared.mask.clone());
+        let mut planes = prepared.planes.clone();
         if chance("horizontal flip", a.horizontal_flip) {
-            (image, mask) = (flip_horizontal(&image), flip_horizontal_mask(&mask));
+            planes = planes.map(flip_horizontal);
         }
         if chance("vertical flip", a.vertical_flip) {
-            (image, mask) = (flip_vertical(&image), flip_vertical_mask(&mask));
+            planes = planes.map(flip_vertical);
         }
-        if self.protocol == Protocol::Paper {
-            return Some(paper_draws(a, image, mask, stream));
+        if self.protocol() == Protocol::Paper {
+            return Some(paper_draws(a, planes, stream));
         }
         let draw = |transform: &str, jitter: &Jitter| {
             let mut stream = stream(transform);
@@ -248,79 +265,41 @@ impl Pipeline {
         if rotation.is_some() || scale.is_some() || crop.is_some() || elastic {
             let mut place = stream("crop place");
             let place = (place.uniform(), place.uniform());
-            let mut warp =
-                Warp::new(image.size(), rotation.unwrap_or(0.0), scale.unwrap_or(1.0), crop.unwrap_or(1.0), place);
+            let mut warp = Warp::new(
+                planes.image.size(),
+                rotation.unwrap_or(0.0),
+                scale.unwrap_or(1.0),
+                crop.unwrap_or(1.0),
+                place,
+            );
             if elastic {
-                let amplitude = a.elastic.amplitude * image.width().max(image.height()) as f64;
+                let amplitude = a.elastic.amplitude * planes.image.width().max(planes.image.height()) as f64;
                 warp = warp.with_field(Field::new(a.elastic.cells, amplitude, &mut stream("elastic field")));
             }
-            (image, mask) = warp.apply(&image, &mask);
+            planes = planes.warp(&warp);
         }
         if let Some(factor) = draw("brightness", &a.brightness) {
-            image = adjust_brightness(image, factor);
+            planes.image = adjust_brightness(planes.image, factor);
         }
         if let Some(factor) = draw("contrast", &a.contrast) {
-            image = adjust_contrast(image, factor);
+            planes.image = adjust_contrast(planes.image, factor);
         }
-        Some((image, mask))
-    }
-
-    /// Byte values to normalised values by table, padded to the square.
-    fn normalise(&self, image: &Image, geometry: ResizeGeometry) -> Vec<f32> {
-        let (width, height) = geometry.resized;
-        let plane = self.size * self.size;
-        let padded = width < self.size || height < self.size;
-        let resized = match self.protocol {
-            Protocol::Default => None,
-            Protocol::Paper => Some(resize_image_rounded_once(image, width, height)),
-        };
-        let image = resized.as_ref().unwrap_or(image);
-        let tables: [[f32; 256]; 3] = match self.protocol {
-            Protocol::Default => std::array::from_fn(|c| std::array::from_fn(|v| (v as f32 - MEAN[c]) / STD[c])),
-            Protocol::Paper => {
-                let low = if padded { 0 } else { image.data().iter().copied().min().unwrap_or(0) };
-                let high = image.data().iter().copied().max().unwrap_or(0);
-                let span = f32::from(high) - f32::from(low);
-                let stretch = |v: usize| {
-                    // A black image has no span; the released code divides by zero there.
-                    if span > 0.0 { ((v as f32 - f32::from(low)) / span * 255.0).clamp(0.0, 255.0) } else { 0.0 }
-                };
-                std::array::from_fn(|c| std::array::from_fn(|v| (stretch(v) - MEAN[c]) / STD_PAPER[c]))
-            }
-        };
-        let mut out = vec![0f32; 3 * plane];
-        let channels = image.channels();
-        for (c, (target, table)) in out.chunks_exact_mut(plane).zip(&tables).enumerate() {
-            if padded && self.protocol == Protocol::Paper {
-                target.fill(table[0]);
-            }
-            let offset = if channels == 1 { 0 } else { c };
-            for (target, source) in target.chunks_exact_mut(self.size).zip(image.data().chunks_exact(width * channels))
-            {
-                if channels == 1 {
-                    target.iter_mut().zip(source).for_each(|(t, &v)| *t = table[v as usize]);
-                } else {
-                    let values = source.iter().skip(offset).step_by(channels);
-                    target.iter_mut().zip(values).for_each(|(t, &v)| *t = table[v as usize]);
-                }
-            }
-        }
-        out
+        Some(planes)
     }
 }
 
 /// Rotation by whole degrees and brightness as the released code draws them.
-fn paper_draws(a: &Augmentation, image: Image, mask: Mask, stream: impl Fn(&str) -> Stream) -> (Image, Mask) {
-    let (mut image, mut mask) = (image, mask);
+fn paper_draws(a: &Augmentation, planes: Planes, stream: impl Fn(&str) -> Stream) -> Planes {
+    let mut planes = planes;
     let mut draws = stream("rotation");
     if draws.chance(a.rotation.probability) {
         let steps = (a.rotation.high - a.rotation.low).floor().max(0.0) as u32 + 1;
         let degrees = a.rotation.low + f64::from(draws.below(steps));
-        (image, mask) = rotate_both(&image, &mask, degrees);
+        planes = planes.map(rotation(planes.image.size(), degrees));
     }
     let mut draws = stream("brightness");
     if draws.chance(a.brightness.probability) {
-        image = adjust_brightness(image, (a.brightness.high * draws.uniform()).max(a.brightness.low));
+        planes.image = adjust_brightness(planes.image, (a.brightness.high * draws.uniform()).max(a.brightness.low));
     }
-    (image, mask)
+    planes
 }

@@ -1,6 +1,6 @@
-//! Flips, and rotation to the nearest pixel.
+//! Flips, and rotation to the nearest pixel. A mask goes the same way as a grey image of zeros and ones.
 
-use crate::raster::{Image, Mask};
+use crate::raster::Image;
 
 fn flip_rows(data: &[u8], row: usize, pixel: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len());
@@ -25,20 +25,10 @@ pub fn flip_horizontal(image: &Image) -> Image {
     Image::from_parts(width, height, image.channels(), data)
 }
 
-/// Mirrors left and right.
-pub fn flip_horizontal_mask(mask: &Mask) -> Mask {
-    Mask::from_parts(mask.width(), mask.height(), flip_rows(mask.data(), mask.width(), 1))
-}
-
 /// Mirrors top and bottom.
 pub fn flip_vertical(image: &Image) -> Image {
     let (width, height) = image.size();
     Image::from_parts(width, height, image.channels(), flip_columns(image.data(), width * image.channels()))
-}
-
-/// Mirrors top and bottom.
-pub fn flip_vertical_mask(mask: &Mask) -> Mask {
-    Mask::from_parts(mask.width(), mask.height(), flip_columns(mask.data(), mask.width()))
 }
 
 /// The source index of every pixel under a counter-clockwise rotation about the centre, `None` outside. Computed in single
@@ -71,21 +61,16 @@ fn nearest(x: f32) -> f32 {
 
 /// Rotates counter-clockwise about the centre to the nearest pixel; what comes from outside is 0. The size stays.
 pub fn rotate_image(image: &Image, degrees: f64) -> Image {
-    pick_image(image, &sources(image.width(), image.height(), degrees))
+    rotation(image.size(), degrees)(image)
 }
 
-/// Rotates a mask in step with [`rotate_image`].
-pub fn rotate_mask(mask: &Mask, degrees: f64) -> Mask {
-    pick_mask(mask, &sources(mask.width(), mask.height(), degrees))
+/// [`rotate_image`] for several planes of one size (width and height in pixels).
+pub(super) fn rotation((width, height): (usize, usize), degrees: f64) -> impl Fn(&Image) -> Image {
+    let sources = sources(width, height, degrees);
+    move |image| pick(image, &sources)
 }
 
-/// An image and its mask, which has the same size.
-pub(super) fn rotate_both(image: &Image, mask: &Mask, degrees: f64) -> (Image, Mask) {
-    let sources = sources(image.width(), image.height(), degrees);
-    (pick_image(image, &sources), pick_mask(mask, &sources))
-}
-
-fn pick_image(image: &Image, sources: &[Option<u32>]) -> Image {
+fn pick(image: &Image, sources: &[Option<u32>]) -> Image {
     let (width, height) = image.size();
     let channels = image.channels();
     let mut data = vec![0u8; image.data().len()];
@@ -96,9 +81,4 @@ fn pick_image(image: &Image, sources: &[Option<u32>]) -> Image {
         }
     }
     Image::from_parts(width, height, channels, data)
-}
-
-fn pick_mask(mask: &Mask, sources: &[Option<u32>]) -> Mask {
-    let pick = |source: &Option<u32>| source.map_or(0, |s| mask.data()[s as usize]);
-    Mask::from_parts(mask.width(), mask.height(), sources.iter().map(pick).collect())
 }

@@ -1,7 +1,7 @@
 //! One resampling for rotation, scale, crop and elastic deformation together: each extra resampling would blur thin vessels.
 
 use crate::random::Stream;
-use crate::raster::{Image, Mask};
+use crate::raster::Image;
 
 /// Maps output pixels to input pixels: an affine map about the centre, plus an optional smooth displacement.
 #[derive(Debug, Clone)]
@@ -48,9 +48,9 @@ impl Warp {
         }
     }
 
-    /// Image and mask through the same map: the image bilinearly with black outside, the mask bilinearly and then cut at one
-    /// half.
-    pub(super) fn apply(&self, image: &Image, mask: &Mask) -> (Image, Mask) {
+    /// Image and mask (zeros and ones) through the same map: the image bilinearly with black outside, the mask bilinearly and
+    /// then cut at one half.
+    pub(super) fn apply(&self, image: &Image, mask: &Image) -> (Image, Image) {
         let mut pixels = vec![0u8; image.data().len()];
         let mut labels = vec![0u8; mask.data().len()];
         match image.channels() {
@@ -58,7 +58,7 @@ impl Warp {
             _ => self.run::<3>(image.data(), mask.data(), &mut pixels, &mut labels),
         }
         let (width, height) = self.size;
-        (Image::from_parts(width, height, image.channels(), pixels), Mask::from_parts(width, height, labels))
+        (Image::from_parts(width, height, image.channels(), pixels), Image::from_parts(width, height, 1, labels))
     }
 
     fn run<const C: usize>(&self, image: &[u8], mask: &[u8], pixels: &mut [u8], labels: &mut [u8]) {

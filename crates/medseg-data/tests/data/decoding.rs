@@ -1,10 +1,16 @@
 //! Image files of every kind, and files that mean harm.
 
-use crate::support::{bar, grey};
+use crate::support::{fixture, grey};
 use image::{DynamicImage, ExtendedColorType};
-use medseg_data::DataError;
-use medseg_data::decode::{Limits, MaskPolicy, decode_image, decode_mask};
-use std::path::PathBuf;
+use medseg_data::decode::{
+    ExifOrientation, ImageOptions, IntensityRange, Limits, Loss, Pages, decode_image as decode_with, inspect_image,
+};
+use medseg_data::{DataError, Image};
+use std::path::Path;
+
+fn decode_image(path: impl AsRef<Path>, limits: &Limits) -> Result<Image, DataError> {
+    decode_with(path, limits, &ImageOptions::default())
+}
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -132,23 +138,42 @@ fn threat_wrong_extension_is_told_by_content() {
     assert_eq!(decode_image(&renamed, &Limits::default()).unwrap().data()[3], 3);
 }
 
+/// The bytes of a file, cut anywhere, are no image.
 #[test]
 fn threat_truncated_files() {
     let dir = folder();
     for extension in ["png", "jpg", "tif", "gif", "bmp", "pgm"] {
         let path = dir.path().join(format!("a.{extension}"));
-        grey(&path, 48, 40, |x, y| (x * 5 + y * y) as u8);
+        grey(&path, 40, 24, |x, y| (x * 5 + y * y) as u8);
         let whole = std::fs::read(&path).unwrap();
-        for part in 1..16 {
-            std::fs::write(&path, &whole[..whole.len() * part / 16]).unwrap();
-            // A decoder may be able to do without the last bytes (jpeg is); it must neither panic nor hang, and an error names
-            // the file.
-            if let Err(error) = decode_image(&path, &Limits::default()) {
-                assert!(error.to_string().contains(&format!("a.{extension}")), "{error}");
-            } else {
-                assert!(part > 1, "{extension}: a sixteenth of a file is no image");
+        assert!(decode_image(&path, &Limits::default()).is_ok());
+        for length in (0..whole.len()).step_by(7).chain(whole.len() - 8..whole.len()) {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            match decode_image(&path, &Limits::default()) {
+                Err(error) => assert!(error.to_string().contains(&format!("a.{extension}")), "{error}"),
+                Ok(_) => panic!("{extension}: {length} of {} bytes are read as an image", whole.len()),
             }
         }
+    }
+}
+
+/// Fixtures that the image crate cannot write: progressive, with restarts, with a thumbnail that has an end marker of its own.
+#[test]
+fn threat_truncated_jpeg_of_every_kind() {
+    let dir = folder();
+    for name in ["baseline_420.jpg", "progressive.jpg", "restarts.jpg", "thumbnail.jpg"] {
+        let whole = std::fs::read(fixture(name)).unwrap();
+        let path = dir.path().join(name);
+        std::fs::write(&path, &whole).unwrap();
+        let image = decode_image(&path, &Limits::default()).unwrap();
+        assert_eq!((image.size(), image.channels()), ((48, 40), 3), "{name}");
+        for length in 0..whole.len() {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            assert!(decode_image(&path, &Limits::default()).is_err(), "{name}: {length} of {} bytes", whole.len());
+        }
+        // What follows the end belongs to nobody.
+        std::fs::write(&path, [&whole[..], b"trailing"].concat()).unwrap();
+        assert_eq!(decode_image(&path, &Limits::default()).unwrap(), image);
     }
 }
 
@@ -172,46 +197,157 @@ fn threat_flipped_bytes_do_not_panic() {
     }
 }
 
-fn mask(name: &str, values: impl Fn(usize, usize) -> u8, policy: MaskPolicy) -> Result<Vec<u8>, (String, DataError)> {
+fn losses(path: &Path, options: &ImageOptions) -> Vec<Loss> {
+    inspect_image(path, &Limits::default(), options).unwrap().1
+}
+
+fn wide(path: &Path, value: impl Fn(usize) -> u16) {
+    let bytes: Vec<u8> = (0..64 * 64).flat_map(|i| value(i).to_ne_bytes()).collect();
+    image::save_buffer(path, &bytes, 64, 64, ExtendedColorType::L16).unwrap();
+}
+
+#[test]
+fn narrow_ranges_are_told_and_can_be_spread() {
     let dir = folder();
-    let path: PathBuf = dir.path().join(name);
-    grey(&path, 24, 20, values);
-    decode_mask(&path, &Limits::default(), policy).map(|m| m.data().to_vec()).map_err(|e| (e.to_string(), e))
+    let path = dir.path().join("twelve.png");
+    for (bits, left) in [(10u32, 5usize), (12, 17), (14, 65), (15, 128)] {
+        wide(&path, |i| (i % (1 << bits)) as u16 * if bits == 15 { 8 } else { 1 });
+        let found = losses(&path, &ImageOptions::default());
+        let told = found
+            .iter()
+            .any(|loss| matches!(loss, Loss::GreyLevels { left: l, .. } if *l <= left && l + 2 > left.min(17)));
+        assert!(told, "{bits} bits: {found:?}");
+        assert!(found[0].to_string().contains("grey levels are left"), "{}", found[0]);
+        let own = ImageOptions { range: IntensityRange::Own, ..ImageOptions::default() };
+        let (image, found) = inspect_image(&path, &Limits::default(), &own).unwrap();
+        assert_eq!((image.data().iter().min(), image.data().iter().max()), (Some(&0), Some(&255)));
+        assert_eq!(found, [], "{bits} bits");
+    }
+    // A dead and a hot pixel: percentiles pass over them.
+    wide(&path, |i| [0, 65_535].get(i).copied().unwrap_or(1000 + (i % 1024) as u16));
+    let percentiles = ImageOptions { range: IntensityRange::Percentiles([1.0, 99.0]), ..ImageOptions::default() };
+    let image = decode_with(&path, &Limits::default(), &percentiles).unwrap();
+    assert_eq!(image.data()[..2], [0, 255]);
+    assert_eq!(image.data()[2..].iter().collect::<std::collections::BTreeSet<_>>().len(), 256);
+    // The whole range of 16 bits leaves 256 levels of 4096, which is all that 8 bits have.
+    wide(&path, |i| (i * 16) as u16);
+    assert_eq!(losses(&path, &ImageOptions::default()), []);
+    // Few values lose nothing.
+    wide(&path, |i| (i % 3) as u16 * 257);
+    assert_eq!(losses(&path, &ImageOptions::default()), []);
+    grey(&path, 30, 30, |_, _| 77);
+    assert_eq!(losses(&path, &ImageOptions::default()), [Loss::Blank { value: 77 }]);
 }
 
 #[test]
-fn masks_are_thresholded_as_stated() {
-    let soft = |x: usize, _: usize| [0, 0, 60, 127, 128, 255, 255, 230][x.min(7)];
-    let ones = |policy| mask("m.png", soft, policy).unwrap()[..8].to_vec();
-    assert_eq!(ones(MaskPolicy::default()), [0, 0, 0, 0, 1, 1, 1, 1]);
-    assert_eq!(ones(MaskPolicy::any_positive()), [0, 0, 1, 1, 1, 1, 1, 1]);
-    let labels = mask("m.png", |x, _| u8::from(x > 3), MaskPolicy::default()).unwrap();
-    assert_eq!(labels.iter().map(|&v| usize::from(v)).sum::<usize>(), 20 * 20, "0/1 masks need no threshold");
-    let (text, _) = mask("m.png", soft, MaskPolicy { threshold: 0, allow_empty: false }).unwrap_err();
-    assert!(text.contains("threshold"));
-}
-
-#[test]
-fn empty_masks_are_errors_unless_allowed() {
-    let (text, error) = mask("m.png", |_, _| 0, MaskPolicy::default()).unwrap_err();
-    assert!(matches!(error, DataError::EmptyMask { largest: 0, .. }) && text.contains("m.png"), "{text}");
-    let (text, _) = mask("m.png", |x, _| (x % 2 * 100) as u8, MaskPolicy::default()).unwrap_err();
-    assert!(text.contains("largest value 100"), "{text}");
-    let allowed = MaskPolicy { allow_empty: true, ..MaskPolicy::default() };
-    assert!(mask("m.png", |_, _| 0, allowed).unwrap().iter().all(|&v| v == 0));
-}
-
-#[test]
-fn multi_class_masks_are_errors() {
-    let (text, error) = mask("m.png", |x, _| (x / 8) as u8, MaskPolicy::default()).unwrap_err();
-    assert!(matches!(error, DataError::MultiClassMask { .. }) && text.contains("0, 1, 2"), "{text}");
-    let (text, _) = mask("m.png", |x, _| [0, 120, 255][x / 8], MaskPolicy::default()).unwrap_err();
-    assert!(text.contains("0, 120, 255"), "{text}");
+fn bits_of_portable_grey_maps_are_scaled_by_their_own_white() {
     let dir = folder();
-    let path = dir.path().join("colour.png");
-    image::save_buffer(&path, &[255, 0, 0, 0, 0, 255], 2, 1, ExtendedColorType::Rgb8).unwrap();
-    let error = decode_mask(&path, &Limits::default(), MaskPolicy::default()).unwrap_err();
-    assert!(error.to_string().contains("(255, 0, 0)"), "{error}");
-    bar(dir.path().join("fine.jpg"), 64, 64);
-    assert!(decode_mask(dir.path().join("fine.jpg"), &Limits::default(), MaskPolicy::default()).is_ok(), "jpeg noise");
+    let path = dir.path().join("a.pgm");
+    for (white, expected) in [(1u16, [0u8, 255]), (15, [0, 17]), (4095, [0, 0]), (255, [0, 1])] {
+        let mut bytes = format!("P5 2 1 {white}\n").into_bytes();
+        for value in [0u16, 1] {
+            bytes.extend(if white > 255 { value.to_be_bytes().to_vec() } else { vec![value as u8] });
+        }
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(decode_image(&path, &Limits::default()).unwrap().data(), expected, "white is {white}");
+    }
+    // A bitmap: 1 is black, packed or in letters.
+    for bytes in [&b"P4 8 1\n\xa5"[..], b"P1 8 1\n1 0 1 0 0 1 0 1"] {
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(decode_image(&path, &Limits::default()).unwrap().data(), [0, 255, 0, 255, 255, 0, 255, 0]);
+    }
+}
+
+#[test]
+fn pages_are_told_chosen_and_projected() {
+    let dir = folder();
+    let path = dir.path().join("pages.tif");
+    let mut encoder = tiff::encoder::TiffEncoder::new(std::fs::File::create(&path).unwrap()).unwrap();
+    for page in 0..3u8 {
+        let pixels: Vec<u8> = (0..6).map(|i| if i == page { 10 } else { 100 + page }).collect();
+        encoder.write_image::<tiff::encoder::colortype::Gray8>(6, 1, &pixels).unwrap();
+    }
+    drop(encoder);
+    let read = |pages| {
+        let options = ImageOptions { pages, ..ImageOptions::default() };
+        inspect_image(&path, &Limits::default(), &options)
+    };
+    let number = |n: usize| Pages::Number(n.try_into().unwrap());
+    assert_eq!(read(Pages::First).unwrap().1, [Loss::Pages { count: 3 }]);
+    assert_eq!(read(Pages::First).unwrap().0.data(), [10, 100, 100, 100, 100, 100]);
+    assert_eq!(read(number(3)).unwrap().0.data(), [102, 102, 10, 102, 102, 102]);
+    let (lowest, found) = read(Pages::Minimum).unwrap();
+    assert_eq!((lowest.data(), found), (&[10, 10, 10, 100, 100, 100][..], vec![]));
+    let error = read(number(4)).unwrap_err().to_string();
+    assert!(error.contains("page 4, found 3"), "{error}");
+    grey(dir.path().join("one.png"), 9, 9, |x, y| (x * y) as u8);
+    let options = ImageOptions { pages: number(2), ..ImageOptions::default() };
+    assert!(decode_with(dir.path().join("one.png"), &Limits::default(), &options).is_err());
+}
+
+#[test]
+fn orientations_are_told_or_applied() {
+    let dir = folder();
+    // A JPEG whose left upper quarter is bright, with an EXIF segment in front.
+    let plain = dir.path().join("plain.jpg");
+    grey(&plain, 48, 32, |x, y| if x < 24 && y < 16 { 250 } else { 5 });
+    let bytes = std::fs::read(&plain).unwrap();
+    // (value, size after turning, where the bright quarter is then: column, row)
+    let cases = [
+        (2u8, (48, 32), (40, 5)),
+        (3, (48, 32), (40, 28)),
+        (4, (48, 32), (5, 28)),
+        (5, (32, 48), (5, 5)),
+        (6, (32, 48), (28, 5)),
+        (7, (32, 48), (28, 40)),
+        (8, (32, 48), (5, 40)),
+    ];
+    for (value, size, (column, row)) in cases {
+        let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+        exif.extend([value, 0, 0, 0, 0, 0, 0, 0]);
+        let mut turned = bytes[..2].to_vec();
+        turned.extend([0xff, 0xe1]);
+        turned.extend((exif.len() as u16 + 2).to_be_bytes());
+        turned.extend(exif);
+        turned.extend(&bytes[2..]);
+        let path = dir.path().join("turned.jpg");
+        std::fs::write(&path, turned).unwrap();
+        let (stored, found) = inspect_image(&path, &Limits::default(), &ImageOptions::default()).unwrap();
+        assert_eq!((stored.size(), found), ((48, 32), vec![Loss::Orientation { value }]));
+        let options = ImageOptions { orientation: ExifOrientation::Apply, ..ImageOptions::default() };
+        let (image, found) = inspect_image(&path, &Limits::default(), &options).unwrap();
+        assert_eq!((image.size(), found), (size, vec![]), "orientation {value}");
+        assert!(image.data()[row * size.0 + column] > 200, "orientation {value}");
+        assert_eq!(image.data().iter().filter(|&&v| v > 128).count(), 24 * 16, "orientation {value}");
+    }
+}
+
+#[test]
+fn transparency_and_foreign_colours_are_told() {
+    let dir = folder();
+    let path = dir.path().join("alpha.png");
+    let pixels: Vec<u8> = (0..100u8).flat_map(|i| [i, i, 9, if i < 25 { 0 } else { 255 }]).collect();
+    image::save_buffer(&path, &pixels, 10, 10, ExtendedColorType::Rgba8).unwrap();
+    assert_eq!(losses(&path, &ImageOptions::default()), [Loss::Transparency { share: 0.25 }]);
+    let opaque: Vec<u8> = (0..100u8).flat_map(|i| [i, i, 9, 255]).collect();
+    image::save_buffer(&path, &opaque, 10, 10, ExtendedColorType::Rgba8).unwrap();
+    assert_eq!(losses(&path, &ImageOptions::default()), []);
+    for (name, told) in [("sRGB IEC61966-2.1", false), ("Display P3", true), ("Adobe RGB (1998)", true)] {
+        use image::ImageEncoder;
+        // A profile of version 2 with nothing but its description.
+        let mut profile = vec![0u8; 128];
+        profile.extend([0, 0, 0, 1, b'd', b'e', b's', b'c', 0, 0, 0, 144]);
+        profile.extend((12 + name.len() as u32 + 1).to_be_bytes());
+        profile.extend(b"desc\0\0\0\0");
+        profile.extend((name.len() as u32 + 1).to_be_bytes());
+        profile.extend(name.as_bytes());
+        profile.push(0);
+        let mut bytes = Vec::new();
+        let mut encoder = image::codecs::png::PngEncoder::new(&mut bytes);
+        encoder.set_icc_profile(profile).unwrap();
+        encoder.write_image(&opaque, 10, 10, ExtendedColorType::Rgba8).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        let found = losses(&path, &ImageOptions::default());
+        assert_eq!(found.iter().any(|l| matches!(l, Loss::ColourProfile { name: n } if n == name)), told, "{found:?}");
+    }
 }

@@ -104,6 +104,25 @@ fn every_usual_name_of_a_part_is_known_above_and_below() {
     }
 }
 
+#[test]
+fn one_kind_in_parts_tells_the_parts_of_both() {
+    for (images, masks) in [("images/{part}", "masks"), ("images", "masks/{part}")] {
+        let dir = tempfile::tempdir().unwrap();
+        for (k, part) in ["train", "train", "valid", "testing"].into_iter().enumerate() {
+            let at = |place: &str| dir.path().join(place.replace("{part}", part)).join(format!("{k}.png"));
+            pair(at(images), at(masks), k);
+        }
+        let data = Dataset::open(dir.path()).unwrap();
+        assert_eq!(ids(&data), ["test_3", "train_0", "train_1", "val_2"]);
+        assert_eq!((counts(&data), data.warnings.len()), ([2, 1, 1], 0));
+        // A name that stands in two parts is no guess either.
+        let doubled = dir.path().join(images.replace("{part}", "testing")).join("2.jpg");
+        picture(&doubled, 24, 20, 5);
+        let Err(DataError::Problems(report)) = Dataset::open(dir.path()) else { panic!("expected a report") };
+        assert_eq!(report.errors(), 1, "{report}");
+    }
+}
+
 /// Public copies of OCTA-500 are laid out like this, with nothing of ROSSA about them.
 #[test]
 fn the_commonest_layout_is_read_whole() {
@@ -593,7 +612,7 @@ fn bad_annotations_cost_their_image_and_not_the_set() {
     std::fs::write(part.join("annotations/train.json"), json).unwrap();
     let data = Dataset::open(dir.path()).unwrap();
     assert_eq!(ids(&data), ["train_1", "train_2"]);
-    assert_eq!(data.samples[1].load().unwrap().mask.area(), 60);
+    assert_eq!(data.samples[1].load().unwrap().mask.count(), 60);
     let report = verify(&data, &VerifyOptions { near_duplicates: None, ..VerifyOptions::default() });
     let bad: Vec<_> = report.problems.iter().filter(|p| p.kind == ProblemKind::BadAnnotation).collect();
     assert_eq!((bad.len(), report.errors()), (2, 1), "{report}");

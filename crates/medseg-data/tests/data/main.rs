@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
+mod batches;
 mod checking;
 mod coco;
 mod decoding;
@@ -9,8 +10,8 @@ mod duplicates;
 mod folders;
 mod golden;
 mod layouts;
-mod loading;
 mod manifests;
+mod masks;
 mod properties;
 mod real;
 mod splits;

@@ -1,6 +1,6 @@
 //! Split tables, the seeded rule, folds by patient.
 
-use medseg_data::dataset::{ImageSource, MaskSource};
+use medseg_data::dataset::{ImageSource, MaskSource, Reading};
 use medseg_data::split::{PaperSizes, SplitRow, SplitTable, k_folds, seeded_split};
 use medseg_data::{Sample, Split};
 use proptest::prelude::*;
@@ -14,6 +14,7 @@ fn sample(id: usize, patient: Option<usize>) -> Sample {
         image: ImageSource::File("a.png".into()),
         mask: MaskSource::File("b.png".into()),
         field_of_view: None,
+        reading: Reading::default(),
     }
 }
 

@@ -1,7 +1,11 @@
 //! Small trees of files to open.
 
-use medseg_data::{Image, Mask};
+use medseg_data::Image;
+use medseg_data::Mask;
+use medseg_data::dataset::Loaded;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 /// Writes a grey image whose pixels are a function of place; the format follows the extension.
 pub(crate) fn grey(path: impl AsRef<Path>, width: usize, height: usize, f: impl Fn(usize, usize) -> u8) {
@@ -27,7 +31,7 @@ pub(crate) fn bar(path: impl AsRef<Path>, width: usize, height: usize) {
 }
 
 /// An image and mask in memory: smooth texture, a few vessel-like bands.
-pub(crate) fn scene(width: usize, height: usize, channels: usize) -> (Image, Mask) {
+pub(crate) fn scene(width: usize, height: usize, channels: usize) -> Loaded {
     let mut pixels = Vec::new();
     let mut mask = Vec::new();
     for y in 0..height {
@@ -40,7 +44,11 @@ pub(crate) fn scene(width: usize, height: usize, channels: usize) -> (Image, Mas
             mask.push(u8::from((y as f64 - centre).abs() < 2.0));
         }
     }
-    (Image::new(width, height, channels, pixels).unwrap(), Mask::new(width, height, mask).unwrap())
+    Loaded {
+        image: Image::new(width, height, channels, pixels).unwrap(),
+        mask: Mask::from_bytes(height, width, &mask).unwrap(),
+        ignored: None,
+    }
 }
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
@@ -53,16 +61,27 @@ pub(crate) fn parity(name: &str) -> PathBuf {
     given.filter(|path| path.is_file()).unwrap_or_else(|| fixture(name))
 }
 
-/// A folder of real data, or `None` with a word that the test is skipped.
+/// The folders of real data below `SALT_DATA_DIR`, one for every test that reads one.
+const REAL: [&str; 4] = ["ARCADE", "ARCADE/stenosis", "CHASE_DB1", "ROSSA"];
+
+/// A folder of real data, or `None` for a test to skip itself. When the last of these tests has asked, one line says how many were
+/// skipped.
 pub(crate) fn real(folder: &str) -> Option<PathBuf> {
-    let Some(root) = std::env::var_os("SALT_DATA_DIR") else {
-        eprintln!("skipped: SALT_DATA_DIR is not set, so {folder} is not tested");
-        return None;
-    };
-    let path = PathBuf::from(root).join(folder);
-    if path.is_dir() {
-        return Some(path);
+    static ASKED: Mutex<Vec<(String, bool)>> = Mutex::new(Vec::new());
+    assert!(REAL.contains(&folder), "{folder} is missing in the list of real folders");
+    let path = std::env::var_os("SALT_DATA_DIR").map(|root| PathBuf::from(root).join(folder)).filter(|p| p.is_dir());
+    let mut asked = ASKED.lock().unwrap();
+    asked.push((folder.to_owned(), path.is_some()));
+    let skipped: Vec<&str> = asked.iter().filter(|(_, found)| !found).map(|(folder, _)| folder.as_str()).collect();
+    if asked.len() == REAL.len() && !skipped.is_empty() {
+        // Written past the capture of the test harness, which hides what passing tests print.
+        let line = format!(
+            "skipped {} of {} tests on real data, not below SALT_DATA_DIR: {}\n",
+            skipped.len(),
+            REAL.len(),
+            skipped.join(", ")
+        );
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
-    eprintln!("skipped: {} is no folder", path.display());
-    None
+    path
 }

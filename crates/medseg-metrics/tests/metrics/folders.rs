@@ -1,5 +1,6 @@
 //! Folders of masks, by name.
 
+use medseg_metrics::folders::names::is_system_file;
 use medseg_metrics::folders::{PairingProblem, pair_folders};
 use std::path::Path;
 
@@ -86,4 +87,17 @@ fn system_files_are_passed_over() {
     let pairing = pair_folders(&p, &r, &[]).unwrap();
     assert!(pairing.problems.is_empty(), "{:?}", pairing.problems);
     assert_eq!((pairing.pairs.len(), pairing.ignored.len()), (1, 7));
+}
+
+#[test]
+fn only_whole_names_are_those_of_systems() {
+    for name in
+        [".DS_Store", "._scan.png", ".hidden", "Thumbs.db", "THUMBS.DB", "ehthumbs.db", "desktop.ini", "__MACOSX"]
+    {
+        assert!(is_system_file(name), "{name}");
+    }
+    assert!(is_system_file("@eaDir"));
+    for name in ["scan.png", "_scan.png", "thumbs.png", "thumbs.db.png", "MACOSX", "a.b", "eaDir"] {
+        assert!(!is_system_file(name), "{name}");
+    }
 }

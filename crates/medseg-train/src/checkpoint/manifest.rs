@@ -1,8 +1,8 @@
 //! Sets of files that are whole or absent.
 
 use crate::error::{Result, TrainError};
+use crate::files::sha256;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
@@ -38,11 +38,6 @@ pub struct CheckpointStore {
     folder: PathBuf,
 }
 
-/// SHA-256 in hexadecimal.
-pub(crate) fn sha256(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn write_synced(path: &Path, content: &[u8]) -> Result<()> {
     let write = || {
         let mut file = File::create(path)?;
@@ -50,27 +45,6 @@ fn write_synced(path: &Path, content: &[u8]) -> Result<()> {
         file.sync_all()
     };
     write().map_err(TrainError::io("cannot write", path))
-}
-
-/// Makes a rename durable. Not every file system can sync a folder; one that cannot offers nothing better.
-fn sync_folder(path: &Path) {
-    if let Ok(folder) = File::open(path) {
-        let _ = folder.sync_all();
-    }
-}
-
-/// Writes a file under a temporary name and renames it into place, so that readers see the old content or the new.
-///
-/// # Errors
-/// The folder cannot be written.
-pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let fail = || TrainError::io("cannot write", path);
-    let mut scratch = tempfile::NamedTempFile::new_in(folder).map_err(fail())?;
-    scratch.write_all(content).and_then(|()| scratch.as_file().sync_all()).map_err(fail())?;
-    scratch.persist(path).map_err(|error| fail()(error.error))?;
-    sync_folder(folder);
-    Ok(())
 }
 
 impl CheckpointStore {
@@ -114,7 +88,7 @@ impl CheckpointStore {
             fs::remove_dir_all(&place).map_err(TrainError::io("cannot remove", &place))?;
         }
         fs::rename(&scratch, &place).map_err(TrainError::io("cannot rename into", &place))?;
-        sync_folder(&self.folder);
+        atomic_file::sync_folder(&self.folder);
         self.prune();
         Ok(())
     }

@@ -16,10 +16,8 @@
 
 mod lock;
 mod manifest;
-pub(crate) mod tensors;
+pub mod tensors;
 
 pub use lock::RunLock;
 pub use manifest::{CheckpointFiles, CheckpointStore, StoredFile};
-pub(crate) use manifest::{sha256, write_atomically};
-pub(crate) use tensors::NamedTensors;
-pub use tensors::{restore_tensors, stable_ids, trainable_tensors};
+pub use tensors::{NamedTensors, restore_tensors, stable_ids, trainable_tensors};

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// Tensors by module path.
-pub(crate) type NamedTensors = BTreeMap<String, TensorData>;
+pub type NamedTensors = BTreeMap<String, TensorData>;
 
 struct StableIds {
     path: Vec<String>,
@@ -118,7 +118,10 @@ pub fn restore_tensors<M: Module>(module: M, tensors: BTreeMap<String, TensorDat
 }
 
 /// Tensors as a safetensors file; the same tensors give the same bytes.
-pub(crate) fn to_bytes(tensors: &NamedTensors) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// A type of number that the format does not have.
+pub fn to_bytes(tensors: &NamedTensors) -> Result<Vec<u8>> {
     let fail = |name: &str, problem: String| TrainError::Model(format!("cannot save {name}: {problem}"));
     let views = tensors
         .iter()
@@ -135,7 +138,10 @@ pub(crate) fn to_bytes(tensors: &NamedTensors) -> Result<Vec<u8>> {
 }
 
 /// The reverse of [`to_bytes`].
-pub(crate) fn from_bytes(content: &[u8]) -> Result<NamedTensors> {
+///
+/// # Errors
+/// No safetensors file, or one with another type of number than f32.
+pub fn from_bytes(content: &[u8]) -> Result<NamedTensors> {
     let fail = |problem: String| TrainError::Model(format!("saved weights: {problem}"));
     let file = SafeTensors::deserialize(content).map_err(|error| fail(error.to_string()))?;
     file.iter()

@@ -89,7 +89,6 @@ impl SplitRule {
 
     /// Gives every sample its part and says in words what was done.
     pub(crate) fn apply(&self, dataset: &mut Dataset) -> Result<String> {
-        let wrap = |error: medseg_data::DataError| TrainError::Dataset(Box::new(error));
         match self {
             Self::Auto { validation, seed } => Ok(auto(dataset, *validation, *seed)),
             Self::Shares { train, validation, seed } => {
@@ -97,8 +96,8 @@ impl SplitRule {
                 Ok(format!("drawn by patient, {train} train and {validation} validation, seed {seed}"))
             }
             Self::Table { file, checksum } => {
-                let table = SplitTable::read(file, checksum.as_deref()).map_err(wrap)?;
-                dataset.apply_split(&table).map_err(wrap)?;
+                let table = SplitTable::read(file, checksum.as_deref())?;
+                dataset.apply_split(&table)?;
                 Ok(format!("table {}, SHA-256 {}", file.display(), table.checksum()))
             }
             Self::PaperSizes { name, train, test } => {
@@ -107,8 +106,8 @@ impl SplitRule {
                 let published: Vec<String> = dataset.split(Split::Train).map(|sample| sample.id.clone()).collect();
                 let all: Vec<String> = dataset.samples.iter().map(|sample| sample.id.clone()).collect();
                 let ids = if published.len() == needed { published } else { all };
-                let table = seeded_split(name, &ids, *train, *test, 42).map_err(wrap)?;
-                dataset.apply_split(&table).map_err(wrap)?;
+                let table = seeded_split(name, &ids, *train, *test, 42)?;
+                dataset.apply_split(&table)?;
                 Ok(format!(
                     "the paper's sizes, {train} train and {test} test, seeded rule; checkpoints are chosen on the test part"
                 ))

@@ -10,7 +10,7 @@ use medseg_metrics::{Mask, Spacing, distance_to};
 /// # Errors
 /// `mask` does not hold `height * width` values, or a side is 0.
 pub fn signed_distance(mask: &[bool], height: usize, width: usize) -> Result<Vec<f32>> {
-    let mask = Mask::from_bools(height, width, mask).map_err(|error| TrainError::Metrics(Box::new(error)))?;
+    let mask = Mask::from_bools(height, width, mask)?;
     let background = mask.complement();
     if mask.is_empty() || background.is_empty() {
         return Ok(vec![0.0; height * width]);

@@ -118,7 +118,8 @@ impl ItemLazy for Answer {
 impl Share {
     /// Their mean loss.
     fn forward(self, model: &Segmenter) -> Result<Tensor<1>> {
-        self.loss.forward(model.forward(self.batch.images)?, self.batch.masks)
+        let logits = self.batch.counted(model.forward(self.batch.images.clone())?);
+        self.loss.forward(logits, self.batch.masks)
     }
 
     /// Gradients of `weight` times the mean loss, and that loss.

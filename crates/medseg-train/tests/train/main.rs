@@ -1,7 +1,7 @@
-//! The engine on a tiny SAM and a few synthetic images: exact resuming, determinism, every method, the whole comparison.
+//! The engine on a tiny SAM and a few synthetic images: exact resuming, determinism, every method.
 
 #![allow(clippy::unwrap_used)]
 
-mod comparison;
+mod bundle;
 mod resume;
 mod support;

@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::hash::{ContentHash, update};
-use super::{ALGORITHM_VERSION, CacheKey};
-use crate::batch::Method;
+use super::key::{ALGORITHM_VERSION, CacheKey};
+use crate::algorithm::Algorithm;
 use crate::certificate::ErrorEstimate;
+use crate::method::Method;
 use crate::real::Real;
 use crate::real::sealed::Kernel;
-use crate::svd::{Algorithm, Svd};
+use crate::svd::Svd;
 
 const LEFT: &str = "u_transposed";
 const VALUES: &str = "singular_values";

@@ -2,45 +2,31 @@
 
 mod entry;
 mod hash;
+mod key;
 
+use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use nalgebra::DMatrix;
-use sha2::{Digest, Sha256};
-
 pub use hash::{ContentHash, content_hash};
+pub use key::{ALGORITHM_VERSION, CacheKey};
 
-use crate::batch::Method;
 use crate::real::Real;
 use crate::svd::Svd;
-
-/// Version of the algorithms. It rises whenever the bits of a result may change, and old cache entries are then no longer found.
-pub const ALGORITHM_VERSION: u32 = 2;
 
 /// A folder with one safetensors file per decomposition.
 ///
 /// * Entries are keyed by the SHA-256 hash of the matrix, its shape and number type, the method, and [`ALGORITHM_VERSION`].
-/// * Files appear atomically (written beside their place, then renamed), so that any number of processes can share the folder: two that
-///   compute the same entry write the same bytes.
+/// * Files appear whole or not at all, with the permissions that the umask gives, so that any number of processes and users can share
+///   the folder: two that compute the same entry write the same bytes.
 /// * Every entry carries a SHA-256 checksum of its factors. A truncated, altered or foreign file is reported with a `tracing` warning,
 ///   and the factors are computed and written again.
 ///
-/// Files are not flushed to the disk one by one: after a power failure the checksum finds the damage.
+/// Processors of different kinds round differently. Those that share a folder all work with the factors of whichever came first.
 #[derive(Debug, Clone)]
 pub struct BasisCache {
     folder: PathBuf,
-}
-
-/// What identifies an entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CacheKey {
-    content: ContentHash,
-    method: Method,
-    rows: usize,
-    cols: usize,
-    number_type: &'static str,
 }
 
 /// A cache folder or file that cannot be used.
@@ -56,30 +42,16 @@ pub struct CacheError {
     pub source: io::Error,
 }
 
-impl CacheKey {
-    /// The key of a matrix and a method. Reads the whole matrix, at about 1 GB/s per thread or better.
-    pub fn new<T: Real>(matrix: &DMatrix<T>, method: &Method) -> Self {
-        let (rows, cols) = matrix.shape();
-        Self { content: content_hash(matrix), method: *method, rows, cols, number_type: T::NAME }
-    }
-
-    /// The hash of the matrix.
-    pub fn content(&self) -> ContentHash {
-        self.content
-    }
-
-    /// The name of the entry's file.
-    fn file_name(&self) -> String {
-        let mut hasher = Sha256::new();
-        hasher.update(ALGORITHM_VERSION.to_le_bytes());
-        hasher.update(self.content.as_bytes());
-        hasher.update(format!("{:?}", self.method));
-        let digest: [u8; 32] = hasher.finalize().into();
-        format!("{}.safetensors", ContentHash::from_bytes(digest))
-    }
-}
-
 impl BasisCache {
+    /// The folder that programs share unless their user names another: the one in the environment variable `SALT_CACHE_DIR`, else
+    /// `salt/bases` in the platform's folder for caches (`~/.cache` on Linux). None where `SALT_CACHE_DIR` is empty, which is how a user
+    /// does without, or where the platform has no such folder.
+    ///
+    /// A full decomposition of the 50 weights of SAM ViT-B takes 460 MB. Nothing is ever deleted; the folder may be, at any time.
+    pub fn default_folder() -> Option<PathBuf> {
+        default_folder(std::env::var_os("SALT_CACHE_DIR"), dirs::cache_dir())
+    }
+
     /// Opens the folder, creating it if needed.
     ///
     /// # Errors
@@ -126,13 +98,28 @@ impl BasisCache {
     /// [`CacheError`] if the file cannot be written.
     pub fn store<T: Real>(&self, key: &CacheKey, svd: &Svd<T>) -> Result<(), CacheError> {
         let path = self.path(key);
-        let write = || -> io::Result<()> {
-            let bytes = entry::encode(svd, key)?;
-            let mut file = tempfile::Builder::new().prefix(".partial-").tempfile_in(&self.folder)?;
-            file.write_all(&bytes)?;
-            file.persist(&path)?;
-            Ok(())
-        };
+        let write = || -> io::Result<()> { atomic_file::write(&path, &entry::encode(svd, key)?) };
         write().map_err(|source| CacheError { action: "write", path: path.clone(), source })
+    }
+}
+
+fn default_folder(named: Option<OsString>, platform: Option<PathBuf>) -> Option<PathBuf> {
+    match named {
+        Some(named) => (!named.is_empty()).then(|| PathBuf::from(named)),
+        None => Some(platform?.join("salt").join("bases")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_goes_before_the_platform_and_empty_means_none() {
+        let platform = || Some(PathBuf::from("/home/me/.cache"));
+        assert_eq!(default_folder(Some("/data/bases".into()), platform()), Some("/data/bases".into()));
+        assert_eq!(default_folder(None, platform()), Some("/home/me/.cache/salt/bases".into()));
+        assert_eq!(default_folder(Some("".into()), platform()), None);
+        assert_eq!(default_folder(None, None), None);
     }
 }

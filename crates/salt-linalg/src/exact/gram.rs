@@ -12,7 +12,7 @@ use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_
 use faer::{MatRef, Par, Spec};
 use nalgebra::DMatrix;
 
-use super::Factors;
+use super::factors::Factors;
 use crate::error::StepFailure;
 use crate::product::{Schedule, gram, product, product_into, sum_of_squares, view, view_mut, zeros};
 

@@ -6,7 +6,7 @@
 use faer::linalg::solvers::Qr;
 use nalgebra::DMatrix;
 
-use super::Factors;
+use super::factors::Factors;
 use crate::error::StepFailure;
 use crate::product::{Schedule, view, zeros};
 

@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nalgebra::DMatrix;
 
-use super::Factors;
+use super::factors::Factors;
+use crate::algorithm::Algorithm;
 use crate::error::{Attempt, StepFailure};
 use crate::product::Schedule;
-use crate::svd::Algorithm;
 
 /// From a tall matrix to its factors.
 type Decompose<'a> = dyn Fn(&DMatrix<f64>, Schedule) -> Result<Factors, StepFailure> + Sync + 'a;

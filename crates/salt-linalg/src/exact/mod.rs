@@ -1,5 +1,6 @@
 //! Full decompositions: a ladder of algorithms, each result checked before it is believed.
 
+mod factors;
 mod gram;
 mod jacobi;
 mod ladder;
@@ -7,8 +8,10 @@ mod steps;
 
 use nalgebra::{DMatrix, DVector};
 
+use self::factors::Factors;
 pub(crate) use self::gram::eigen as symmetric_eigen;
 
+use crate::algorithm::Algorithm;
 use crate::certificate::{self, ErrorEstimate};
 use crate::error::{StepFailure, SvdError};
 use crate::input::{self, Input};
@@ -18,20 +21,12 @@ use crate::product::{
 use crate::real::Real;
 use crate::real::sealed::Kernel;
 use crate::sign;
-use crate::svd::{Algorithm, Svd};
+use crate::svd::Svd;
 
 /// Seed of the certificate's probes; the factors themselves involve no random numbers.
 const CERTIFICATE_SEED: u64 = 0x5a17;
 /// Accepted relative residual and orthogonality defect, in units of ε √max(m, n). Correct factors measure 0.1 to 1.
 const ACCEPTED: f64 = 8.0;
-
-/// A decomposition of a tall matrix (rows ≥ columns) in double precision: `left` m x n, `values` descending, `right` n x n (columns).
-#[derive(Debug, Clone)]
-pub(crate) struct Factors {
-    pub(crate) left: DMatrix<f64>,
-    pub(crate) values: Vec<f64>,
-    pub(crate) right: DMatrix<f64>,
-}
 
 /// The thin singular value decomposition: all k = min(m, n) components.
 ///

@@ -6,12 +6,12 @@ use faer::linalg::svd::{ComputeSvdVectors, SvdParams, svd, svd_scratch};
 use faer::{Auto, Par, Spec};
 use nalgebra::DMatrix;
 
-use super::Factors;
+use super::factors::Factors;
 use super::ladder::Step;
 use super::{gram, jacobi};
+use crate::algorithm::Algorithm;
 use crate::error::StepFailure;
 use crate::product::{view, view_mut, zeros};
-use crate::svd::Algorithm;
 
 /// The algorithms to try, fastest first. The Gram matrix squares the condition number, which double precision can afford only
 /// when the answer is wanted in single precision.

@@ -4,8 +4,8 @@
 use faer::MatRef;
 use nalgebra::DMatrix;
 
+use super::options::{Iteration, RandomizedOptions};
 use super::orthonormal::{condition_well, extend, orthonormalise};
-use super::{Iteration, RandomizedOptions};
 use crate::gaussian::{self, Stream};
 use crate::product::{Schedule, gram, mirror, product_by_panels, view, zeros};
 use crate::real::Real;

@@ -103,6 +103,45 @@ fn the_key_tells_everything_apart() {
     assert_ne!(content_hash(&DMatrix::from_element(1, 1, 0.0)), content_hash(&DMatrix::from_element(1, 1, -0.0)));
 }
 
+#[test]
+fn every_truncation_is_served_by_one_entry() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = BasisCache::open(folder.path()).unwrap();
+    let matrices: [DMatrix<f32>; 1] = [cast(&gaussian(9, 6, 1))];
+    let run = |method, cache: Option<&BasisCache>| {
+        let source = Mutex::new(None);
+        let mut options = BatchOptions::new(method);
+        if let Some(cache) = cache {
+            options = options.with_cache(cache);
+        }
+        let svd = decompose_all(&matrices, &options, |progress| *source.lock().unwrap() = Some(progress.source));
+        (svd.map(|mut svds| svds.remove(0)), source.into_inner().unwrap().unwrap())
+    };
+    for (rank, expected) in [(2, Source::Computed), (4, Source::Cache), (6, Source::Cache)] {
+        let (cached, source) = run(Method::Truncated { rank }, Some(&cache));
+        let (cached, plain) = (cached.unwrap(), run(Method::Truncated { rank }, None).0.unwrap());
+        assert_eq!(source, expected, "rank {rank}");
+        assert!(same_bits(&cached, &plain) && cached.error == plain.error, "rank {rank}");
+    }
+    assert_eq!(run(Method::Thin, Some(&cache)).1, Source::Cache);
+    assert!(run(Method::Truncated { rank: 7 }, Some(&cache)).0.is_err());
+    assert!(run(Method::Truncated { rank: 0 }, Some(&cache)).0.is_err());
+    assert_eq!(files(&cache).len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_entry_has_the_mode_of_any_new_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let cache = BasisCache::open(folder.path().join("bases")).unwrap();
+    run(&cache, &[cast(&gaussian(4, 3, 1))]);
+    let plain = folder.path().join("plain");
+    fs::write(&plain, "").unwrap();
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&files(&cache)[0]), mode(&plain));
+}
+
 /// The hash is part of the file format: a change would orphan every cache and every adapter fingerprint.
 #[test]
 fn the_content_hash_is_frozen() {

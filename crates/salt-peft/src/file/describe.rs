@@ -1,8 +1,8 @@
 //! The configuration file of an adapter: PEFT's fields, filled from what is attached.
 
 use super::manifest::{BasisStorage, Manifest};
+use super::options::SaveOptions;
 use super::peft::PeftConfig;
-use super::save::SaveOptions;
 use crate::config::SaltForm;
 use crate::layer::{Adapter, Kind};
 use crate::model::{Site, Snapshot};
@@ -38,6 +38,15 @@ pub(crate) fn trained_modules<'a>(
     (names.into_iter().collect(), siblings)
 }
 
+/// The modules that PEFT wraps, so that it finds their own parameters one level deeper: those whose weight has a LoRA or DoRA.
+pub(crate) fn wrapped_modules<'a>(snapshot: &'a Snapshot, name: &str) -> BTreeSet<&'a str> {
+    let is_low_rank = |site: &&Site| {
+        let kind = site.entry(name).and_then(|entry| entry.spec.parts.first()).map(|part| part.kind);
+        site.name() == "weight" && matches!(kind, Some(Kind::Lora { .. } | Kind::Dora { .. }))
+    };
+    snapshot.sites.iter().filter(is_low_rank).map(Site::module_path).collect()
+}
+
 pub(crate) fn peft_config(
     snapshot: &Snapshot,
     name: &str,
@@ -47,13 +56,18 @@ pub(crate) fn peft_config(
 ) -> PeftConfig {
     let mut config = PeftConfig {
         base_model_name_or_path: options.base_model.clone(),
-        bias: "none".into(),
         inference_mode: true,
-        init_lora_weights: true.into(),
         modules_to_save: (!modules_to_save.is_empty()).then_some(modules_to_save),
         peft_type: "FULL".into(),
+        r: 0,
+        lora_alpha: 0.0,
         ..PeftConfig::default()
     };
+    let wrapped = wrapped_modules(snapshot, name);
+    let has_bias = |site: &Site| site.is_bias() && site.entry(name).is_some() && wrapped.contains(site.module_path());
+    if snapshot.sites.iter().any(has_bias) {
+        config.bias = "lora_only".into();
+    }
     let mut targets = Vec::new();
     let mut ranks: BTreeMap<String, (usize, f64)> = BTreeMap::new();
     for site in &snapshot.sites {

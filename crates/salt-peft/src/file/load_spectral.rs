@@ -1,13 +1,14 @@
 //! Reading the factors of SALT and SVD tuning, and their basis.
 
 use super::host::HostBasis;
-use super::load::{LoadOptions, Reader};
 use super::manifest::{BasisStorage, LayerEntry};
 use super::names::key;
+use super::options::LoadOptions;
+use super::reader::Reader;
 use crate::attach::part_matrix;
-use crate::config::{Layout, Rank, SaltForm};
+use crate::config::{Decomposition, Layout, Rank, SaltForm};
 use crate::decompose::{Decomposed, Job, decompose};
-use crate::error::PeftError;
+use crate::error::{Difference, PeftError};
 use crate::initial::Factory;
 use crate::layer::{
     Adapter, HostSvd, Kind, LayerSpec, PartSpec, Projector, Salt, SvdTuning, Tail, Top, outputs_inputs, transpose,
@@ -15,7 +16,7 @@ use crate::layer::{
 use crate::model::Site;
 
 impl Reader<'_> {
-    pub(crate) fn spectral(
+    pub(super) fn spectral(
         &mut self,
         site: &Site,
         module: &str,
@@ -39,7 +40,7 @@ impl Reader<'_> {
             if let Some(svd) = &svd {
                 self.check_basis(site, svd, hashes.next(), storage)?;
             }
-            let decomposed = svd.map(|svd| Decomposed { rank: need.top, algorithm: String::new(), svd });
+            let decomposed = svd.map(|svd| Decomposed { rank: need.top, algorithm: String::new(), sketch: None, svd });
             let factory = self.factory(site, &device, index);
             match self.factors(&factory, module, &suffix, part, &need, inputs, spec.layout, decomposed.as_ref()) {
                 Some(adapter) => adapters.push(adapter),
@@ -80,8 +81,11 @@ impl Reader<'_> {
     ) -> Result<HostSvd, PeftError> {
         let matrix = part_matrix(&site.data()?, &site.shape, layout, part.start, part.len)
             .map_err(|reason| PeftError::Values { path: site.path.clone(), reason })?;
-        let full = !matches!(part.kind, Kind::Salt { form: SaltForm::Projector, .. });
-        let job = Job { path: site.path.clone(), matrix, full, rank: Rank::Fixed(k) };
+        // As it was computed: a sketch gives other bits than the leading part of a full decomposition.
+        let sketch = part.basis.as_ref().and_then(|basis| basis.sketch);
+        let decomposition = sketch.map_or(Decomposition::Exact, Decomposition::Randomized);
+        let full = sketch.is_none() && !matches!(part.kind, Kind::Salt { form: SaltForm::Projector, .. });
+        let job = Job { path: site.path.clone(), matrix, full, rank: Rank::Fixed(k), decomposition };
         let mut done = decompose(vec![job], options.basis_cache.as_deref())?;
         let svd = done.pop().ok_or_else(|| PeftError::foreign(&site.path, "the decomposition gave no result"))?.svd;
         Ok(svd.leading(k))
@@ -105,18 +109,16 @@ impl Reader<'_> {
         if expected == Some(&found) {
             return Ok(());
         }
-        let advice = match storage {
-            BasisStorage::Recompute => {
-                "; this machine's decomposition differs from the one that it was trained in, so save it with its basis"
-            }
-            _ => "",
-        };
-        let reason = format!(
-            "`{}`: expected a basis with hash {}, found {found}{advice}",
-            site.path,
-            expected.map_or("none", String::as_str)
-        );
-        Err(PeftError::WrongBase { file: self.file.to_owned(), reason })
+        Err(PeftError::WrongBase {
+            file: self.file.to_owned(),
+            path: site.path.clone(),
+            difference: match storage {
+                BasisStorage::Recompute => Difference::RecomputedBasis,
+                _ => Difference::Basis,
+            },
+            expected: expected.map_or("none", String::as_str).to_owned(),
+            found,
+        })
     }
 
     #[expect(clippy::too_many_arguments, reason = "one adapter's whole address")]

@@ -7,19 +7,20 @@
 mod describe;
 mod host;
 mod load;
+mod load_low_rank;
+mod load_own;
+mod load_peft;
 mod load_spectral;
 mod manifest;
 mod names;
+mod options;
 mod peft;
+mod reader;
 mod save;
 mod tensors;
 
-pub use load::{LoadOptions, LoadReport, load_adapter};
+pub use load::{LoadReport, load_adapter};
 pub use manifest::BasisStorage;
-pub use names::KeyMap;
-pub use save::{SaveOptions, save_adapter};
-
-/// Name of the configuration file.
-pub const CONFIG_FILE: &str = "adapter_config.json";
-/// Name of the weights file.
-pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";
+pub use names::{CONFIG_FILE, KeyMap, WEIGHTS_FILE};
+pub use options::{LoadOptions, SaveOptions};
+pub use save::save_adapter;

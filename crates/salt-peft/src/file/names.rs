@@ -1,8 +1,13 @@
-//! From parameters of a Burn module to names in a file.
+//! The names of the files, and from parameters of a Burn module to names in them.
 
 use crate::error::PeftError;
 use crate::model::Site;
 use regex::Regex;
+
+/// Name of the configuration file.
+pub const CONFIG_FILE: &str = "adapter_config.json";
+/// Name of the weights file.
+pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";
 
 /// What PEFT puts before every name.
 pub(crate) const PREFIX: &str = "base_model.model.";
@@ -77,4 +82,12 @@ pub(crate) fn join(module: &str, name: &str) -> String {
 /// The key of a tensor.
 pub(crate) fn key(module: &str, name: &str) -> String {
     format!("{PREFIX}{}", join(module, name))
+}
+
+/// The name of a parameter in a module that PEFT has wrapped: `qkv.bias` becomes `qkv.base_layer.bias`.
+pub(crate) fn wrapped(name: &str) -> String {
+    match name.rsplit_once('.') {
+        Some((module, own)) => format!("{module}.base_layer.{own}"),
+        None => format!("base_layer.{name}"),
+    }
 }

@@ -1,11 +1,11 @@
 //! Writing an adapter.
 
-use super::describe::{peft_config, trained_modules};
+use super::describe::{peft_config, trained_modules, wrapped_modules};
 use super::host::{HostBasis, low_rank_shapes, parameter_array, read, read1};
 use super::manifest::{BasisStorage, FORMAT, LayerEntry, Manifest};
-use super::names::{KeyMap, key};
-use super::tensors::{Array, Arrays, encode, sha256, write_atomically};
-use super::{CONFIG_FILE, WEIGHTS_FILE};
+use super::names::{CONFIG_FILE, WEIGHTS_FILE, key, wrapped};
+use super::options::SaveOptions;
+use super::tensors::{Array, Arrays, encode, sha256, write};
 use crate::attach::part_matrix;
 use crate::config::Layout;
 use crate::error::PeftError;
@@ -14,45 +14,8 @@ use crate::manage::floats;
 use crate::model::{Site, Snapshot};
 use burn::module::Module;
 use burn::tensor::Tensor;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-
-/// How to write an adapter.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct SaveOptions {
-    /// The adapter; none means the active one.
-    pub adapter: Option<String>,
-    /// What to store of the bases of SALT and SVD tuning.
-    pub basis: BasisStorage,
-    /// Names of modules in the file.
-    pub keys: KeyMap,
-    /// PEFT's `base_model_name_or_path`.
-    pub base_model: Option<String>,
-}
-
-impl SaveOptions {
-    /// The same for another adapter than the active one.
-    #[must_use]
-    pub fn with_adapter(mut self, name: impl Into<String>) -> Self {
-        self.adapter = Some(name.into());
-        self
-    }
-
-    /// The same with another content for bases.
-    #[must_use]
-    pub fn with_basis(mut self, basis: BasisStorage) -> Self {
-        self.basis = basis;
-        self
-    }
-
-    /// The same with other names.
-    #[must_use]
-    pub fn with_keys(mut self, keys: KeyMap) -> Self {
-        self.keys = keys;
-        self
-    }
-}
 
 /// Writes one adapter, and nothing of the base but what is trained, into a folder: [`CONFIG_FILE`] and [`WEIGHTS_FILE`].
 ///
@@ -74,6 +37,7 @@ pub fn save_adapter<M: Module>(module: &M, folder: impl AsRef<Path>, options: &S
     let (weights, config) = (folder.join(WEIGHTS_FILE), folder.join(CONFIG_FILE));
     let mut writer = Writer {
         options,
+        wrapped: wrapped_modules(&snapshot, &name),
         arrays: Arrays::new(),
         layers: BTreeMap::new(),
         trained: Vec::new(),
@@ -107,12 +71,14 @@ pub fn save_adapter<M: Module>(module: &M, folder: impl AsRef<Path>, options: &S
         companions: writer.companions,
     };
     let text = peft_config(&snapshot, &name, options, modules_to_save, manifest).text(&config)?;
-    write_atomically(&weights, &bytes)?;
-    write_atomically(&config, text.as_bytes())
+    write(&weights, &bytes)?;
+    write(&config, text.as_bytes())
 }
 
 struct Writer<'a> {
     options: &'a SaveOptions,
+    /// Modules whose own parameters PEFT finds one level deeper.
+    wrapped: BTreeSet<&'a str>,
     arrays: Arrays,
     layers: BTreeMap<String, LayerEntry>,
     trained: Vec<String>,
@@ -128,7 +94,8 @@ impl Writer<'_> {
                 &site.path,
                 full.value.reshaped::<1>([site.shape.iter().product::<usize>()].into()).into_data(),
             )?;
-            self.arrays.insert(key("", &name), parameter_array(site, values));
+            let in_file = if self.wrapped.contains(site.module_path()) { wrapped(&name) } else { name.clone() };
+            self.arrays.insert(key("", &in_file), parameter_array(site, values));
             self.trained.push(name);
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Tensors on their way to and from safetensors, and files that appear whole or not at all.
+//! Tensors on their way to and from safetensors.
 
 use crate::error::PeftError;
 use burn::tensor::{DType, TensorData};
@@ -6,7 +6,6 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::path::Path;
 
 /// Values in single precision with their shape.
@@ -77,7 +76,7 @@ pub(crate) fn decode(file: &Path, bytes: &[u8]) -> Result<Arrays, PeftError> {
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// SHA-256 of several runs of numbers, each preceded by its length.
@@ -90,28 +89,11 @@ pub(crate) fn sha256_floats<'a>(runs: impl IntoIterator<Item = &'a [f32]>) -> St
             hash.update(&bytes);
         }
     }
-    hex(&hash.finalize())
+    hex::encode(hash.finalize())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Writes beside the target, flushes to the disk, and renames into place.
-pub(crate) fn write_atomically(file: &Path, bytes: &[u8]) -> Result<(), PeftError> {
+/// Writes a file whole or not at all; its folder is created.
+pub(crate) fn write(file: &Path, bytes: &[u8]) -> Result<(), PeftError> {
     let folder = file.parent().unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        let mut scratch = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder)?;
-        scratch.write_all(bytes)?;
-        scratch.as_file().sync_all()?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            scratch.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        }
-        scratch.persist(file).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(PeftError::io(file))
+    std::fs::create_dir_all(folder).and_then(|()| atomic_file::write(file, bytes)).map_err(PeftError::io(file))
 }

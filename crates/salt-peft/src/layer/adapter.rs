@@ -1,12 +1,12 @@
 //! One adapter of one part of a weight, whatever its method.
 
-use super::Basis;
+use super::basis::Basis;
 use super::full::{AnyRank, Delta, Full};
 use super::low_rank::{Dora, Lora};
 use super::salt::{Projector, Salt, SvdTuning, Tail, Top};
 use super::spec::Kind;
 use crate::config::{Layout, SaltForm};
-use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 
 /// The factors of one part.
@@ -117,16 +117,6 @@ fn top(lookup: &mut dyn Lookup) -> Option<Top> {
 
 fn tail(lookup: &mut dyn Lookup) -> Option<Tail> {
     Some(Tail { x: lookup.matrix("tail.x")?, y: lookup.matrix("tail.y")?, basis: basis(lookup, "tail")? })
-}
-
-/// A parameter that is never trained.
-pub(crate) fn frozen<const D: usize>(id: ParamId, value: Tensor<D>) -> Param<Tensor<D>> {
-    Param::initialized(id, value).set_require_grad(false)
-}
-
-/// A parameter that is trained as soon as the module is on an autodiff device.
-pub(crate) fn trained<const D: usize>(id: ParamId, value: Tensor<D>) -> Param<Tensor<D>> {
-    Param::initialized(id, value).set_require_grad(true)
 }
 
 impl Module for Adapter {

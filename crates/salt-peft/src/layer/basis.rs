@@ -1,6 +1,7 @@
 //! The frozen singular vectors in which SALT and SVD tuning write their update.
 
-use super::adapter::frozen;
+use super::matrix::transpose;
+use super::parameter::frozen;
 use crate::config::Layout;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -103,12 +104,4 @@ impl HostSvd {
         }
         self
     }
-}
-
-pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let mut out = Vec::with_capacity(values.len());
-    for column in 0..columns {
-        out.extend((0..rows).map(|row| values[row * columns + column]));
-    }
-    out
 }

@@ -1,6 +1,6 @@
 //! LoRA and DoRA.
 
-use super::stored_product;
+use super::matrix::stored_product;
 use crate::config::Layout;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;

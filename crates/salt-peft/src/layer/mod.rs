@@ -8,6 +8,8 @@ mod adapter;
 mod basis;
 mod full;
 mod low_rank;
+mod matrix;
+mod parameter;
 mod salt;
 mod slot;
 mod spec;
@@ -20,20 +22,10 @@ pub use salt::{Projector, Salt, SvdTuning, Tail, Top};
 pub use slot::{AdapterSlot, SLOT_NAME};
 pub use spec::{BasisRecord, Kind, LayerSpec, PartSpec};
 
-pub(crate) use adapter::{Lookup, trained};
-pub(crate) use basis::{HostSvd, transpose};
+pub(crate) use adapter::Lookup;
+pub(crate) use basis::HostSvd;
 pub(crate) use low_rank::row_norms;
+pub(crate) use matrix::{matrix_shape, outputs_inputs, transpose};
+pub(crate) use parameter::trained;
 pub(crate) use salt::diagonal_matrix;
 pub(crate) use slot::{Entry, TAG, dismantled, effective};
-pub(crate) use spec::{matrix_shape, outputs_inputs};
-
-use crate::config::Layout;
-use burn::tensor::Tensor;
-
-/// `left [out, d]` times `right [d, in]` in the order in which the weight is stored.
-pub(crate) fn stored_product(layout: Layout, left: Tensor<2>, right: Tensor<2>) -> Tensor<2> {
-    match layout {
-        Layout::OutIn => left.matmul(right),
-        Layout::InOut => right.transpose().matmul(left.transpose()),
-    }
-}

@@ -5,9 +5,9 @@
 //! the base weight enters with its own bits, and an adapter whose factors say "no change" changes nothing.
 
 use super::basis::Basis;
-use super::stored_product;
+use super::matrix::stored_product;
 use crate::config::{Layout, SaltForm};
-use crate::cost::{self, TailPath};
+use crate::tail_path::{TailPath, tail_path};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
@@ -70,7 +70,7 @@ impl Tail {
     pub fn delta(&self, layout: Layout) -> Tensor<2> {
         let [rows, _] = self.basis.left.dims();
         let [t, columns] = self.basis.right.dims();
-        self.delta_by(layout, cost::tail_path(rows, columns, t, self.y.dims()[0]))
+        self.delta_by(layout, tail_path(rows, columns, t, self.y.dims()[0]))
     }
 
     /// The update without a ReLU on a given path; all paths give the same matrix.

@@ -1,7 +1,8 @@
 //! What hangs on one parameter: its named adapters, of which at most one is active.
 
 use super::adapter::Adapter;
-use super::spec::{LayerSpec, matrix_shape};
+use super::matrix::matrix_shape;
+use super::spec::LayerSpec;
 use crate::config::Layout;
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Reparameterization};
 use burn::tensor::{Device, Tensor};

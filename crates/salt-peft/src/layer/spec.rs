@@ -1,6 +1,6 @@
 //! What is attached to one weight, without the values: enough to rebuild the adapter around them.
 
-use crate::config::{Layout, SaltForm};
+use crate::config::{Layout, SaltForm, Sketch};
 use serde::{Deserialize, Serialize};
 
 /// One named adapter of one parameter.
@@ -44,6 +44,9 @@ pub struct BasisRecord {
     pub sigma_after_cut: Option<f32>,
     /// `(sigma_at_cut - sigma_after_cut) / sigma_at_cut`: near zero, the weight does not determine the split.
     pub relative_gap: Option<f32>,
+    /// The settings of a randomised decomposition; none for an exact one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sketch: Option<Sketch>,
 }
 
 /// The method of a part, with its fixed numbers.
@@ -116,23 +119,6 @@ impl Kind {
             Self::Full => "full",
             Self::Delta => "delta",
         }
-    }
-}
-
-/// Rows and columns of a stored parameter read as a matrix.
-pub(crate) fn matrix_shape(shape: &[usize]) -> [usize; 2] {
-    match shape {
-        [] => [1, 1],
-        [first, rest @ ..] => [*first, rest.iter().product()],
-    }
-}
-
-/// Outputs and inputs of a stored parameter.
-pub(crate) fn outputs_inputs(layout: Layout, shape: &[usize]) -> [usize; 2] {
-    let [rows, columns] = matrix_shape(shape);
-    match layout {
-        Layout::OutIn => [rows, columns],
-        Layout::InOut => [columns, rows],
     }
 }
 

@@ -6,8 +6,9 @@ use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use salt_peft::{
-    AdapterConfig, AttachOptions, BasisStorage, Initialization, LoadOptions, Method, PeftError, Rank, SaltForm,
-    SaveOptions, Slices, attach, load_adapter, materialize, merge, merge_report, save_adapter, trainable_report,
+    AdapterConfig, AttachOptions, BasisStorage, Difference, Initialization, LoadOptions, Method, PeftError, Rank,
+    SaltForm, SaveOptions, Slices, attach, load_adapter, materialize, merge, merge_report, save_adapter,
+    trainable_report,
 };
 use std::collections::BTreeMap;
 
@@ -218,7 +219,11 @@ fn another_base_is_refused() {
         let weight = TensorData::new(weight, [WIDTH, WIDTH]).convert::<f32>();
         let other = set(Toy::new(&device), BTreeMap::from([("proj.weight".to_owned(), weight)]));
         match load_adapter(other, folder.path(), &LoadOptions::default()) {
-            Err(PeftError::WrongBase { reason, .. }) => assert!(reason.contains("proj.weight"), "{reason}"),
+            Err(PeftError::WrongBase { path, difference, expected, found, .. }) => {
+                assert_eq!(difference, Difference::Weight);
+                assert_eq!((path.as_str(), expected.len(), found.len()), ("proj.weight", 64, 64));
+                assert_ne!(expected, found);
+            }
             other => panic!("{}: {:?}", method.name, other.map(|(_, report)| report)),
         }
     }

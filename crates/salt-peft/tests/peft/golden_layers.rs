@@ -7,7 +7,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::SafeTensors;
-use salt_peft::{AdapterConfig, AttachOptions, Method, Rank, SaltForm, attach};
+use salt_peft::{AdapterConfig, AttachOptions, Method, SaltForm, attach};
 use std::collections::BTreeMap;
 
 const TOLERANCE: f64 = 1e-5;
@@ -129,14 +129,12 @@ fn wire(case: &Case<'_>, method: Method, linear: bool) -> Wiring {
 fn config(case: &Case<'_>, method: Method, form: SaltForm) -> AdapterConfig {
     let rank = if case.has("alpha") { case.tensor("alpha").0.len() } else { 0 };
     let c = 0.5;
-    AdapterConfig {
-        method,
-        form,
-        svd_rank: Rank::Fixed(rank),
-        lora_rank: 3,
+    match method {
         // The golden LoRA has a scale of 0.5, the golden DoRA none.
-        alpha: (method == Method::Lora).then_some(3.0 * c),
-        ..AdapterConfig::default()
+        Method::Lora => AdapterConfig::lora(3, 3.0 * c),
+        Method::Dora => AdapterConfig { alpha: None, ..AdapterConfig::dora(3, 1.0) },
+        Method::Svd => AdapterConfig::svd(),
+        _ => AdapterConfig::salt(rank, 3).with_form(form),
     }
 }
 

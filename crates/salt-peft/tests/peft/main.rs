@@ -2,10 +2,14 @@
 
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
+mod basis;
+mod config;
 mod conformance;
 mod exchange;
 mod forms;
 mod golden_layers;
 mod naming;
+mod peft_files;
 mod shapes;
 mod support;
+mod values;

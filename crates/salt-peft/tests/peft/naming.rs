@@ -57,7 +57,7 @@ fn patterns_that_match_nothing_or_contradict_are_errors() {
     assert!(fails(AdapterConfig::lora(2, 2.0).with_include(["("])).contains("regular expression"));
     assert!(fails(AdapterConfig::lora(2, 2.0).with_include(["qkv"]).with_exclude(["qkv"])).contains("excluded"));
     assert!(fails(AdapterConfig::salt(9, 2).with_include(["proj"])).contains("exceeds its 8"));
-    assert!(fails(AdapterConfig::lora(0, 2.0)).contains("lora_rank"));
+    assert!(fails(AdapterConfig::lora(0, 2.0)).contains("lora-rank"));
     assert!(fails(AdapterConfig::lora(2, f64::NAN)).contains("alpha"));
     assert!(fails(AdapterConfig::lora(2, 2.0).with_train(["qkv.weight"])).contains("trained in full"));
     let ambiguous = AdapterConfig {
@@ -78,8 +78,8 @@ fn patterns_that_match_nothing_or_contradict_are_errors() {
 fn ranks_can_be_fixed_a_fraction_per_pattern_or_a_rule() {
     let model = Toy::new(&device());
     let config: AdapterConfig = serde_json::from_str(
-        r#"{"method": "salt", "lora_rank": 2, "svd_rank": {"rule": "fraction", "share": 0.5},
-            "svd_rank_pattern": {"qkv": {"rule": "energy", "share": 0.9}, "neck": 3}}"#,
+        r#"{"method": "salt", "lora-rank": 2, "svd-rank": {"rule": "fraction", "share": 0.5},
+            "svd-rank-pattern": {"qkv": {"rule": "energy", "share": 0.9}, "neck": 3}}"#,
     )
     .expect("parses");
     let planned = plan(&model, &config).expect("plans");
@@ -322,8 +322,10 @@ fn conversion_to_lora_reports_what_it_loses_and_keeps_trained_parameters() {
     let model = perturb(model, 4);
     let before = output(&model);
     let error = |rank, name: &str| {
-        let (converted, rows) = to_lora(model.clone(), rank, name).expect("converts");
-        let worst = rows.iter().map(|row| row.relative_error).fold(0.0, f64::max);
+        let (converted, report) = to_lora(model.clone(), rank, name).expect("converts");
+        let worst = report.layers.iter().map(|row| row.relative_error).fold(0.0, f64::max);
+        assert!(report.relative_error <= worst && report.layers.len() == 3, "{report}");
+        assert!(report.to_string().contains("neck.weight") && report.to_string().contains("all"), "{report}");
         (relative_error(&output(&converted), &before), worst, converted)
     };
     let (whole, none_lost, converted) = error(8, "all");

@@ -5,8 +5,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
 use salt_peft::{
-    AdapterConfig, AttachOptions, LoadOptions, Method, Rank, SaltForm, SaveOptions, attach, linear, load_adapter,
-    merge, plan, save_adapter, trainable_report,
+    AdapterConfig, AttachOptions, LoadOptions, Method, SaltForm, SaveOptions, attach, linear, load_adapter, merge,
+    plan, save_adapter, trainable_report,
 };
 
 fn layer(inputs: usize, outputs: usize) -> Linear {
@@ -15,14 +15,23 @@ fn layer(inputs: usize, outputs: usize) -> Linear {
 
 fn method() -> impl Strategy<Value = (Method, SaltForm)> {
     prop_oneof![
-        Just((Method::Lora, SaltForm::Paper)),
-        Just((Method::Dora, SaltForm::Paper)),
-        Just((Method::Svd, SaltForm::Paper)),
+        Just((Method::Lora, SaltForm::Diag)),
+        Just((Method::Dora, SaltForm::Diag)),
+        Just((Method::Svd, SaltForm::Diag)),
         Just((Method::Salt, SaltForm::Paper)),
         Just((Method::Salt, SaltForm::Diag)),
         Just((Method::Salt, SaltForm::Linear)),
         Just((Method::Salt, SaltForm::Projector)),
     ]
+}
+
+/// A configuration with the keys that the method takes.
+fn config(method: Method, form: SaltForm, svd_rank: usize, lora_rank: usize) -> AdapterConfig {
+    match method {
+        Method::Salt => AdapterConfig::salt(svd_rank, lora_rank).with_form(form),
+        Method::Svd => AdapterConfig::svd(),
+        method => AdapterConfig { method, alpha: None, ..AdapterConfig::lora(lora_rank, 1.0) },
+    }
 }
 
 proptest! {
@@ -41,7 +50,7 @@ proptest! {
         let lora_rank = if matches!(method, Method::Lora | Method::Dora) { lora_rank + 1 } else { lora_rank };
         // Rank 0 of the projector's update would be a matrix without entries.
         prop_assume!(form != SaltForm::Projector || lora_rank > 0);
-        let config = AdapterConfig { method, form, svd_rank: Rank::Fixed(svd_rank.min(k)), lora_rank, ..AdapterConfig::default() };
+        let config = config(method, form, svd_rank.min(k), lora_rank);
         let x = Tensor::<2>::from_data(TensorData::new(values(3 * inputs, 2, 1.0), [3, inputs]), &Device::default());
         let base = layer(inputs, outputs);
         let planned = plan(&base, &config).expect("plans").trainable();

@@ -2,6 +2,19 @@
 
 use crate::{PositionResize, SamConfig, SamError, SamVariant};
 
+/// The tensors whose shapes are read; a file without one of them holds no SAM.
+pub(super) const NEEDED: [&str; 9] = [
+    "image_encoder.pos_embed",
+    "image_encoder.patch_embed.proj.weight",
+    "image_encoder.blocks.0.mlp.lin1.weight",
+    "image_encoder.neck.0.weight",
+    "prompt_encoder.mask_downscaling.3.weight",
+    "mask_decoder.mask_tokens.weight",
+    "mask_decoder.iou_prediction_head.layers.0.weight",
+    "mask_decoder.transformer.layers.0.cross_attn_token_to_image.q_proj.weight",
+    "mask_decoder.transformer.layers.0.mlp.lin1.weight",
+];
+
 /// Reads the sizes off the shapes (`shape` looks up a tensor by the model's name).
 ///
 /// Everything but two numbers is visible: the decoder's number of heads (8 in every published SAM) and the variant (a file

@@ -102,6 +102,8 @@ pub(super) fn load(
     let mut filler = Filler { source, keys, place: Place::default(), device, loaded: 0, error: None };
     let model = model.map(&mut filler);
     report.loaded = filler.loaded;
+    let read = slots.keys().filter_map(|name| keys.by_model_name.get(name));
+    report.converted = read.filter(|name| source.is_double(name)).cloned().collect();
     match filler.error {
         Some(error) => Err(error),
         None => Ok((model, report)),
@@ -117,7 +119,11 @@ fn compare(
     report: &mut LoadReport,
 ) -> Result<(), SamError> {
     let paper = config.variant == SamVariant::Paper;
-    let mut mismatch = Mismatch { unexpected: keys.unknown.clone(), ..Mismatch::default() };
+    let mut mismatch = Mismatch {
+        unexpected: keys.unknown.clone(),
+        found: source.names().map(str::to_owned).collect(),
+        ..Mismatch::default()
+    };
     for (name, slot) in slots {
         let found = keys.by_model_name.get(name).and_then(|file_name| source.shape(file_name));
         match found {

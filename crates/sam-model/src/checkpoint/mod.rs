@@ -1,10 +1,12 @@
 //! Checkpoints: Meta's `.pth`, Hugging Face and our own safetensors, and the files of trainers that wrap them.
 
+mod hugging_face;
 mod infer;
 mod keys;
 mod load;
 mod save;
 mod source;
+mod wrappers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -13,8 +15,10 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use crate::{Sam, SamConfig, SamError};
+use hugging_face::decoder_heads_beside;
 use keys::{KeyMap, map_keys};
 use source::Source;
+use wrappers::Ambiguous;
 
 pub(crate) use load::transpose;
 pub(crate) use save::save_module;
@@ -37,13 +41,37 @@ pub struct Checkpoint {
 pub struct LoadReport {
     /// Number of tensors loaded.
     pub loaded: usize,
-    /// Tensors of the file that are no part of the model and known to be so: optimizer states, image statistics.
+    /// Tensors of the file that are no part of the model and known to be so: optimizer states, losses,
+    /// random states, image statistics, an averaged copy beside the model itself.
     pub ignored: Vec<String>,
     /// Relative positions, which [`SamVariant::Paper`](crate::SamVariant::Paper) does not have.
     pub dropped: Vec<String>,
+    /// Tensors whose 64-bit values were rounded to f32, by the file's names.
+    pub converted: Vec<String>,
     /// Tensors that were resampled: the absolute positions of [`SamVariant::Paper`](crate::SamVariant::Paper), average
     /// pooled to its grid.
     pub resampled: Vec<String>,
+}
+
+/// How many names a message has room for.
+const NAMES_SHOWN: usize = 5;
+
+/// The first names of a list, and how many more there are.
+fn first_of<S: AsRef<str>>(names: &[S]) -> String {
+    let mut text = names.iter().take(NAMES_SHOWN).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    if names.len() > NAMES_SHOWN {
+        text += &format!(" and {} more", names.len() - NAMES_SHOWN);
+    }
+    if text.is_empty() { "none".to_owned() } else { text }
+}
+
+fn several_models(source: &Source, found: Vec<(String, usize)>) -> SamError {
+    let found: Vec<String> = found.into_iter().map(|(prefix, count)| format!("`{prefix}` ({count} tensors)")).collect();
+    let reason = format!(
+        "expected one model, found several: {}; save the one that you mean in a file of its own",
+        first_of(&found)
+    );
+    SamError::format(source.path(), reason)
 }
 
 /// The three ways in which a checkpoint can fail to fit a model.
@@ -55,10 +83,12 @@ pub struct Mismatch {
     pub unexpected: Vec<String>,
     /// Tensors whose shapes differ, by the model's names, in the file's layout: (name, expected, found).
     pub misshaped: Vec<(String, Vec<usize>, Vec<usize>)>,
+    /// All tensors of the file, by the file's names.
+    pub found: Vec<String>,
 }
 
 impl Mismatch {
-    /// Whether all three lists are empty.
+    /// Whether nothing is missing, unexpected or mis-shaped.
     pub fn is_empty(&self) -> bool {
         self.missing.is_empty() && self.unexpected.is_empty() && self.misshaped.is_empty()
     }
@@ -66,14 +96,15 @@ impl Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "missing ({}):", self.missing.len())?;
-        self.missing.iter().try_for_each(|name| write!(f, "\n  {name}"))?;
-        write!(f, "\nunexpected ({}):", self.unexpected.len())?;
-        self.unexpected.iter().try_for_each(|name| write!(f, "\n  {name}"))?;
-        write!(f, "\nmis-shaped ({}):", self.misshaped.len())?;
-        self.misshaped
+        let misshaped: Vec<String> = self
+            .misshaped
             .iter()
-            .try_for_each(|(name, expected, found)| write!(f, "\n  {name}: expected {expected:?}, found {found:?}"))
+            .map(|(name, expected, found)| format!("{name}: expected {expected:?}, found {found:?}"))
+            .collect();
+        write!(f, "expected, but missing ({}): {}", self.missing.len(), first_of(&self.missing))?;
+        write!(f, "\nfound, but unexpected ({}): {}", self.unexpected.len(), first_of(&self.unexpected))?;
+        write!(f, "\nmis-shaped ({}): {}", self.misshaped.len(), first_of(&misshaped))?;
+        write!(f, "\nthe file holds {} tensors: {}", self.found.len(), first_of(&self.found))
     }
 }
 
@@ -81,30 +112,38 @@ impl Checkpoint {
     /// Opens a file, whatever its kind, and reads its table of contents.
     ///
     /// # Errors
-    /// [`SamError::Io`] and [`SamError::Format`] (truncated, corrupt, hostile, or no checkpoint at all).
+    /// [`SamError::Io`] and [`SamError::Format`] (truncated, corrupt, hostile, no checkpoint at all, or one of several models).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SamError> {
         let source = Source::open(path.as_ref())?;
-        let keys = map_keys(source.names());
+        let keys = map_keys(source.names()).map_err(|Ambiguous(found)| several_models(&source, found))?;
         Ok(Self { source, keys })
     }
 
     /// The configuration that the file carries, or else the one that its shapes tell.
     ///
     /// Two things are not visible in the shapes of a file that carries none: the decoder's number of heads, taken to be 8 as
-    /// in every published SAM, and how positions follow other input sizes, which is the default.
+    /// in every published SAM (Hugging Face's `config.json` beside its weights tells it), and how positions follow other input sizes,
+    /// which is the default.
     ///
     /// # Errors
-    /// [`SamError::Format`] if the carried configuration cannot be read, [`SamError::Config`] if it, or the inferred one,
-    /// is that of no model.
+    /// [`SamError::Format`] if the carried configuration cannot be read, or if it, or the inferred one, is that of no model.
     pub fn config(&self) -> Result<SamConfig, SamError> {
         match self.source.metadata.get(CONFIG_KEY) {
             Some(json) => {
                 let config: SamConfig = serde_json::from_str(json)
                     .map_err(|e| SamError::format(self.source.path(), format!("metadata `{CONFIG_KEY}`: {e}")))?;
-                config.validate()?;
+                config.validate().map_err(|e| {
+                    SamError::format(self.source.path(), format!("metadata `{CONFIG_KEY}` describes no model: {e}"))
+                })?;
                 Ok(config)
             }
-            None => infer::infer_config(|name| self.shape(name)),
+            None => {
+                let config = self.infer_config()?;
+                let heads = if self.keys.hugging_face { decoder_heads_beside(self.source.path())? } else { None };
+                let config = SamConfig { decoder_heads: heads.unwrap_or(config.decoder_heads), ..config };
+                config.validate().map_err(|e| SamError::format(self.source.path(), format!("no SAM: {e}")))?;
+                Ok(config)
+            }
         }
     }
 
@@ -115,6 +154,22 @@ impl Checkpoint {
     /// [`SamError::Format`] and [`SamError::Io`] for tensors that cannot be read.
     pub fn load(&self, config: &SamConfig, device: &Device) -> Result<(Sam, LoadReport), SamError> {
         load::load(&self.source, &self.keys, config, device)
+    }
+
+    fn infer_config(&self) -> Result<SamConfig, SamError> {
+        let missing: Vec<&str> = infer::NEEDED.into_iter().filter(|name| self.shape(name).is_none()).collect();
+        if missing.is_empty() {
+            return infer::infer_config(|name| self.shape(name))
+                .map_err(|e| SamError::format(self.source.path(), format!("its shapes are those of no SAM: {e}")));
+        }
+        let found: Vec<&str> = self.source.names().collect();
+        let reason = format!(
+            "no SAM: expected tensors named {}; found {} tensors: {}",
+            first_of(&missing),
+            found.len(),
+            first_of(&found)
+        );
+        Err(SamError::format(self.source.path(), reason))
     }
 
     fn shape(&self, model_name: &str) -> Option<&[usize]> {

@@ -1,8 +1,8 @@
-//! Our own files: safetensors with the original's key names and the configuration in the metadata.
+//! Files that are written: safetensors under the original's key names with the configuration in the metadata, or a folder under Hugging
+//! Face's.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -10,6 +10,7 @@ use burn::tensor::Tensor;
 use safetensors::tensor::{Dtype, View};
 
 use super::CONFIG_KEY;
+use super::hugging_face;
 use super::load::{Place, Slot, slots, transpose};
 use crate::{Sam, SamError};
 
@@ -24,24 +25,56 @@ impl Sam {
     /// them into the weights first).
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SamError> {
         let path = path.as_ref();
-        let expected = slots(&self.config().init(&self.image_encoder.pos_embed.lazy_device())?);
-        let found = slots(self);
-        if let Some(name) = found.keys().find(|name| !expected.contains_key(*name)) {
-            let found = format!("also `{name}`");
-            return Err(SamError::value("model to save", "the parameters of a SAM (merge adapters first)", found));
-        }
+        self.check_parameters()?;
         let config = serde_json::to_string(self.config())
             .map_err(|e| SamError::format(path, format!("the configuration cannot be written: {e}")))?;
         save_module(self, path, CONFIG_KEY, config)
+    }
+
+    /// Writes the model into `folder` as Hugging Face's transformers stores it, so that `SamModel.from_pretrained(folder)` opens
+    /// it: `model.safetensors` under its names, f32, and `config.json`. The folder is made if it does not exist; files of these
+    /// names in it are replaced, each whole or not at all.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save), and [`SamError::Config`] for [`SamVariant::Paper`](crate::SamVariant::Paper), which transformers
+    /// cannot compute.
+    pub fn save_huggingface(&self, folder: impl AsRef<Path>) -> Result<(), SamError> {
+        let folder = folder.as_ref();
+        let config = hugging_face::describe(self.config())?;
+        self.check_parameters()?;
+        std::fs::create_dir_all(folder).map_err(|e| SamError::io(folder, e))?;
+        let tensors = hugging_face::rename_all(collect(self));
+        // transformers asks for this entry.
+        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        write(&folder.join(hugging_face::WEIGHTS_FILE), tensors, metadata)?;
+        let path = folder.join(hugging_face::CONFIG_FILE);
+        let text = format!("{config:#}\n");
+        atomic_file::write(&path, text.as_bytes()).map_err(|e| SamError::io(path, e))
+    }
+
+    /// Refuses a model with parameters that a SAM does not have.
+    fn check_parameters(&self) -> Result<(), SamError> {
+        let expected = slots(&self.config().init(&self.image_encoder.pos_embed.lazy_device())?);
+        match slots(self).into_keys().find(|name| !expected.contains_key(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let found = format!("also `{name}`");
+                Err(SamError::value("model to save", "the parameters of a SAM (merge adapters first)", found))
+            }
+        }
     }
 }
 
 /// Writes every parameter of a module under its path, and one string beside them.
 pub(crate) fn save_module<M: Module>(module: &M, path: &Path, key: &str, text: String) -> Result<(), SamError> {
+    // One entry only: the order of several would differ from run to run.
+    write(path, collect(module), HashMap::from([(key.to_owned(), text)]))
+}
+
+fn collect<M: Module>(module: &M) -> Vec<(String, Stored)> {
     let mut collector = Collector::default();
     module.visit(&mut collector);
-    // One entry only: the order of several would differ from run to run.
-    write(path, collector.tensors, HashMap::from([(key.to_owned(), text)]))
+    collector.tensors
 }
 
 /// A parameter in the file's layout.
@@ -97,14 +130,5 @@ fn write(path: &Path, tensors: Vec<(String, Stored)>, metadata: HashMap<String, 
     let views = tensors.iter().map(|(name, stored)| (name.as_str(), stored));
     let bytes = safetensors::serialize(views, Some(metadata))
         .map_err(|e| SamError::format(path, format!("cannot be written: {e}")))?;
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let io = |e| SamError::io(path, e);
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-    file.write_all(&bytes).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|e| SamError::io(path, e.error))?;
-    Ok(())
+    atomic_file::write(path, &bytes).map_err(|e| SamError::io(path, e))
 }

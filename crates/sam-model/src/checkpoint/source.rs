@@ -108,27 +108,37 @@ impl Source {
         self.tensors.get(name).map(|entry| entry.shape.as_slice())
     }
 
-    /// The values of a tensor as f32. 16-bit floats widen exactly; other types are errors, and so is a value that is not
-    /// finite.
+    /// Whether a tensor holds 64-bit floats.
+    pub(super) fn is_double(&self, name: &str) -> bool {
+        self.tensors.get(name).is_some_and(|entry| match &entry.place {
+            Place::Safetensors { dtype, .. } => *dtype == Dtype::F64,
+            Place::Pytorch(tensor) => matches!(tensor.dtype(), PytorchType::F64),
+        })
+    }
+
+    /// The values of a tensor as f32. 16-bit floats widen exactly, 64-bit floats are rounded; other types are errors, and so is a
+    /// value that is not finite (or not after rounding).
     pub(super) fn read(&self, name: &str) -> Result<Vec<f32>, SamError> {
         let fail = |reason: String| SamError::format(&self.path, format!("tensor `{name}`: {reason}"));
         let entry = self.tensors.get(name).ok_or_else(|| fail("not in the file".to_owned()))?;
         let (bytes, kind) = match &entry.place {
             Place::Pytorch(tensor) => {
                 let kind = match tensor.dtype() {
+                    PytorchType::F64 => Kind::F64,
                     PytorchType::F32 => Kind::F32,
                     PytorchType::F16 => Kind::F16,
                     PytorchType::BF16 => Kind::Bf16,
-                    other => return Err(fail(format!("expected f32, f16 or bf16, found {other:?}"))),
+                    other => return Err(fail(format!("expected f64, f32, f16 or bf16, found {other:?}"))),
                 };
                 (tensor.read().map_err(|e| fail(e.to_string()))?, kind)
             }
             Place::Safetensors { dtype, start, length } => {
                 let kind = match dtype {
+                    Dtype::F64 => Kind::F64,
                     Dtype::F32 => Kind::F32,
                     Dtype::F16 => Kind::F16,
                     Dtype::BF16 => Kind::Bf16,
-                    other => return Err(fail(format!("expected f32, f16 or bf16, found {other:?}"))),
+                    other => return Err(fail(format!("expected f64, f32, f16 or bf16, found {other:?}"))),
                 };
                 let mut file = File::open(&self.path).map_err(|e| SamError::io(&self.path, e))?;
                 file.seek(SeekFrom::Start(*start)).map_err(|e| SamError::io(&self.path, e))?;
@@ -151,6 +161,7 @@ impl Source {
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
+    F64,
     F32,
     F16,
     Bf16,
@@ -159,6 +170,7 @@ enum Kind {
 impl Kind {
     fn widen(self, bytes: &[u8]) -> Vec<f32> {
         match self {
+            Self::F64 => bytes.as_chunks::<8>().0.iter().map(|chunk| f64::from_le_bytes(*chunk) as f32).collect(),
             Self::F32 => bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect(),
             Self::F16 => {
                 bytes.as_chunks::<2>().0.iter().map(|chunk| half::f16::from_le_bytes(*chunk).to_f32()).collect()

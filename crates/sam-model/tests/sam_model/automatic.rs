@@ -1,7 +1,7 @@
 //! Prompts that need no user.
 
 use burn::tensor::{Device, Tensor};
-use sam_model::{AutomaticPrompt, Prompts, Sam, SamError, upsample_logits};
+use sam_model::{AutomaticPrompt, Preprocess, Prompts, Protocol, Sam, SamError, restore_masks, upsample_logits};
 
 use crate::support::{automatic_prompt, close, normal, tiny_sam};
 
@@ -36,8 +36,12 @@ fn logits_are_upsampled_as_post_processing_does() {
     let sam = tiny_sam(&device);
     let embedding = sam.encode_image(image(1, 160, 160, &device)).unwrap();
     let answer = sam.decode(embedding, &Prompts::none(1), false).unwrap();
-    let frame = sam_model::Frame::new([160, 160], 160).unwrap();
-    close(upsample_logits(answer.low_resolution.clone(), [160, 160]), frame.to_original(answer.low_resolution), 0.0);
+    // An image that fills the input needs no second interpolation.
+    let preprocess = Preprocess::new(Protocol::Default, 160).unwrap();
+    let square =
+        upsample_logits(answer.low_resolution.clone(), [160, 160]).into_data().iter::<f32>().collect::<Vec<_>>();
+    let restored = restore_masks(answer.low_resolution, &preprocess, &[preprocess.geometry((160, 160))]).unwrap();
+    assert_eq!(restored[0][0].logits, square);
 }
 
 #[test]

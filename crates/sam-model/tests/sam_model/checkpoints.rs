@@ -11,7 +11,7 @@ use safetensors::{Dtype, SafeTensors};
 use sam_model::{Checkpoint, Mismatch, Sam, SamConfig, SamError};
 use tempfile::TempDir;
 
-use crate::support::{fixture, tiny_config};
+use crate::support::{FixtureSet, fixture, tiny_config};
 
 type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
 
@@ -67,6 +67,43 @@ fn a_round_trip_keeps_every_bit_name_and_layout() {
     assert_eq!(leftovers, 1, "no temporary file stays behind");
 }
 
+/// The folder that transformers opens: its own names, shapes, bits and configuration.
+#[test]
+fn a_hugging_face_folder_is_what_transformers_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("new/folder");
+    let device = Device::default();
+    let (sam, _) = load(&fixture("sam_tiny.pth")).unwrap();
+    sam.save_huggingface(&folder).unwrap();
+    assert_eq!(read(&folder.join("model.safetensors")), read(&fixture("hf_sam_tiny/model.safetensors")));
+    let config = |path: PathBuf| serde_json::from_slice::<serde_json::Value>(&fs::read(path).unwrap()).unwrap();
+    let (ours, theirs) = (config(folder.join("config.json")), config(fixture("hf_sam_tiny/config.json")));
+    for part in
+        ["vision_config", "prompt_encoder_config", "mask_decoder_config", "model_type", "architectures", "dtype"]
+    {
+        assert_eq!(ours[part], theirs[part], "{part}");
+    }
+    // The way back needs nothing else, unlike bare weights: the configuration tells the decoder's heads.
+    let (again, report) = Sam::from_checkpoint(folder.join("model.safetensors"), &device).unwrap();
+    assert_eq!((again.config(), report.loaded), (&tiny_config(), 202));
+    let saved = folder.join("meta.safetensors");
+    again.save(&saved).unwrap();
+    assert_eq!(read(&saved), original());
+    // Saved once more, the same bytes.
+    let first = fs::read(folder.join("model.safetensors")).unwrap();
+    again.save_huggingface(&folder).unwrap();
+    assert_eq!(fs::read(folder.join("model.safetensors")).unwrap(), first);
+    // A configuration that is there must be readable; one of another kind of model says nothing.
+    fs::write(folder.join("config.json"), "{").unwrap();
+    let error = Sam::from_checkpoint(folder.join("model.safetensors"), &device).unwrap_err().to_string();
+    assert!(error.contains("config.json"), "{error}");
+    fs::write(folder.join("config.json"), r#"{"model_type": "bert"}"#).unwrap();
+    let guessed = Checkpoint::open(folder.join("model.safetensors")).unwrap().config().unwrap();
+    assert_eq!(guessed.decoder_heads, 8);
+    let paper = SamConfig::mini().paper(64).init_seeded(1, &device).unwrap();
+    assert!(matches!(paper.save_huggingface(&folder), Err(SamError::Config { field: "variant", .. })));
+}
+
 #[test]
 fn saving_where_nothing_can_be_written_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
@@ -74,12 +111,14 @@ fn saving_where_nothing_can_be_written_is_an_error() {
     assert!(matches!(sam.save(folder.path().join("absent/file.safetensors")), Err(SamError::Io { .. })));
 }
 
-/// What the shapes show; the four decoder heads of the reference model are the one thing that they do not.
+/// What the shapes show; the four decoder heads of the reference model are the one thing that they do not, but Hugging Face's
+/// configuration beside its weights does.
 #[test]
 fn the_configuration_is_read_off_the_shapes() {
-    for source in ["sam_tiny.pth", "hf_sam_tiny/model.safetensors"] {
+    for (source, decoder_heads) in [("sam_tiny.pth", 8), ("hf_sam_tiny/model.safetensors", tiny_config().decoder_heads)]
+    {
         let config = Checkpoint::open(fixture(source)).unwrap().config().unwrap();
-        assert_eq!(config, SamConfig { decoder_heads: 8, ..tiny_config() });
+        assert_eq!(config, SamConfig { decoder_heads, ..tiny_config() });
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mini.safetensors");
@@ -115,7 +154,13 @@ fn the_three_lists_are_complete_and_nothing_is_loaded() {
         ]
     );
     let text = found.to_string();
-    for part in ["missing (2)", "unexpected (1)", "mis-shaped (2)", "expected [144, 48], found [48, 144]"] {
+    for part in [
+        "missing (2)",
+        "unexpected (1)",
+        "the file holds 201 tensors",
+        "mis-shaped (2)",
+        "expected [144, 48], found [48, 144]",
+    ] {
         assert!(text.contains(part), "{text}");
     }
 }
@@ -134,19 +179,35 @@ fn a_checkpoint_of_another_size_is_refused() {
     assert!(Checkpoint::open(fixture("sam_tiny_io.safetensors")).unwrap().config().is_err(), "no SAM at all");
 }
 
-/// The shapes of the files that other tools write around the same tensors.
+/// The shapes of the files that other tools write around the same tensors: what stands before every name, and what beside them.
 #[test]
 fn wrapped_checkpoints_of_other_tools_load() {
     let folder = tempfile::tempdir().unwrap();
-    let scalar = || (Dtype::F32, vec![3, 1, 1], vec![0u8; 12]);
-    // MedSAM's trainer, plain and data-parallel; micro-sam's (torch_em's) trainer; a SAM inside a training module with the
-    // image statistics that some exporters add; a PyTorch Lightning file.
-    let cases: [(&str, &[&str]); 5] = [
+    let small = || (Dtype::F32, vec![3, 1, 1], vec![0u8; 12]);
+    let cases: [(&str, &[&str]); 14] = [
+        // MedSAM's trainer, plain and data-parallel.
         ("model.", &["optimizer.state.0.exp_avg"]),
         ("model.module.", &["optimizer.state.0.exp_avg"]),
+        // micro-sam's (torch_em's) trainer.
         ("model_state.sam.", &["optimizer_state.state.1.exp_avg", "scaler_state.scale", "decoder_state.base.weight"]),
+        // A SAM inside a training module, with the image statistics that some exporters add.
         ("sam.", &[]),
-        ("state_dict.", &["lr_scheduler.last"]),
+        // PyTorch Lightning, plain and compiled.
+        ("state_dict.", &["lr_schedulers.last", "callbacks.EarlyStopping.best_score", "loops.fit.x"]),
+        (
+            "state_dict.model.",
+            &["optimizer_states.0.state.0.exp_avg", "state_dict.criterion.pos_weight", "hyper_parameters.w"],
+        ),
+        ("state_dict.net._orig_mod.", &["state_dict.val_dice_metric.total"]),
+        // torch.compile and data-parallel training, bare.
+        ("_orig_mod.", &["loss", "epoch"]),
+        ("module.", &["rng_state"]),
+        ("module._orig_mod.", &["best_loss", "train_losses"]),
+        ("_orig_mod.module.", &[]),
+        // Names of one's own.
+        ("model_state_dict.", &["optimizer_state_dict.state.0.exp_avg", "torch_rng_state", "global_step"]),
+        ("checkpoint.network.", &["args.weights", "ema.image_encoder.pos_embed", "ema.n_averaged"]),
+        ("best_model.", &["best_score", "historyOfLoss"]),
     ];
     let reference = load(&fixture("sam_tiny.pth")).unwrap().0;
     let image = Tensor::<4>::ones([1, 3, 64, 64], &Device::default());
@@ -154,15 +215,89 @@ fn wrapped_checkpoints_of_other_tools_load() {
     for (prefix, companions) in cases {
         let mut tensors: Tensors =
             original().into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)).collect();
-        tensors.extend(companions.iter().map(|name| (name.to_string(), scalar())));
-        tensors.insert(format!("{prefix}pixel_mean"), scalar());
+        tensors.extend(companions.iter().map(|name| (name.to_string(), small())));
+        tensors.insert(format!("{prefix}pixel_mean"), small());
         let (sam, report) = load(&write(&folder, &tensors)).unwrap();
         assert_eq!(report.ignored.len(), companions.len() + 1, "{prefix}");
         assert_eq!(sam.encode_image(image.clone()).unwrap().into_data(), expected, "{prefix}");
         // What is neither SAM's nor known to be harmless is not passed over.
-        tensors.insert("head.weight".to_owned(), scalar());
-        assert_eq!(mismatch(&tensors).unexpected, ["head.weight"]);
+        tensors.insert("head.weight".to_owned(), small());
+        assert_eq!(mismatch(&tensors).unexpected, ["head.weight"], "{prefix}");
     }
+    // A part of the model that was compiled alone.
+    let tensors: Tensors = original()
+        .into_iter()
+        .map(|(name, tensor)| (name.replace("image_encoder.", "image_encoder._orig_mod."), tensor))
+        .collect();
+    assert_eq!(load(&write(&folder, &tensors)).unwrap().1.loaded, 202);
+    // Hugging Face's names inside wrappers.
+    let tensors: Tensors = read(&fixture("hf_sam_tiny/model.safetensors"))
+        .into_iter()
+        .map(|(name, tensor)| (format!("state_dict.model._orig_mod.{name}"), tensor))
+        .collect();
+    assert_eq!(load(&write(&folder, &tensors)).unwrap().1.loaded, 202);
+}
+
+/// A PyTorch Lightning file of a compiled model, as `sam_wrapped.py` writes it: nested dictionaries, plain values, objects, random
+/// states, losses, an optimizer, an averaged copy.
+#[test]
+fn a_trainers_file_loads_whole() {
+    let name = "sam_wrapped.ckpt";
+    let (sam, report) = Sam::from_checkpoint(FixtureSet::with(&[name]).path(name), &Device::default()).unwrap();
+    assert_eq!((sam.config().depth, sam.config().decoder_depth, sam.config().image_size), (1, 1, 16));
+    let beside =
+        ["criterion.pos_weight", "val_dice_metric.total", "best_model_score", "rng_state", "loss", "model_ema"];
+    for part in beside {
+        assert!(report.ignored.iter().any(|name| name.contains(part)), "{part}: {:?}", report.ignored);
+    }
+    // Every weight holds its index in the state dict.
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("saved.safetensors");
+    sam.save(&saved).unwrap();
+    let tensors = read(&saved);
+    assert_eq!(report.loaded, tensors.len());
+    let mut indices: Vec<usize> = tensors
+        .values()
+        .map(|(_, _, data)| {
+            let values: Vec<f32> = data.chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap())).collect();
+            assert!(values.iter().all(|value| *value == values[0]));
+            values[0] as usize
+        })
+        .collect();
+    indices.sort();
+    assert_eq!(indices, (0..tensors.len()).collect::<Vec<_>>());
+}
+
+#[test]
+fn several_models_in_one_file_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tensors = Tensors::new();
+    for prefix in ["student.", "teacher."] {
+        tensors.extend(original().into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)));
+    }
+    let error = Checkpoint::open(write(&folder, &tensors)).unwrap_err().to_string();
+    for part in ["written.safetensors", "`student.` (202 tensors)", "`teacher.` (202 tensors)"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+/// A refusal names the file, what it holds and what was expected, whether a configuration is asked for or given.
+#[test]
+fn a_file_without_a_model_says_what_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias", "fc3.weight", "fc3.bias"];
+    let tensors: Tensors = names.iter().map(|name| (name.to_string(), (Dtype::F32, vec![1], vec![0; 4]))).collect();
+    let path = write(&folder, &tensors);
+    let error = Checkpoint::open(&path).unwrap().config().unwrap_err().to_string();
+    for part in ["written.safetensors", "image_encoder.pos_embed", "6 tensors", "fc1.bias", "fc3.bias", "and 1 more"] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(!error.contains("fc3.weight"), "five are enough: {error}");
+    let error = load(&path).unwrap_err().to_string();
+    for part in ["written.safetensors", "missing (202)", "image_encoder", "unexpected (6)", "fc1.bias", "and 1 more"] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(error.lines().count() < 8, "{error}");
 }
 
 /// Both of Hugging Face's copies of the frequencies may be there; they must agree.
@@ -180,7 +315,7 @@ fn unequal_duplicates_are_an_error() {
 }
 
 #[test]
-fn half_precision_widens_exactly_and_other_types_are_refused() {
+fn half_precision_widens_exactly_and_integers_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let convert = |dtype: Dtype, bytes: fn(f32) -> Vec<u8>| {
         let mut tensors = original();
@@ -198,8 +333,49 @@ fn half_precision_widens_exactly_and_other_types_are_refused() {
     let (sam, _) = convert(Dtype::BF16, |v| half::bf16::from_f32(v).to_le_bytes().to_vec()).unwrap();
     let expected: Vec<f32> = full.iter::<f32>().map(|v| half::bf16::from_f32(v).to_f32()).collect();
     assert_eq!(weight(&sam).iter::<f32>().collect::<Vec<_>>(), expected);
-    let error = convert(Dtype::F64, |v| f64::from(v).to_le_bytes().to_vec()).unwrap_err().to_string();
-    assert!(error.contains("expected f32, f16 or bf16, found F64"), "{error}");
+    let error = convert(Dtype::I32, |v| (v as i32).to_le_bytes().to_vec()).unwrap_err().to_string();
+    assert!(error.contains("expected f64, f32, f16 or bf16, found I32"), "{error}");
+}
+
+/// 64-bit weights are rounded, which the report says; a number that f32 cannot hold is no weight.
+#[test]
+fn double_precision_is_rounded_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tensors = original();
+    for (kind, _, data) in tensors.values_mut() {
+        let doubles =
+            data.chunks_exact(4).map(|c| f64::from(f32::from_le_bytes(c.try_into().unwrap())) * (1.0 + 1e-12));
+        *data = doubles.flat_map(f64::to_le_bytes).collect();
+        *kind = Dtype::F64;
+    }
+    let (sam, report) = load(&write(&folder, &tensors)).unwrap();
+    assert_eq!(report.converted.len(), 202);
+    let saved = folder.path().join("saved.safetensors");
+    sam.save(&saved).unwrap();
+    assert_eq!(read(&saved), original());
+    assert!(load(&fixture("sam_tiny.pth")).unwrap().1.converted.is_empty());
+    let bias = tensors.get_mut("mask_decoder.transformer.norm_final_attn.bias").unwrap();
+    bias.2[8..16].copy_from_slice(&1e300f64.to_le_bytes());
+    let error = load(&write(&folder, &tensors)).unwrap_err().to_string();
+    for part in ["written.safetensors", "norm_final_attn.bias", "inf at index 1"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (value, shown) in
+        [(f32::NAN, "NaN at index 2"), (f32::INFINITY, "inf at index 2"), (f32::NEG_INFINITY, "-inf at index 2")]
+    {
+        let mut tensors = original();
+        let bias = tensors.get_mut("image_encoder.blocks.1.norm2.bias").unwrap();
+        bias.2[8..12].copy_from_slice(&value.to_le_bytes());
+        let error = load(&write(&folder, &tensors)).unwrap_err().to_string();
+        for part in ["written.safetensors", "image_encoder.blocks.1.norm2.bias", shown] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
 }
 
 /// A loaded model trains: its parameters keep what they were made for.

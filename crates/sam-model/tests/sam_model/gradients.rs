@@ -7,14 +7,15 @@ use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use safetensors::SafeTensors;
 use sam_model::{AutomaticPrompt, Checkpoint, Prompts, Sam, SamConfig, SamVariant};
 
-use crate::support::{automatic_prompt, fixture_beside_tests};
+use crate::support::{FixtureSet, automatic_prompt};
 
 /// The reference file's tensors.
 struct Reference(BTreeMap<String, (Vec<usize>, Vec<f32>)>);
 
 impl Reference {
     fn read() -> Self {
-        let bytes = std::fs::read(fixture_beside_tests("sam_gradients.safetensors")).unwrap();
+        const NAME: &str = "sam_gradients.safetensors";
+        let bytes = std::fs::read(FixtureSet::with(&[NAME]).path(NAME)).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let read = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
             let values = view.data().chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap())).collect();

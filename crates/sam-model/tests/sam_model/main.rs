@@ -7,6 +7,7 @@ mod checkpoints;
 mod configuration;
 mod gradients;
 mod hostile;
+mod original;
 mod parity;
 mod predictor;
 mod support;

@@ -9,29 +9,69 @@ use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use sam_model::{AutomaticPrompt, Sam, SamConfig};
 
-/// A file of the reference set: in `SALT_PARITY_DIR` if that is set, else the copy beside the tests.
-pub(crate) fn fixture(name: &str) -> PathBuf {
-    match std::env::var_os("SALT_PARITY_DIR") {
-        Some(folder) => PathBuf::from(folder).join(name),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name),
+/// The reference model in every kind of file, with its configuration and what the original computes from it. They belong together:
+/// other weights have other files throughout.
+const FAMILY: [&str; 6] = [
+    "sam_tiny.json",
+    "sam_tiny.pth",
+    "sam_tiny.safetensors",
+    "sam_tiny_io.safetensors",
+    "hf_sam_tiny/config.json",
+    "hf_sam_tiny/model.safetensors",
+];
+
+/// The reference files of one test, all from one folder: from `SALT_PARITY_DIR` if that has every one of them, else the copies beside
+/// the tests.
+pub(crate) struct FixtureSet {
+    folder: PathBuf,
+}
+
+impl FixtureSet {
+    /// The reference model's files and others that were computed from them.
+    pub(crate) fn with(others: &[&str]) -> Self {
+        let committed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let Some(given) = std::env::var_os("SALT_PARITY_DIR").map(PathBuf::from) else {
+            return Self { folder: committed };
+        };
+        match FAMILY.iter().chain(others).find(|name| !given.join(name).is_file()) {
+            None => Self { folder: given },
+            Some(name) => {
+                eprintln!("{} has no {name}: the committed files are used, all of them", given.display());
+                Self { folder: committed }
+            }
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The reference model's configuration (original argument names; 4 decoder heads).
+    pub(crate) fn config(&self) -> SamConfig {
+        serde_json::from_str(&std::fs::read_to_string(self.path("sam_tiny.json")).unwrap()).unwrap()
+    }
+
+    /// The reference model.
+    pub(crate) fn model(&self, device: &Device) -> Sam {
+        let checkpoint = sam_model::Checkpoint::open(self.path("sam_tiny.safetensors")).unwrap();
+        checkpoint.load(&self.config(), device).unwrap().0
     }
 }
 
-/// A file of this crate alone.
-pub(crate) fn fixture_beside_tests(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+/// A file of the reference model.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    assert!(FAMILY.contains(&name), "{name} is no file of the reference model: ask for a set with it");
+    FixtureSet::with(&[]).path(name)
 }
 
-/// The reference model's configuration (original argument names; 4 decoder heads).
+/// The reference model's configuration.
 pub(crate) fn tiny_config() -> SamConfig {
-    let json = std::fs::read_to_string(fixture("sam_tiny.json")).unwrap();
-    serde_json::from_str(&json).unwrap()
+    FixtureSet::with(&[]).config()
 }
 
 /// The reference model.
 pub(crate) fn tiny_sam(device: &Device) -> Sam {
-    let checkpoint = sam_model::Checkpoint::open(fixture("sam_tiny.safetensors")).unwrap();
-    checkpoint.load(&tiny_config(), device).unwrap().0
+    FixtureSet::with(&[]).model(device)
 }
 
 /// Standard normal numbers, the same in every run.

@@ -4,12 +4,13 @@ use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use sam_model::{AutomaticPrompt, Checkpoint, PositionResize, Prompts, SamConfig, SamError, SamVariant};
 
-use crate::support::{close, fixture, fixture_beside_tests, normal, tiny_config, tiny_sam};
+use crate::support::{FixtureSet, close, normal, tiny_config, tiny_sam};
 
 /// `sam_paper.py` runs the original's classes with the paper's changes on the same weights.
 #[test]
 fn the_paper_variant_is_the_papers_arithmetic() {
-    let bytes = std::fs::read(fixture_beside_tests("sam_paper.safetensors")).unwrap();
+    let set = FixtureSet::with(&["sam_paper.safetensors"]);
+    let bytes = std::fs::read(set.path("sam_paper.safetensors")).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let device = Device::default();
     let data = |name: &str| {
@@ -17,8 +18,9 @@ fn the_paper_variant_is_the_papers_arithmetic() {
         let values: Vec<f32> = view.data().chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap())).collect();
         TensorData::new(values, view.shape().to_vec())
     };
-    let config = tiny_config().paper(80);
-    let (sam, report) = Checkpoint::open(fixture("sam_tiny.safetensors")).unwrap().load(&config, &device).unwrap();
+    let config = set.config().paper(80);
+    let checkpoint = Checkpoint::open(set.path("sam_tiny.safetensors")).unwrap();
+    let (sam, report) = checkpoint.load(&config, &device).unwrap();
     assert_eq!(report.resampled, ["image_encoder.pos_embed"]);
     assert_eq!(report.dropped.len(), 8, "two tables in each of four blocks");
 
@@ -31,7 +33,7 @@ fn the_paper_variant_is_the_papers_arithmetic() {
     assert!(logits.min().into_scalar::<f32>() < 0.0, "logits, not probabilities");
 
     // The positions are part of the difference to SAM, not an accident of the numbers.
-    let faithful = tiny_sam(&device);
+    let faithful = set.model(&device);
     let image = Tensor::from_data(data("image"), &device);
     let other = faithful.encode_image(image).unwrap();
     assert!((other - embedding).abs().max().into_scalar::<f32>() > 1e-2);

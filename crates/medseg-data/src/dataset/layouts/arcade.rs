@@ -9,7 +9,7 @@
 use super::Found;
 use crate::check::{Problem, ProblemKind};
 use crate::coco::Coco;
-use crate::dataset::{ArcadeTask, ImageSource, MaskSource, OpenOptions, Sample};
+use crate::dataset::{ArcadeTask, ImageSource, MaskSource, OpenOptions, Reading, Sample};
 use crate::decode::Limits;
 use crate::error::{DataError, Result};
 use crate::names::{entries, image_files, name_of, without_extension};
@@ -59,11 +59,12 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Found> {
     let folders = parts(base, task);
     let mut found = Found {
         description: format!("ARCADE, task {}", task.folder()),
+        arcade_task: Some(task),
         expected_size: Some((512, 512)),
         ..Found::default()
     };
     if folders.is_empty() {
-        return Err(DataError::config("arcade_task", "a task that is on disk", task.folder()));
+        return Err(DataError::config("arcade-task", "a task that is on disk", task.folder()));
     }
     if options.arcade_task.is_none() && own.is_none() && present.len() > 1 {
         found.notes.push(format!("both tasks are here; took {}", task.folder()));
@@ -91,7 +92,7 @@ fn read_part(split: Split, folder: &Path, options: &OpenOptions, found: &mut Fou
     let chosen = options.arcade_categories.as_deref();
     let categories: Option<Arc<[String]>> = chosen.map(|ids| ids.iter().map(u32::to_string).collect());
     if let Some(unknown) = categories.iter().flat_map(|c| c.iter()).find(|c| !coco.categories.contains_key(*c)) {
-        return Err(DataError::config("arcade_categories", "categories of the annotation file", unknown));
+        return Err(DataError::config("arcade-categories", "categories of the annotation file", unknown));
     }
     // By composed names: json and file system may write the same name in different forms.
     let on_disk: HashMap<String, PathBuf> = image_files(&images).into_iter().map(|p| (name_of(&p), p)).collect();
@@ -114,6 +115,7 @@ fn read_part(split: Split, folder: &Path, options: &OpenOptions, found: &mut Fou
                 categories: categories.clone(),
             },
             field_of_view: None,
+            reading: Reading::default(),
         });
     }
     Ok(())

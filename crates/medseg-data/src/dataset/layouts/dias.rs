@@ -4,7 +4,7 @@
 use super::Found;
 use crate::check::{Problem, ProblemKind};
 use crate::dataset::tree::{images, parts};
-use crate::dataset::{ImageSource, MaskSource, OpenOptions, Sample};
+use crate::dataset::{ImageSource, MaskSource, OpenOptions, Reading, Sample};
 use crate::error::Result;
 use crate::names::{image_files, name_of, without_extension};
 use std::collections::BTreeMap;
@@ -67,6 +67,7 @@ pub(super) fn open(root: &Path, _: &OpenOptions) -> Result<Found> {
                     image: ImageSource::MinimumProjection(frames),
                     mask: MaskSource::File(mask),
                     field_of_view: None,
+                    reading: Reading::default(),
                 }),
                 None => found.problems.push(Problem::new(
                     ProblemKind::MissingMask,

@@ -11,7 +11,7 @@ mod rossa;
 mod xray_angio;
 
 use super::unused::{image_folders, unused};
-use super::{Dataset, Layout, OpenOptions, Sample};
+use super::{ArcadeTask, Dataset, Layout, OpenOptions, Sample};
 use crate::check::{Problem, ProblemKind, Report};
 use crate::error::{DataError, Result};
 use crate::names::{natural, sub_folders};
@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 #[derive(Default)]
 struct Found {
     description: String,
+    arcade_task: Option<ArcadeTask>,
     notes: Vec<String>,
     expected_size: Option<(usize, usize)>,
     samples: Vec<Sample>,
@@ -150,7 +151,16 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
 }
 
 fn finish(path: &Path, root: PathBuf, layout: Layout, found: Found) -> Result<Dataset> {
-    let Found { description, mut notes, expected_size, mut samples, mut problems, mut warnings, companions } = found;
+    let Found {
+        description,
+        arcade_task,
+        mut notes,
+        expected_size,
+        mut samples,
+        mut problems,
+        mut warnings,
+        companions,
+    } = found;
     samples.sort_by_cached_key(|s| natural(&s.id));
     let mut seen: BTreeMap<&str, &Sample> = BTreeMap::new();
     for sample in &samples {
@@ -167,7 +177,7 @@ fn finish(path: &Path, root: PathBuf, layout: Layout, found: Found) -> Result<Da
     }
     notes.sort();
     warnings.extend(unused(path, &samples, &companions));
-    Ok(Dataset { root, layout, description, notes, warnings, expected_size, samples })
+    Ok(Dataset { root, layout, arcade_task, description, notes, warnings, expected_size, samples })
 }
 
 fn first_path(sample: &Sample) -> PathBuf {

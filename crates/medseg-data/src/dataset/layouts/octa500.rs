@@ -40,7 +40,7 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Found> {
     let field = options.octa_field.or(given).or(present.first().copied()).unwrap_or_default();
     let folder = base.join(field.folder());
     let Some(maps) = maps(&folder) else {
-        return Err(DataError::config("octa_field", "a field of view that is on disk", field.folder()));
+        return Err(DataError::config("octa-field", "a field of view that is on disk", field.folder()));
     };
     let size = if field == OctaField::ThreeMillimetres { 304 } else { 400 };
     let mut found = Found {

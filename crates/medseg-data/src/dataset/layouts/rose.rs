@@ -3,6 +3,7 @@
 use super::Found;
 use crate::dataset::tree::{pair_by_stem, parts, sample};
 use crate::dataset::{GroundTruth, OpenOptions, Plexus};
+use crate::decode::MaskRule;
 use crate::error::{DataError, Result};
 use crate::split::Split;
 use std::path::Path;
@@ -27,7 +28,7 @@ pub(super) fn open_rose1(root: &Path, options: &OpenOptions) -> Result<Found> {
     let plexus = options.rose_plexus.or(given).or(present.first().copied()).unwrap_or_default();
     let folder = base.join(plexus.folder());
     if !is_plexus(&folder) {
-        return Err(DataError::config("rose_plexus", "a plexus that is on disk", plexus.folder()));
+        return Err(DataError::config("rose-plexus", "a plexus that is on disk", plexus.folder()));
     }
     let kind = options.rose_ground_truth.folder();
     let mut found = Found {
@@ -71,6 +72,8 @@ fn read(root: &Path, image_folder: &str, mask_folder: &str, found: &mut Found) -
         for (stem, image, mask) in pairs {
             let id = format!("{split}_{stem}");
             let mut sample = sample(id.clone(), Some(split), image, mask);
+            // The publisher's own loader cuts the grey ground truth here.
+            sample.reading.published_masks = MaskRule::Threshold(128.0);
             sample.patient = (image_folder == "img").then_some(id);
             found.samples.push(sample);
         }

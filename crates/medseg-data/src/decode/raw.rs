@@ -1,0 +1,138 @@
+//! The samples of an image as its file holds them.
+
+use crate::raster::Image;
+use image::metadata::Orientation;
+
+/// An image before anything has been decided about it: every sample in its own depth.
+#[derive(Debug, Clone)]
+pub(super) struct Raw {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    /// 1 (grey) or 3 (red, green, blue); alpha does not count.
+    pub(super) colours: usize,
+    /// Whether a sample of opacity follows the colours of every pixel.
+    pub(super) alpha: bool,
+    pub(super) samples: Samples,
+    /// The sample that means white, and fully opaque; black is 0.
+    pub(super) white: f64,
+    /// Whether the file's compression changes values (JPEG).
+    pub(super) lossy: bool,
+}
+
+/// `[height, width, colours + alpha]`.
+#[derive(Debug, Clone)]
+pub(super) enum Samples {
+    U8(Vec<u8>),
+    U16(Vec<u16>),
+    U32(Vec<u32>),
+    I32(Vec<i32>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+/// Runs the same expression on the vector of samples, whatever its type.
+macro_rules! each_depth {
+    ($samples:expr, $values:ident => $body:expr) => {
+        match $samples {
+            Samples::U8($values) => $body,
+            Samples::U16($values) => $body,
+            Samples::U32($values) => $body,
+            Samples::I32($values) => $body,
+            Samples::F32($values) => $body,
+            Samples::F64($values) => $body,
+        }
+    };
+}
+pub(super) use each_depth;
+
+impl Raw {
+    /// Samples a pixel.
+    pub(super) fn channels(&self) -> usize {
+        self.colours + usize::from(self.alpha)
+    }
+
+    /// Turns the pixels as the orientation says.
+    pub(super) fn turn(&mut self, orientation: Orientation) {
+        let (width, height, channels) = (self.width, self.height, self.channels());
+        let swapped = matches!(
+            orientation,
+            Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
+        );
+        let size = if swapped { (height, width) } else { (width, height) };
+        let source = |x: usize, y: usize| match orientation {
+            Orientation::NoTransforms => (x, y),
+            Orientation::FlipHorizontal => (width - 1 - x, y),
+            Orientation::Rotate180 => (width - 1 - x, height - 1 - y),
+            Orientation::FlipVertical => (x, height - 1 - y),
+            Orientation::Rotate90FlipH => (y, x),
+            Orientation::Rotate90 => (y, height - 1 - x),
+            Orientation::Rotate270FlipH => (width - 1 - y, height - 1 - x),
+            Orientation::Rotate270 => (width - 1 - y, x),
+        };
+        each_depth!(&mut self.samples, values => {
+            let mut turned = Vec::with_capacity(values.len());
+            for (x, y) in (0..size.1).flat_map(|y| (0..size.0).map(move |x| (x, y))) {
+                let (u, v) = source(x, y);
+                turned.extend_from_slice(&values[(v * width + u) * channels..][..channels]);
+            }
+            *values = turned;
+        });
+        (self.width, self.height) = size;
+    }
+
+    /// Keeps the smaller of two samples everywhere; `false` when the two images differ in kind or size.
+    #[must_use]
+    pub(super) fn lower(&mut self, other: &Raw) -> bool {
+        fn lower<T: PartialOrd + Copy>(mine: &mut [T], theirs: &[T]) {
+            mine.iter_mut().zip(theirs).filter(|(a, b)| **b < **a).for_each(|(a, b)| *a = *b);
+        }
+        let alike = (self.width, self.height, self.colours, self.alpha)
+            == (other.width, other.height, other.colours, other.alpha);
+        match (&mut self.samples, &other.samples) {
+            _ if !alike => return false,
+            (Samples::U8(a), Samples::U8(b)) => lower(a, b),
+            (Samples::U16(a), Samples::U16(b)) => lower(a, b),
+            (Samples::U32(a), Samples::U32(b)) => lower(a, b),
+            (Samples::I32(a), Samples::I32(b)) => lower(a, b),
+            (Samples::F32(a), Samples::F32(b)) => lower(a, b),
+            (Samples::F64(a), Samples::F64(b)) => lower(a, b),
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// A decoded file: the chosen page, and what else the file says.
+#[derive(Debug, Clone)]
+pub(super) struct Decoded {
+    pub(super) raw: Raw,
+    /// Pages of a TIFF, frames of a GIF; 1 elsewhere.
+    pub(super) pages: usize,
+    /// How a camera was held.
+    pub(super) orientation: Orientation,
+    /// An embedded ICC profile.
+    pub(super) profile: Option<Vec<u8>>,
+}
+
+/// What can end a decoding: a side beyond the limit, or a reason in words.
+pub(super) enum Failure {
+    Side(u32),
+    Reason(String),
+}
+
+impl<T: std::fmt::Display> From<T> for Failure {
+    fn from(reason: T) -> Self {
+        Self::Reason(reason.to_string())
+    }
+}
+
+/// 8-bit samples of a [`Raw`] image, alpha laid over black.
+pub(super) fn over_black(width: usize, height: usize, colours: usize, alpha: bool, data: Vec<u8>) -> Image {
+    if !alpha {
+        return Image::from_parts(width, height, colours, data);
+    }
+    let dim = |v: u8, alpha: u8| ((u32::from(v) * u32::from(alpha) + 127) / 255) as u8;
+    let pixels = data.chunks_exact(colours + 1);
+    let laid = pixels.flat_map(|pixel| pixel[..colours].iter().map(|&v| dim(v, pixel[colours]))).collect();
+    Image::from_parts(width, height, colours, laid)
+}

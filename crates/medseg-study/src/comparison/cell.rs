@@ -1,0 +1,220 @@
+//! One cell: train at every rate of the grid, choose on validation, evaluate the chosen checkpoint once.
+
+use super::plan::{Cell, slug};
+use super::profile::Profile;
+use crate::error::{Result, StudyError};
+use crate::methods::MethodRow;
+use crate::results::{CellResult, GridPoint, Overlay};
+use medseg_metrics::Metric;
+use medseg_train::StopFlag;
+use medseg_train::checkpoint::RunLock;
+use medseg_train::config::RunConfig;
+use medseg_train::data::PreparedData;
+use medseg_train::device;
+use medseg_train::evaluate::{Evaluation, evaluate, merged};
+use medseg_train::files::{self, sha256};
+use medseg_train::model::{BaseModel, Segmenter};
+use medseg_train::overlay::case_panel;
+use medseg_train::train::{self, Observer, Outcome, load_best, train};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What a cell runs on.
+#[derive(Debug, Clone, Copy)]
+pub struct CellInput<'a> {
+    /// Budget, loss, metrics.
+    pub profile: &'a Profile,
+    /// The method.
+    pub row: &'a MethodRow,
+    /// The images.
+    pub data: &'a PreparedData,
+    /// The base, or random weights for the rows that start from them.
+    pub base: &'a BaseModel,
+    /// Where results go.
+    pub out: &'a Path,
+}
+
+impl CellInput<'_> {
+    /// The configuration of the cell's training at one rate.
+    pub fn config(&self, cell: &Cell, rate: f64) -> RunConfig {
+        let mut config = self.profile.template.clone();
+        config.seed = cell.seed;
+        let source = self.profile.datasets.iter().find(|source| source.name == cell.dataset);
+        if let Some(source) = source {
+            config.data = source.config.clone();
+        }
+        config.data.path = self.data.path.clone();
+        if self.row.from_random {
+            config.model.base = "random".into();
+            config.model.seed = cell.seed;
+        }
+        config.adapter = self.row.adapter.clone();
+        config.training.learning_rate = rate;
+        config
+    }
+
+    /// The rates that the cell tries; none for a row that trains nothing.
+    fn rates(&self) -> &[f64] {
+        if self.row.adapter.is_some() { &self.profile.rates } else { &[] }
+    }
+
+    /// Hash of everything that determines the cell's result.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn identity(&self, cell: &Cell) -> Result<String> {
+        let mut text = String::new();
+        for &rate in self.rates() {
+            text.push_str(&train::identity(&self.config(cell, rate), self.data, self.base)?);
+        }
+        if self.rates().is_empty() {
+            text.push_str(&train::identity(&self.config(cell, 1.0), self.data, self.base)?);
+        }
+        Ok(sha256(text.as_bytes()))
+    }
+
+    /// The cell's folder: results of other settings lie beside it, not in it.
+    fn folder(&self, cell: &Cell, identity: &str) -> PathBuf {
+        let short: String = identity.chars().take(10).collect();
+        self.out.join("cells").join(slug(&cell.dataset)).join(&cell.method).join(format!("seed-{}-{short}", cell.seed))
+    }
+
+    /// The cell's result, if it is finished.
+    ///
+    /// # Errors
+    /// The file is there but cannot be read.
+    pub fn finished(&self, cell: &Cell) -> Result<Option<CellResult>> {
+        let identity = self.identity(cell)?;
+        let path = self.folder(cell, &identity).join("result.json");
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(StudyError::Io { action: "cannot read", path, source }),
+        };
+        let result: CellResult =
+            serde_json::from_slice(&text).map_err(|error| StudyError::format(&path, error.to_string()))?;
+        if result.identity != identity {
+            return Err(StudyError::format(&path, "belongs to another run; remove the folder"));
+        }
+        Ok(Some(result))
+    }
+
+    /// Runs the cell, or what is left of it, or nothing where it is finished.
+    ///
+    /// # Errors
+    /// As [`train()`]; another process works on the cell; the stop flag was raised.
+    pub fn run(&self, cell: &Cell, stop: &StopFlag, observer: &dyn Observer) -> Result<CellResult> {
+        if let Some(result) = self.finished(cell)? {
+            return Ok(result);
+        }
+        let identity = self.identity(cell)?;
+        let folder = self.folder(cell, &identity);
+        let _lock = RunLock::acquire(&folder)?;
+        let mut grid = Vec::new();
+        let mut outcomes: Vec<(f64, PathBuf, Outcome)> = Vec::new();
+        for &rate in self.rates() {
+            let run = folder.join(format!("rate-{rate}"));
+            let outcome = train(&self.config(cell, rate), self.data, self.base, &run, stop, observer)?;
+            grid.push(GridPoint {
+                learning_rate: rate,
+                validation_dice: outcome.validation_dice,
+                best_epoch: outcome.best_epoch,
+                curve: outcome.curve.clone(),
+                failure: outcome.failure.clone(),
+            });
+            outcomes.push((rate, run, outcome));
+        }
+        let trained: f64 = outcomes.iter().map(|(.., outcome)| outcome.seconds).sum();
+        let first = self.config(cell, self.profile.template.training.learning_rate);
+        let device = device::open(&first.devices[0])?;
+        // The best on validation; of equals the smaller rate, which comes first.
+        let chosen = outcomes
+            .iter()
+            .filter(|(_, _, outcome)| outcome.validation_dice.is_some())
+            .reduce(|best, next| if next.2.validation_dice > best.2.validation_dice { next } else { best });
+        let (model, config) = match chosen {
+            Some((rate, run, _)) => {
+                let config = self.config(cell, *rate);
+                (load_best(&config, self.base, run, &device)?, config)
+            }
+            None if self.rates().is_empty() => (self.base.segmenter(), first),
+            None => {
+                let problem = format!("{cell}: training diverged at every learning rate of the grid");
+                return Err(StudyError::Plan(problem));
+            }
+        };
+        let evaluating = Instant::now();
+        let evaluation = evaluate(&merged(&model), self.data, &self.data.test, &config.evaluation, &device, stop)?;
+        let overlays = self.pictures(&folder, &evaluation)?;
+        let csv = folder.join("cases.csv");
+        let mut rows = Vec::new();
+        evaluation.report.write_csv(&mut rows)?;
+        files::write(&csv, &rows)?;
+        let lock = evaluation.report.lock();
+        let metrics: Vec<String> = lock.fields().iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let result = CellResult {
+            dataset: cell.dataset.clone(),
+            method: cell.method.clone(),
+            seed: cell.seed,
+            identity,
+            grid,
+            learning_rate: chosen.map(|(rate, ..)| *rate),
+            steps: chosen.map_or(0, |(_, _, outcome)| outcome.steps),
+            seconds: trained + evaluating.elapsed().as_secs_f64(),
+            cases: evaluation.cases(),
+            metrics: format!("{} (fingerprint {})", metrics.join("; "), lock.fingerprint()),
+            overlays,
+            config: config.to_toml()?,
+            best_of_each: chosen.and_then(|(_, _, outcome)| outcome.best_of_each),
+        };
+        let text = serde_json::to_vec_pretty(&result)
+            .map_err(|error| StudyError::format(&folder.join("result.json"), error.to_string()))?;
+        files::write(&folder.join("result.json"), &text)?;
+        Ok(result)
+    }
+
+    /// Overlays of the worst, the median and the best test image by Dice.
+    fn pictures(&self, folder: &Path, evaluation: &Evaluation) -> Result<Vec<Overlay>> {
+        let mut order: Vec<(usize, f64)> = evaluation
+            .report
+            .cases()
+            .iter()
+            .enumerate()
+            .filter_map(|(index, case)| Some((index, case.value(Metric::Dice)?)))
+            .collect();
+        order.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        let Some(last) = order.len().checked_sub(1) else { return Ok(Vec::new()) };
+        let mut picks = vec![("worst", 0), ("median", last / 2), ("best", last)];
+        picks.dedup_by_key(|(_, at)| *at);
+        let mut overlays = Vec::new();
+        for (rank, at) in picks {
+            let (index, dice) = order[at];
+            let case = &self.data.test[index];
+            let Some(picture) = case_panel(case, &evaluation.pairs[index], PICTURE_SIDE)? else { continue };
+            let path = folder.join(format!("{rank}.png"));
+            let mut png = std::io::Cursor::new(Vec::new());
+            let fail = |source| StudyError::Picture { path: path.clone(), source };
+            picture.write_to(&mut png, image::ImageFormat::Png).map_err(fail)?;
+            files::write(&path, &png.into_inner())?;
+            let file = path.strip_prefix(self.out).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+            overlays.push(Overlay { rank: rank.into(), id: case.id.clone(), dice, file });
+        }
+        Ok(overlays)
+    }
+}
+
+/// Longest side of an image in a report, px.
+const PICTURE_SIDE: u32 = 192;
+
+/// The merged model of a finished cell, for saving.
+///
+/// # Errors
+/// The cell is not finished, or its weights do not fit.
+pub fn cell_model(input: &CellInput<'_>, cell: &Cell) -> Result<Segmenter> {
+    let result = input.finished(cell)?.ok_or_else(|| StudyError::Plan(format!("{cell} is not finished")))?;
+    let Some(rate) = result.learning_rate else { return Ok(input.base.segmenter()) };
+    let config = input.config(cell, rate);
+    let device = device::open(&config.devices[0])?;
+    let run = input.folder(cell, &result.identity).join(format!("rate-{rate}"));
+    Ok(merged(&load_best(&config, input.base, &run, &device)?))
+}

@@ -1,0 +1,14 @@
+//! What a comparison shows: tables, sentences, curves, overlays, in the terminal, in Markdown and in one HTML file.
+
+mod curves;
+mod findings;
+mod html;
+mod table;
+mod tables;
+mod write;
+
+pub use curves::{loss_curves, validation_curves};
+pub use findings::findings;
+pub use table::{Origin, Table, TableCell, thousands};
+pub use tables::tables;
+pub use write::{FILES, Report, report};

@@ -1,0 +1,189 @@
+//! The whole comparison, small: every method runs, is reported, and is never run twice.
+
+use crate::support::{images, tiny};
+use medseg_data::OpenOptions;
+use medseg_study::comparison::{Comparison, Profile, Runner, SilentStudy};
+use medseg_study::published::Published;
+use medseg_study::report::report;
+use medseg_study::results::Results;
+use medseg_study::{TableChoice, rows};
+use medseg_train::StopFlag;
+use medseg_train::config::{Architecture, ModelConfig};
+use medseg_train::model::BaseModel;
+use std::path::{Path, PathBuf};
+
+fn small(profile: Profile) -> Profile {
+    let mut profile = profile;
+    profile.template.model.base = "random".into();
+    profile.template.model.architecture = Architecture::Custom(Box::new(tiny()));
+    profile.template.training.epochs = 1;
+    profile.template.training.validate_every = 1;
+    for source in &mut profile.datasets {
+        source.config.image_size = 64;
+        source.config.allow_empty_masks = true;
+        if let Some(synthetic) = &mut source.synthetic {
+            synthetic.size = 64;
+            synthetic.counts = [4, 2, 3];
+        }
+    }
+    profile
+}
+
+fn run(profile: Profile, table: TableChoice, out: &Path) -> Results {
+    let stop = StopFlag::new();
+    let runner = Runner::new(&profile, stop);
+    let comparison = Comparison::prepare(profile, table, &[], out, None).unwrap();
+    comparison.run(&comparison.cells, &runner, &SilentStudy).unwrap();
+    comparison.collect().unwrap()
+}
+
+fn results_written(folder: &Path) -> Vec<PathBuf> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            if entry.path().is_dir() {
+                walk(&entry.path(), found);
+            } else {
+                found.push(entry.path());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&folder.join("cells"), &mut found);
+    found.sort();
+    found
+}
+
+#[test]
+fn the_demonstration_runs_every_method_and_the_second_time_none() {
+    let out = tempfile::tempdir().unwrap();
+    let mut profile = small(Profile::demo());
+    profile.rates = vec![1e-3, 1e-2];
+    let results = run(profile.clone(), TableChoice::Main, out.path());
+    assert_eq!((results.cells.len(), results.missing.len()), (2 * 8, 0));
+    for cell in &results.cells {
+        let trained = cell.method != "frozen";
+        assert_eq!(cell.grid.len(), if trained { 2 } else { 0 }, "{}", cell.method);
+        assert_eq!(cell.learning_rate.is_some(), trained);
+        assert_eq!(cell.cases.len(), 3);
+        assert!(cell.mean("dice").is_some_and(|dice| (0.0..=1.0).contains(&dice)));
+        assert!(cell.mean("hd95").is_some_and(f64::is_finite));
+    }
+    assert!(!results.base.pretrained);
+    let counts = |id: &str| results.methods.iter().find(|method| method.id == id).unwrap();
+    assert_eq!(counts("frozen").trainable, 0);
+    assert_eq!(counts("full").trainable, counts("full").total);
+    assert!(counts("salt-high").trainable < counts("full").trainable);
+
+    let published = Published::paper().unwrap();
+    let report = report(&results, &published, out.path()).unwrap();
+    let tables = &report.tables;
+    let file = |name: &str| report.files.iter().find(|(known, _)| *known == name).unwrap().1.clone();
+    assert!(tables.iter().any(|table| table.title.starts_with("Paired differences")));
+    let html = String::from_utf8(file("report.html")).unwrap();
+    for needed in ["<svg", "data:image/png;base64,", "Full fine-tuning", "random weights", "not run"] {
+        assert!(html.contains(needed), "{needed}");
+    }
+    for forbidden in ["<script", "http://", "https://"] {
+        // The name of the SVG language is no link.
+        let html = html.replace("http://www.w3.org/2000/svg", "");
+        assert!(!html.contains(forbidden), "{forbidden}");
+    }
+    let stored: Results = serde_json::from_slice(&file("results.json")).unwrap();
+    assert_eq!((stored.cells.len(), &stored.methods, &stored.datasets), (16, &results.methods, &results.datasets));
+
+    let before: Vec<_> = results_written(out.path());
+    let stamp = |files: &[PathBuf]| files.iter().map(|f| f.metadata().unwrap().modified().unwrap()).collect::<Vec<_>>();
+    let stamps = stamp(&before);
+    let again = run(profile, TableChoice::Main, out.path());
+    assert_eq!(again, results);
+    assert_eq!(results_written(out.path()), before);
+    // Locks are taken anew only where something runs.
+    assert_eq!(stamp(&before), stamps);
+}
+
+#[test]
+fn counts_from_shapes_are_those_of_the_model_in_memory() {
+    let model = ModelConfig {
+        base: "random".into(),
+        architecture: Architecture::Custom(Box::new(tiny())),
+        ..ModelConfig::default()
+    };
+    let device = medseg_train::device::open("cpu").unwrap();
+    let base = BaseModel::load(&model, 64, &device).unwrap();
+    let mut by_energy = rows(TableChoice::Main, &tiny(), false).pop().unwrap();
+    by_energy.adapter.as_mut().unwrap().svd_rank = salt_peft::Rank::energy(0.9);
+    let all = rows(TableChoice::All, &tiny(), false).into_iter().chain(rows(TableChoice::Main, &tiny(), true));
+    for row in all.chain([by_energy]) {
+        let attached = base.adapted(row.adapter.as_ref(), &device).unwrap();
+        let counts = base.counts(row.adapter.as_ref(), &device).unwrap();
+        assert_eq!(counts, (attached.trainable, attached.total), "{}", row.id);
+    }
+}
+
+#[test]
+fn an_interrupted_comparison_continues_to_the_same_results() {
+    let profile = small(Profile { rates: vec![1e-2], ..Profile::demo() });
+    let methods = ["lora-low".to_string(), "salt-low".to_string()];
+    let figures = |stops: &[u64]| {
+        let out = tempfile::tempdir().unwrap();
+        for steps in stops {
+            let stop = StopFlag::after_steps(*steps);
+            let runner = Runner { jobs: 1, stop };
+            let comparison =
+                Comparison::prepare(profile.clone(), TableChoice::Main, &methods, out.path(), None).unwrap();
+            let error = comparison.run(&comparison.cells, &runner, &SilentStudy).unwrap_err();
+            assert!(error.is_stop(), "{error}");
+        }
+        let comparison = Comparison::prepare(profile.clone(), TableChoice::Main, &methods, out.path(), None).unwrap();
+        let runner = Runner { jobs: 2, stop: StopFlag::new() };
+        comparison.run(&comparison.cells, &runner, &SilentStudy).unwrap();
+        let results = comparison.collect().unwrap();
+        results
+            .cells
+            .iter()
+            .map(|cell| format!("{} {:?} {:?}", cell.identity, cell.cases, cell.grid))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(figures(&[1, 3]), figures(&[]));
+}
+
+#[test]
+fn cells_of_a_plan_run_alone_and_what_lacks_is_named() {
+    let out = tempfile::tempdir().unwrap();
+    let profile = small(Profile { rates: vec![1e-2], ..Profile::demo() });
+    let comparison = Comparison::prepare(profile.clone(), TableChoice::AblationLora, &[], out.path(), None).unwrap();
+    assert_eq!(comparison.cells.len(), 2 * 7);
+    let runner = Runner { jobs: 1, stop: StopFlag::new() };
+    comparison.run(&comparison.cells[3..4], &runner, &SilentStudy).unwrap();
+    let results = comparison.collect().unwrap();
+    assert_eq!((results.cells.len(), results.missing.len()), (1, 13));
+    let published = Published::paper().unwrap();
+    let report = report(&results, &published, out.path()).unwrap();
+    assert!(report.tables[0].to_text().contains("not run"));
+    let text = report.files.iter().find(|(name, _)| *name == "report.md").unwrap();
+    assert!(String::from_utf8_lossy(&text.1).contains("## Missing cells"));
+}
+
+#[test]
+fn the_papers_recipe_runs_with_random_weights() {
+    let folder = images([5, 1, 2]);
+    let out = tempfile::tempdir().unwrap();
+    let mut profile = small(Profile::paper("random", &[folder.path().to_path_buf()], &OpenOptions::default()).unwrap());
+    assert_eq!(profile.datasets[0].name, "ARCADE");
+    // The paper's split sizes do not fit eight images.
+    let message =
+        Comparison::prepare(profile.clone(), TableChoice::Main, &[], out.path(), None).unwrap_err().to_string();
+    assert!(message.contains("700"), "{message}");
+    profile.datasets[0].config.split =
+        medseg_train::data::SplitRule::PaperSizes { name: "ARCADE".into(), train: 6, test: 2 };
+    let results = run(profile, TableChoice::Main, out.path());
+    assert_eq!(results.cells.len(), 8);
+    let salt = results.cells.iter().find(|cell| cell.method == "salt-high").unwrap();
+    let best = salt.best_of_each.unwrap();
+    assert!(best.hd95.is_finite() && (0.0..=1.0).contains(&best.dice));
+    assert!(salt.config.contains("paper-focal") && salt.metrics.contains("paper_released_open_border"));
+    let published = Published::paper().unwrap();
+    let report = report(&results, &published, out.path()).unwrap();
+    let main = report.tables.iter().find(|table| table.title.starts_with("Published: Table 1")).unwrap();
+    assert!(main.to_text().contains("not reproduced"), "{}", main.to_text());
+}

@@ -1,0 +1,354 @@
+//! `salt predict`: masks for an image or a folder of images.
+
+use super::CommandResult;
+use super::reading::ImageArgs;
+use crate::error::CliError;
+use crate::model_argument::ModelArgument;
+use crate::output_folder::{Origin, OutputFolder, origin};
+use crate::picture::png;
+use crate::progress::Progress;
+use crate::signals::stop_on_signal;
+use image::{DynamicImage, RgbImage};
+use medseg_data::Image;
+use medseg_data::decode::{Limits, decode_image};
+use medseg_metrics::folders::names::is_system_file;
+use medseg_train::TrainError;
+use medseg_train::files::sha256;
+use medseg_train::session::Session;
+use sam_model::{ImagePrompt, MaskAnswer, PointLabel, draw_overlay};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Write masks, probabilities and overlays for an image or every image of a folder.
+///
+/// For every image NAME.ext: NAME_mask.png (0 and 255), NAME_probability.png (255 grey levels) and NAME_overlay.png, all in
+/// the image's own size. With several masks an image (--multimask, or a model of several labels) a number or the label
+/// follows the name. Files of the folder that this command did not make are never replaced, removed or segmented; what
+/// was made from the same image and the same model is not made again. Images that cannot be read are listed at the end,
+/// and the exit code is 1.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgument,
+    /// An image, or a folder whose images are all segmented
+    #[arg(long, value_name = "FILE|DIR")]
+    image: PathBuf,
+    /// Where the results go; made if it does not exist
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// A point in pixels of the image: X,Y for the object, X,Y,0 for the background; several may follow
+    #[arg(long, value_name = "X,Y[,1|0]", num_args = 1.., allow_negative_numbers = true)]
+    points: Vec<PointArgument>,
+    /// A box in pixels of the image
+    #[arg(long = "box", value_name = "X0,Y0,X1,Y1", allow_negative_numbers = true)]
+    bounding_box: Option<BoxArgument>,
+    /// Three masks for an ambiguous prompt instead of one
+    #[arg(long)]
+    multimask: bool,
+    /// Side of a plain checkpoint's input in pixels, a multiple of the patch size [default: the model's own]
+    #[arg(long, value_name = "PIXELS")]
+    input_size: Option<usize>,
+    #[command(flatten)]
+    reading: ImageArgs,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct PointArgument([f32; 2], PointLabel);
+
+#[derive(Debug, Clone, Copy)]
+struct BoxArgument([f32; 4]);
+
+impl FromStr for PointArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match numbers(text)?[..] {
+            [x, y] | [x, y, 1.0] => Ok(Self([x, y], PointLabel::Foreground)),
+            [x, y, 0.0] => Ok(Self([x, y], PointLabel::Background)),
+            _ => Err(format!("expected X,Y or X,Y,1 or X,Y,0, found `{text}`")),
+        }
+    }
+}
+
+impl FromStr for BoxArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match numbers(text)?[..] {
+            [x0, y0, x1, y1] => Ok(Self([x0, y0, x1, y1])),
+            _ => Err(format!("expected X0,Y0,X1,Y1, found `{text}`")),
+        }
+    }
+}
+
+fn numbers(text: &str) -> Result<Vec<f32>, String> {
+    let number = |part: &str| match part.trim().parse::<f32>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        _ => Err(format!("expected numbers between commas, found `{part}`")),
+    };
+    text.split(',').map(number).collect()
+}
+
+/// Runs the command.
+pub(super) fn run(args: Args) -> CommandResult {
+    let stop = stop_on_signal()?;
+    let mut folder = OutputFolder::open(&args.out)?;
+    let images = list_images(&args.image)?;
+    let session = args.model.open_with(args.input_size, args.reading.options())?;
+    let prompted = !args.points.is_empty() || args.bounding_box.is_some();
+    if args.multimask && !prompted {
+        return Err(CliError::usage("--multimask: several masks answer a point or a box; give --points or --box"));
+    }
+    if !prompted && !session.is_automatic() {
+        return Err(CliError::usage("a plain checkpoint segments what it is pointed at: give --points or --box"));
+    }
+    let labels = labels(&args, &session, prompted)?;
+    let settings = settings(&args, &session)?;
+    refuse_collisions(&folder, &images, &labels)?;
+
+    let progress = Progress::new(images.len(), 0, "images");
+    let (mut written, mut failures) = (0, Vec::new());
+    for (stem, path) in &images {
+        if stop.is_raised() {
+            return Err(TrainError::Stopped { step: written }.into());
+        }
+        progress.message(stem);
+        match one(&args, &session, &mut folder, &labels, (stem, path), &settings, prompted) {
+            Ok(made) => written += u64::from(made),
+            Err(error @ (CliError::Io { .. } | CliError::NotOurs { .. })) if !path.is_file() => return Err(error),
+            Err(error) => failures.push(format!("{}: {error}", path.display())),
+        }
+        progress.advance();
+    }
+    progress.finish();
+    let kept = images.len() - written as usize - failures.len();
+    out!("{} images: {written} written, {kept} were there already, {} failed", images.len(), failures.len())?;
+    if failures.is_empty() { Ok(()) } else { Err(CliError::Found(failures.join("\n  "))) }
+}
+
+/// One image; whether anything had to be made.
+fn one(
+    args: &Args,
+    session: &Session,
+    folder: &mut OutputFolder,
+    labels: &[String],
+    (stem, path): (&str, &Path),
+    settings: &str,
+    prompted: bool,
+) -> Result<bool, CliError> {
+    let origin = origin(path, settings)?;
+    if names(stem, labels).all(|(_, _, name)| folder.is_current(&name, &origin)) {
+        return Ok(false);
+    }
+    let image = decode_image(path, &Limits::default(), &session.preprocessing().reading)?;
+    let answers = if prompted {
+        session.prompted(&image, &prompt(args, &image)?, args.multimask)?
+    } else {
+        session.segment(std::slice::from_ref(&image))?.pop().unwrap_or_default()
+    };
+    write_results(folder, (stem, path), labels, &image, &answers, &origin)?;
+    Ok(true)
+}
+
+/// One name for each mask of an image; a single one needs none.
+fn labels(args: &Args, session: &Session, prompted: bool) -> Result<Vec<String>, CliError> {
+    let labels: Vec<String> = match (prompted, session.labels()) {
+        (true, _) if args.multimask => {
+            (1..=session.segmenter().sam.config().num_multimask_outputs).map(|i| i.to_string()).collect()
+        }
+        (false, labels) if labels.len() > 1 => labels.to_vec(),
+        _ => vec![String::new()],
+    };
+    check_labels(&labels)?;
+    Ok(labels)
+}
+
+/// What the results depend on besides the image, as text.
+fn settings(args: &Args, session: &Session) -> Result<String, CliError> {
+    let json = |value: serde_json::Result<String>| {
+        value.map_err(|error| CliError::Format { format: "JSON", problem: error.to_string() })
+    };
+    let points: Vec<_> = args.points.iter().map(|PointArgument(point, label)| (*point, label.code())).collect();
+    let corners = args.bounding_box.map(|BoxArgument(corners)| corners);
+    let preprocessing = json(serde_json::to_string(session.preprocessing()))?;
+    let prompt = json(serde_json::to_string(&(points, corners, args.multimask)))?;
+    Ok(format!("model {}; {preprocessing}; prompt {}", session.fingerprint(), sha256(prompt.as_bytes())))
+}
+
+/// The images by stem; two images with one stem would overwrite each other's results.
+fn list_images(path: &Path) -> Result<BTreeMap<String, PathBuf>, CliError> {
+    let mut images = BTreeMap::new();
+    let mut add = |path: PathBuf| {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        match images.insert(stem, path.clone()) {
+            None => Ok(()),
+            Some(other) => {
+                let problem = format!("the same name without extension as {}", other.display());
+                Err(CliError::file(&path, problem))
+            }
+        }
+    };
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path).map_err(CliError::io("cannot read", path))?;
+        let made =
+            if path.join(crate::output_folder::RECORD_FILE).is_file() { Some(OutputFolder::open(path)?) } else { None };
+        for entry in entries {
+            let entry = entry.map_err(CliError::io("cannot read", path))?.path();
+            let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let own = made.as_ref().is_some_and(|folder| folder.made(&name));
+            if entry.is_file() && has_image_extension(&entry) && !is_system_file(&name) && !own {
+                add(entry)?;
+            }
+        }
+    } else if path.exists() {
+        add(path.to_owned())?;
+    } else {
+        return Err(CliError::file(path, "no such file or folder"));
+    }
+    let masks: Vec<String> = images.keys().filter(|stem| is_mask_of(stem, &images)).cloned().collect();
+    if !masks.is_empty() {
+        eprintln!("note: {} masks of other images (the first {}) are not segmented", masks.len(), masks[0]);
+        masks.iter().for_each(|stem| drop(images.remove(stem)));
+    }
+    if images.is_empty() {
+        return Err(CliError::file(path, "no images (png, jpg, tif, gif, bmp, pgm, ppm)"));
+    }
+    Ok(images)
+}
+
+/// Whether a stem is that of another image with an ending that masks have.
+fn is_mask_of(stem: &str, images: &BTreeMap<String, PathBuf>) -> bool {
+    const ENDINGS: [&str; 7] = ["_mask", "_gt", "_label", "_seg", "_annotation", "_probability", "_overlay"];
+    ENDINGS.iter().filter_map(|ending| stem.strip_suffix(ending)).any(|image| images.contains_key(image))
+}
+
+fn has_image_extension(path: &Path) -> bool {
+    const EXTENSIONS: [&str; 10] = ["png", "jpg", "jpeg", "tif", "tiff", "gif", "bmp", "pgm", "ppm", "pnm"];
+    path.extension().is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
+}
+
+const KINDS: [&str; 3] = ["probability", "overlay", "mask"];
+
+/// The files of an image: label, kind, name.
+fn names<'a>(stem: &'a str, labels: &'a [String]) -> impl Iterator<Item = (&'a str, &'static str, String)> {
+    labels.iter().flat_map(move |label| {
+        let part = if label.is_empty() { String::new() } else { format!("_{label}") };
+        KINDS.map(|kind| (label.as_str(), kind, format!("{stem}{part}_{kind}.png")))
+    })
+}
+
+/// Before anything is computed: no result may meet a file of somebody else, nor another result.
+fn refuse_collisions(
+    folder: &OutputFolder,
+    images: &BTreeMap<String, PathBuf>,
+    labels: &[String],
+) -> Result<(), CliError> {
+    let mut owners: BTreeMap<String, &Path> = BTreeMap::new();
+    for (stem, path) in images {
+        for (_, _, name) in names(stem, labels) {
+            folder.check(&name)?;
+            if let Some(other) = owners.insert(name.clone(), path) {
+                let problem = format!("its result {name} would also be that of {}", other.display());
+                return Err(CliError::file(path, problem));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Labels become parts of file names; a prompt file from elsewhere must not choose where files go.
+fn check_labels(labels: &[String]) -> Result<(), CliError> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | ' ');
+    for (index, label) in labels.iter().enumerate() {
+        if !label.chars().all(plain) || label.len() > 100 {
+            return Err(CliError::usage(format!("label {label:?}: expected letters, digits, `-`, `_` or spaces")));
+        }
+        if labels[..index].contains(label) || (label.is_empty() && labels.len() > 1) {
+            return Err(CliError::usage(format!("label {label:?}: expected names that are not empty and differ")));
+        }
+    }
+    Ok(())
+}
+
+/// The prompt of the command line; a point or box outside the image is a mistake, not a prompt.
+fn prompt(args: &Args, image: &Image) -> Result<ImagePrompt, CliError> {
+    let (width, height) = (image.width() as f32, image.height() as f32);
+    let inside = |x: f32, y: f32| (0.0..=width).contains(&x) && (0.0..=height).contains(&y);
+    let corners = args.bounding_box.map(|BoxArgument(corners)| corners);
+    let mut marked = args.points.iter().map(|PointArgument(point, _)| *point).collect::<Vec<_>>();
+    marked.extend(corners.iter().flat_map(|[x0, y0, x1, y1]| [[*x0, *y0], [*x1, *y1]]));
+    if let Some([x, y]) = marked.iter().find(|[x, y]| !inside(*x, *y)) {
+        return Err(CliError::usage(format!("({x}, {y}) is outside the image of {width} x {height} pixels")));
+    }
+    let points = args.points.iter().map(|PointArgument(point, label)| (*point, *label)).collect();
+    Ok(ImagePrompt { points, bounding_box: corners, ..ImagePrompt::default() })
+}
+
+fn write_results(
+    folder: &mut OutputFolder,
+    (stem, path): (&str, &Path),
+    labels: &[String],
+    image: &Image,
+    answers: &[MaskAnswer],
+    origin: &Origin,
+) -> Result<(), CliError> {
+    let (width, height) = (image.width() as u32, image.height() as u32);
+    let rgb = RgbImage::from_raw(width, height, image.to_rgb().into_data());
+    let rgb = rgb.ok_or_else(|| CliError::file(path, "pixels do not fill the image"))?;
+    for (label, answer) in labels.iter().zip(answers) {
+        for (of, kind, name) in names(stem, labels) {
+            if of != label {
+                continue;
+            }
+            let picture: DynamicImage = match kind {
+                "probability" => answer.to_probabilities().into(),
+                "overlay" => draw_overlay(&rgb, &answer.mask).into(),
+                _ => answer.to_image().into(),
+            };
+            let content = png(&picture, &folder.path(&name))?;
+            folder.write(&name, &content, origin)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_and_boxes_are_read() {
+        let PointArgument(point, label) = "3,4.5".parse().unwrap();
+        assert_eq!((point, label), ([3.0, 4.5], PointLabel::Foreground));
+        let PointArgument(_, label) = "3,4,0".parse().unwrap();
+        assert_eq!(label, PointLabel::Background);
+        let BoxArgument(corners) = "1,2,3,4".parse().unwrap();
+        assert_eq!(corners, [1.0, 2.0, 3.0, 4.0]);
+        for text in ["", "1", "1,2,3", "1,2,0,4", "1,x", "nan,1", "inf,2"] {
+            assert!(text.parse::<PointArgument>().is_err(), "{text}");
+        }
+        assert!("1,2,3".parse::<BoxArgument>().is_err());
+    }
+
+    #[test]
+    fn labels_cannot_leave_the_folder() {
+        let check = |labels: &[&str]| check_labels(&labels.iter().map(|l| l.to_string()).collect::<Vec<_>>());
+        check(&[""]).unwrap();
+        check(&["left artery", "vein_2"]).unwrap();
+        for labels in [&["../../home"][..], &["a/b"], &["a\\b"], &["x\0"], &["a", "a"], &["a", ""]] {
+            assert!(check(labels).is_err(), "{labels:?}");
+        }
+    }
+
+    #[test]
+    fn two_images_with_one_stem_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.png", "a.jpg", "notes.txt"] {
+            std::fs::write(folder.path().join(name), b"").unwrap();
+        }
+        assert!(list_images(folder.path()).unwrap_err().to_string().contains("same name"));
+        std::fs::remove_file(folder.path().join("a.jpg")).unwrap();
+        assert_eq!(list_images(folder.path()).unwrap().len(), 1);
+    }
+}

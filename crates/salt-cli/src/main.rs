@@ -1,0 +1,9 @@
+//! The program `salt`.
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    salt_cli::log_to_stderr();
+    salt_cli::exit_code(salt_cli::Cli::parse().command.run())
+}

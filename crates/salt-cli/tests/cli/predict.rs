@@ -1,0 +1,154 @@
+//! `salt predict` and `salt parity`, from the outside.
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+use std::path::{Path, PathBuf};
+
+/// A file of the model crate's reference set.
+fn fixture(name: &str) -> PathBuf {
+    match std::env::var_os("SALT_PARITY_DIR") {
+        Some(folder) => PathBuf::from(folder).join(name),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../sam-model/tests/fixtures").join(name),
+    }
+}
+
+fn salt() -> Command {
+    Command::cargo_bin("salt").unwrap()
+}
+
+fn picture(path: &Path, width: u32, height: u32) {
+    image::RgbImage::from_fn(width, height, |x, y| image::Rgb([(x * 5) as u8, (y * 3) as u8, 90])).save(path).unwrap();
+}
+
+/// The reference model in a file that carries its configuration (its four decoder heads are not visible in the shapes).
+fn checkpoint(folder: &Path) -> PathBuf {
+    let config = std::fs::read_to_string(fixture("sam_tiny.json")).unwrap();
+    let device = burn::tensor::Device::default();
+    let config: sam_model::SamConfig = serde_json::from_str(&config).unwrap();
+    let checkpoint = sam_model::Checkpoint::open(fixture("sam_tiny.pth")).unwrap();
+    let path = folder.join("tiny.safetensors");
+    checkpoint.load(&config, &device).unwrap().0.save(&path).unwrap();
+    path
+}
+
+#[test]
+fn a_folder_is_segmented_in_the_images_own_sizes_and_continued() {
+    let folder = tempfile::tempdir().unwrap();
+    let (images, out) = (folder.path().join("images"), folder.path().join("out"));
+    std::fs::create_dir(&images).unwrap();
+    picture(&images.join("a.png"), 70, 40);
+    picture(&images.join("b.bmp"), 33, 57);
+    std::fs::write(images.join("notes.txt"), "no image").unwrap();
+    let weights = checkpoint(folder.path());
+    let predict = || {
+        let mut command = salt();
+        command.arg("predict").arg("--model").arg(&weights).arg("--image").arg(&images).arg("--out").arg(&out);
+        command.args(["--points", "10,12", "20,3,0", "--box", "1,1,30,35"]);
+        command
+    };
+    predict().assert().success().stdout(contains("2 written, 0 were there already"));
+    for (stem, size) in [("a", (70, 40)), ("b", (33, 57))] {
+        for kind in ["mask", "probability", "overlay"] {
+            assert_eq!(image::image_dimensions(out.join(format!("{stem}_{kind}.png"))).unwrap(), size);
+        }
+    }
+    let mask = image::open(out.join("a_mask.png")).unwrap().to_luma8();
+    assert!(mask.pixels().all(|pixel| pixel[0] == 0 || pixel[0] == 255));
+
+    // One result is gone: only its image is done again.
+    std::fs::remove_file(out.join("b_overlay.png")).unwrap();
+    predict().assert().success().stdout(contains("1 written, 1 were there already"));
+    // A broken image is named, the others are done, the exit code says that something failed.
+    std::fs::write(images.join("c.png"), b"\x89PNG broken").unwrap();
+    predict().assert().code(1).stdout(contains("1 failed")).stderr(contains("c.png"));
+    std::fs::remove_file(images.join("c.png")).unwrap();
+    // Another image under an old name is another input.
+    picture(&images.join("a.png"), 31, 47);
+    predict().assert().success().stdout(contains("1 written, 1 were there already"));
+    assert_eq!(image::image_dimensions(out.join("a_mask.png")).unwrap(), (31, 47));
+    // Other settings are other results; those of the first stay.
+    predict().arg("--multimask").assert().success().stdout(contains("2 written"));
+    assert!(out.join("a_3_mask.png").is_file() && out.join("a_mask.png").is_file());
+}
+
+#[test]
+fn nothing_of_the_users_is_replaced_removed_or_segmented() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("mine");
+    std::fs::create_dir(&place).unwrap();
+    picture(&place.join("x.png"), 30, 20);
+    std::fs::write(place.join("x_mask.png"), b"an annotation").unwrap();
+    std::fs::write(place.join("y_mask.png"), b"another").unwrap();
+    std::fs::write(place.join("._x.png"), b"of a Mac").unwrap();
+    let weights = checkpoint(folder.path());
+    let predict = |out: &Path| {
+        let mut command = salt();
+        command.arg("predict").arg("--model").arg(&weights).arg("--image").arg(&place).arg("--out").arg(out);
+        command.args(["--points", "10,12"]);
+        command
+    };
+    let before: Vec<_> = std::fs::read_dir(&place).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    std::fs::rename(place.join("y_mask.png"), place.join("y_notes.dat")).unwrap();
+    predict(&place).assert().code(1).stderr(contains("x_mask.png").and(contains("not replaced")));
+    assert_eq!(std::fs::read(place.join("x_mask.png")).unwrap(), b"an annotation");
+    assert_eq!(before.len(), 4);
+
+    // Without the collision it may write beside the images, and does not take its own results for images.
+    std::fs::rename(place.join("x_mask.png"), place.join("x_notes.dat")).unwrap();
+    predict(&place).assert().success().stdout(contains("1 images: 1 written"));
+    predict(&place).assert().success().stdout(contains("1 images: 0 written, 1 were there already"));
+    // A result that was corrected by hand is the user's.
+    picture(&place.join("x_mask.png"), 30, 20);
+    let corrected = std::fs::read(place.join("x_mask.png")).unwrap();
+    predict(&place).assert().code(1).stderr(contains("changed since"));
+    assert_eq!(std::fs::read(place.join("x_mask.png")).unwrap(), corrected);
+}
+
+#[test]
+fn a_model_of_two_labels_writes_a_mask_for_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, out, bundle) = (folder.path().join("i.png"), folder.path().join("o"), folder.path().join("bundle"));
+    picture(&image, 20, 20);
+    let device = burn::tensor::Device::default();
+    let (sam, _) = sam_model::Sam::from_checkpoint(checkpoint(folder.path()), &device).unwrap();
+    let prompt = sam_model::AutomaticPrompt::learned(2, 32, &device);
+    let content = medseg_train::bundle::BundleContent {
+        labels: vec!["artery".to_owned(), "vein".to_owned()],
+        preprocessing: medseg_train::bundle::Preprocessing::new(Default::default(), medseg_data::Protocol::Default, 96)
+            .unwrap(),
+        provenance: None,
+    };
+    medseg_train::bundle::write_weights(&bundle, &medseg_train::model::Segmenter { sam, prompt }, content).unwrap();
+    let mut command = salt();
+    command.arg("predict").arg("--model").arg(&bundle).arg("--image").arg(&image).arg("--out").arg(&out);
+    command.assert().success();
+    assert!(out.join("i_artery_mask.png").is_file() && out.join("i_vein_mask.png").is_file());
+}
+
+#[test]
+fn mistakes_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("i.png");
+    picture(&image, 20, 20);
+    let weights = checkpoint(folder.path());
+    let predict = |image: &Path| {
+        let mut command = salt();
+        command.arg("predict").arg("--model").arg(&weights).arg("--image").arg(image);
+        command.arg("--out").arg(folder.path().join("out"));
+        command
+    };
+    predict(&image).args(["--points", "30,5"]).assert().code(1).stderr(contains("outside the image"));
+    predict(&image).args(["--points", "a,b"]).assert().code(2).stderr(contains("expected numbers"));
+    predict(&image).assert().code(1).stderr(contains("--points"));
+    predict(&image).args(["--device", "gpu"]).assert().code(2).stderr(contains("cuda:N"));
+    predict(&image)
+        .args(["--input-size", "100", "--points", "1,1"])
+        .assert()
+        .code(1)
+        .stderr(contains("multiple of 16"));
+    predict(&folder.path().join("absent.png")).assert().code(1).stderr(contains("absent.png"));
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    predict(&empty).assert().code(1).stderr(contains("no images"));
+}

@@ -1,0 +1,86 @@
+//! `salt reproduce` from the outside: plan, cells, collection, bad input.
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+use std::path::Path;
+
+fn reproduce(out: &Path) -> Command {
+    let mut command = Command::cargo_bin("salt").unwrap();
+    command.arg("reproduce").arg("--out").arg(out);
+    command
+}
+
+/// Two methods, one epoch, six images: the real small SAM, the smallest budget.
+fn small(out: &Path) -> Command {
+    let mut command = reproduce(out);
+    command.args(["--methods", "frozen,lora-low", "--epochs", "1", "--rates", "0.001", "--limit", "2,1,2"]);
+    command
+}
+
+#[test]
+fn cells_run_one_by_one_are_collected_into_one_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = small(folder.path()).arg("--plan").output().unwrap();
+    assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stderr));
+    let plan = String::from_utf8(plan.stdout).unwrap();
+    assert_eq!(plan.lines().count(), 4, "{plan}");
+    assert!(plan.lines().nth(1).unwrap().starts_with("1\tSynthetic angiography\tlora-low\tseed 0"), "{plan}");
+    small(folder.path()).arg("--collect").assert().code(1).stderr(contains("no finished cell"));
+    for cell in ["0", "1", "2"] {
+        small(folder.path()).args(["--cell", cell]).assert().success();
+    }
+    small(folder.path()).args(["--cell", "9"]).assert().code(1).stderr(contains("cells 0 to 3"));
+    let collected = small(folder.path()).arg("--collect").assert().success();
+    collected.stderr(contains("missing: Synthetic OCTA / lora-low")).stdout(contains("report.html"));
+    small(folder.path()).assert().success().stderr(contains("reused").count(3));
+    for file in ["results.json", "report.md", "report.html"] {
+        assert!(folder.path().join(file).metadata().unwrap().len() > 1000, "{file}");
+    }
+}
+
+#[test]
+fn a_report_of_somebody_else_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("report.md"), "mine").unwrap();
+    small(folder.path()).assert().code(1).stderr(contains("report.md").and(contains("not replaced")));
+    assert_eq!(std::fs::read_to_string(folder.path().join("report.md")).unwrap(), "mine");
+    assert!(!folder.path().join("cells").exists());
+}
+
+#[test]
+fn what_a_user_gets_wrong_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let fails = |arguments: &[&str], message: &str| {
+        let mut command = reproduce(folder.path());
+        command.args(arguments).arg("--check").assert().code(1).stderr(contains(message));
+    };
+    fails(&["--methods", "salt"], "unknown method \"salt\"");
+    fails(&["--data", "/no/such/folder"], "/no/such/folder");
+    fails(&["--profile", "paper"], "--sam");
+    fails(&["--profile", "paper", "--sam", "random"], "--data");
+    fails(&["--sam", "/no/such/model.pth"], "/no/such/model.pth");
+    fails(&["--devices", "tpu"], "tpu");
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    fails(&["--data", empty.to_str().unwrap()], "empty");
+    reproduce(folder.path()).args(["--table", "everything"]).assert().code(2);
+    for limit in ["2", "2,1", "2,1,x", "2,1,2,1"] {
+        reproduce(folder.path()).args(["--limit", limit]).assert().code(2).stderr(contains("expected three numbers"));
+    }
+    let file = folder.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    reproduce(&file.join("out")).arg("--check").assert().code(1).stderr(contains("cannot create"));
+    #[cfg(unix)]
+    {
+        let place = crate::support::unwritable(folder.path()).join("out");
+        let name = place.display().to_string();
+        let mut command = reproduce(&place);
+        command.arg("--check").assert().code(1).stderr(contains("cannot create").and(contains(name.as_str())));
+    }
+    reproduce(folder.path())
+        .arg("--check")
+        .assert()
+        .success()
+        .stdout(contains("nothing was trained").and(contains("SALT 64")));
+}

@@ -1,0 +1,39 @@
+//! From the decoder's logits to masks in the images' own pixels.
+
+use burn::tensor::Tensor;
+use rayon::prelude::*;
+use sam_preprocess::{Preprocess, ResizeGeometry, RestoredMask};
+
+use crate::{SamError, upsample_logits};
+
+/// Mask logits `[N, masks, h, w]`, at any resolution of the square input, in the pixels of the images that they are about: for
+/// each of the `N` entries its masks, each with its logits and its foreground.
+///
+/// `geometries` tells where each entry's image lay in the input. The logits are upsampled to the input's size on their device
+/// ([`upsample_logits`]), then the padding is cut off and the rest interpolated to the original size on the host, and the protocol
+/// decides what is foreground ([`Preprocess::restore`]). Training's evaluation and [`SamPredictor`](crate::SamPredictor) both
+/// end here, so a mask is the same bits in both.
+///
+/// # Errors
+/// [`SamError::Shape`] unless there is one geometry per entry; [`SamError::Value`] for logits that are not f32 on the host;
+/// [`SamError::Preprocess`] for a geometry of another input size, and for logits that are not numbers.
+pub fn restore_masks(
+    logits: Tensor<4>,
+    preprocess: &Preprocess,
+    geometries: &[ResizeGeometry],
+) -> Result<Vec<Vec<RestoredMask>>, SamError> {
+    let side = preprocess.size();
+    let [entries, masks, _, _] = logits.dims();
+    if geometries.len() != entries {
+        return Err(SamError::shape("geometries", format!("one for each of {entries} entries"), &[geometries.len()]));
+    }
+    let data = upsample_logits(logits, [side, side]).into_data().convert::<f32>();
+    let values = data.as_slice::<f32>().map_err(|e| SamError::value("logits", "f32 values", format!("{e:?}")))?;
+    let restored: Vec<RestoredMask> = values
+        .par_chunks_exact(side * side)
+        .enumerate()
+        .map(|(index, square)| preprocess.restore(&geometries[index / masks], square))
+        .collect::<Result<_, _>>()?;
+    let mut restored = restored.into_iter();
+    Ok((0..entries).map(|_| restored.by_ref().take(masks).collect()).collect())
+}

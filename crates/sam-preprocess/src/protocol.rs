@@ -1,0 +1,87 @@
+//! The two ways of preprocessing that this project has.
+
+use crate::{PreprocessError, ResizeGeometry};
+use medseg_metrics::Mask;
+use serde::{Deserialize, Serialize};
+
+/// Mean of red, green, blue under which Segment Anything was trained.
+const MEAN: [f32; 3] = [123.675, 116.28, 103.53];
+/// Standard deviations that go with it.
+const STD: [f32; 3] = [58.395, 57.12, 57.375];
+/// The same with the released SALT code's slip in the first digit pair.
+const STD_PAPER: [f32; 3] = [53.395, 57.12, 57.375];
+
+/// How images become tensors, and logits masks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// Segment Anything's own: longest side resized with antialiasing, normalised, then padded with zeros; masks stay binary;
+    /// augmentation after resizing, all geometry in one interpolation; foreground where the logit is above 0.
+    #[default]
+    Default,
+    /// The released SALT code's: augmentation first (rotation to the nearest pixel), shortest side to `size - 1`, masks
+    /// resized with the image and left soft, padding before a stretch of each image to 0..255, first standard deviation
+    /// 53.395; foreground where the probability is at least one half. For checking the paper's numbers.
+    Paper,
+}
+
+impl Protocol {
+    /// Whether a pixel with this logit is foreground: above 0 under [`Protocol::Default`] (Segment Anything's
+    /// `mask_threshold`), at least 0 under [`Protocol::Paper`] (its code asks for a sigmoid of at least 0.5).
+    pub fn is_foreground(self, logit: f32) -> bool {
+        match self {
+            Self::Default => logit > 0.0,
+            Self::Paper => logit >= 0.0,
+        }
+    }
+
+    /// What is subtracted from red, green and blue (0 to 255).
+    pub fn mean(self) -> [f32; 3] {
+        MEAN
+    }
+
+    /// What they are then divided by.
+    pub fn standard_deviation(self) -> [f32; 3] {
+        match self {
+            Self::Default => STD,
+            Self::Paper => STD_PAPER,
+        }
+    }
+
+    /// The pixels of a map of logits, `[height, width]`, that are foreground.
+    ///
+    /// # Errors
+    /// [`PreprocessError::NanLogit`]; [`PreprocessError::Mask`] if the values do not fill the map or a side is one that no
+    /// mask can have.
+    pub fn decide(self, height: usize, width: usize, logits: &[f32]) -> Result<Mask, PreprocessError> {
+        if let Some(at) = logits.iter().position(|logit| logit.is_nan()) {
+            let width = width.max(1);
+            return Err(PreprocessError::NanLogit { row: at / width, column: at % width });
+        }
+        let foreground: Vec<bool> = logits.iter().map(|&logit| self.is_foreground(logit)).collect();
+        Ok(Mask::from_bools(height, width, &foreground)?)
+    }
+
+    pub(crate) fn geometry(self, original: (usize, usize), side: usize) -> ResizeGeometry {
+        match self {
+            Self::Default => ResizeGeometry::longest_side(original, side),
+            Self::Paper => ResizeGeometry::paper(original, side),
+        }
+    }
+
+    /// What every byte value of every channel becomes. The paper's stretch to 0..255 needs the image's extremes.
+    pub(crate) fn tables(self, extremes: impl Fn() -> (u8, u8)) -> [[f32; 256]; 3] {
+        match self {
+            Self::Default => std::array::from_fn(|c| std::array::from_fn(|v| (v as f32 - MEAN[c]) / STD[c])),
+            Self::Paper => {
+                let (low, high) = extremes();
+                let span = f32::from(high) - f32::from(low);
+                let stretch = |v: usize| {
+                    // A black image has no span; the released code divides by zero there.
+                    if span > 0.0 { ((v as f32 - f32::from(low)) / span * 255.0).clamp(0.0, 255.0) } else { 0.0 }
+                };
+                std::array::from_fn(|c| std::array::from_fn(|v| (stretch(v) - MEAN[c]) / STD_PAPER[c]))
+            }
+        }
+    }
+}

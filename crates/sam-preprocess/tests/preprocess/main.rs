@@ -1,0 +1,8 @@
+//! Integration tests of sam-preprocess, one binary.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod conversion;
+mod original;
+mod properties;
+mod restoring;

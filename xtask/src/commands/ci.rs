@@ -1,0 +1,122 @@
+//! `cargo xtask ci`: everything that a change has to pass.
+
+use salt_cli::CliError;
+use salt_cli::commands::CommandResult;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// Run every check of the project, in the order in which a mistake shows soonest, and say how long each took.
+///
+/// The last one is `cargo test`, exactly as the readme names it. docs/development.md lists the durations.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only these checks, by name, separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Print the checks and stop
+    #[arg(long)]
+    list: bool,
+}
+
+/// A check: a name, variables of the environment, a command.
+struct Check {
+    name: &'static str,
+    environment: &'static [(&'static str, &'static str)],
+    command: &'static [&'static str],
+}
+
+const CHECKS: &[Check] = &[
+    Check { name: "format", environment: &[], command: &["cargo", "fmt", "--all", "--check"] },
+    Check { name: "names", environment: &[], command: &["cargo", "xtask", "names"] },
+    Check {
+        name: "lint",
+        environment: &[],
+        command: &["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+    },
+    Check {
+        name: "docs",
+        environment: &[("RUSTDOCFLAGS", "-D warnings")],
+        command: &["cargo", "doc", "--workspace", "--no-deps", "--locked"],
+    },
+    // What users of Burn get of the crates that do without it otherwise.
+    Check {
+        name: "burn features",
+        environment: &[],
+        command: &[
+            "cargo",
+            "clippy",
+            "-p",
+            "medseg-data",
+            "-p",
+            "medseg-metrics",
+            "--features",
+            "medseg-data/burn,medseg-metrics/burn",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    },
+    // The GPU backends: type-checked only. The build script of the CUDA backend downloads LLVM unless it is told that this is a
+    // documentation build, hence DOCS_RS for that one check.
+    Check {
+        name: "wgpu",
+        environment: &[],
+        command: &["cargo", "check", "--workspace", "--features", "salt-cli/wgpu", "--locked"],
+    },
+    Check {
+        name: "cuda",
+        environment: &[("DOCS_RS", "1")],
+        command: &["cargo", "check", "--workspace", "--features", "salt-cli/cuda", "--locked"],
+    },
+    Check {
+        name: "burn tests",
+        environment: &[],
+        command: &[
+            "cargo",
+            "test",
+            "-p",
+            "medseg-data",
+            "-p",
+            "medseg-metrics",
+            "--features",
+            "medseg-data/burn,medseg-metrics/burn",
+            "--locked",
+        ],
+    },
+    // Last, and exactly the command of README.md, so that the closing lines are the tests' own.
+    Check { name: "test", environment: &[], command: &["cargo", "test"] },
+];
+
+/// Runs the checks.
+pub(crate) fn run(args: Args) -> CommandResult {
+    if let Some(unknown) = args.only.iter().find(|name| !CHECKS.iter().any(|check| check.name == name.as_str())) {
+        let known: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
+        return Err(CliError::usage(format!("no check {unknown:?}; there are {}", known.join(", "))));
+    }
+    let root = root();
+    for check in CHECKS.iter().filter(|check| args.only.is_empty() || args.only.iter().any(|name| name == check.name)) {
+        println!("== {}: {}", check.name, check.command.join(" "));
+        if args.list {
+            continue;
+        }
+        let started = Instant::now();
+        let mut command = Command::new(check.command[0]);
+        command.args(&check.command[1..]).envs(check.environment.iter().copied()).current_dir(&root);
+        let status = command.status().map_err(CliError::io("cannot run", Path::new(check.command[0])))?;
+        println!("== {} took {} s", check.name, started.elapsed().as_secs());
+        if !status.success() {
+            return Err(CliError::Found(format!("{} failed ({status})", check.name)));
+        }
+    }
+    Ok(())
+}
+
+/// The folder of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let manifest =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    manifest.join("..")
+}
