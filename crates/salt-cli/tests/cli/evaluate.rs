@@ -80,7 +80,7 @@ fn every_format_and_suffix_finds_its_partner() {
 fn all_definitions_give_what_the_libraries_give() {
     let fixtures = match std::env::var_os("SALT_PARITY_DIR") {
         Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/medseg-metrics/tests/fixtures"),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../medseg-metrics/tests/fixtures"),
     };
     let golden: serde_json::Value =
         serde_json::from_slice(&std::fs::read(fixtures.join("metrics_golden.json")).unwrap()).unwrap();
@@ -105,7 +105,9 @@ fn all_definitions_give_what_the_libraries_give() {
     }
     let csv = folders.path("cases.csv");
     let mut command = folders.command();
-    command.args(["--definition", "all", "--spacing", "0.8,1.7", "--tolerance", "2mm"]).arg("--csv").arg(&csv);
+    // One prediction is foreground all over: that 1 is foreground has to be said.
+    command.args(["--definition", "all", "--spacing", "0.8,1.7", "--tolerance", "2mm", "--foreground", "1"]);
+    command.arg("--csv").arg(&csv);
     command.assert().success().stdout(contains("MONAI").and(contains("medpy")).and(contains("surface-distance")));
     let text = std::fs::read_to_string(csv).unwrap();
     let ids = column(&text, "id");
@@ -192,7 +194,7 @@ fn empty_masks_follow_the_policy() {
     let hd95 = |policy: &str| {
         let csv = folders.path("cases.csv");
         let mut command = folders.command();
-        command.args(["--empty", policy]).arg("--csv").arg(&csv).assert().success();
+        command.args(["--empty", policy, "--overwrite"]).arg("--csv").arg(&csv).assert().success();
         column(&std::fs::read_to_string(csv).unwrap(), "hd95_max_directed_px").remove(0)
     };
     assert_eq!([hd95("diagonal"), hd95("infinity"), hd95("skip"), hd95("perfect")], ["50", "inf", "", "0"]);
