@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let loss = loss(network.forward(batch.images.clone()), &batch);
             losses.push(f64::from(loss.clone().into_scalar::<f32>()));
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
-            network = optimizer.step(1e-2.into(), network, gradients);
+            network = optimizer.step(1e-2, network, gradients);
         }
         let mean = losses.iter().sum::<f64>() / losses.len() as f64;
         println!("epoch {epoch}: loss {mean:.4} over {} batches", losses.len());

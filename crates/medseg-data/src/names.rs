@@ -36,7 +36,7 @@ pub(crate) fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        if !is_system_file(&name_of(&path)) {
+        if !is_system_file(name_of(&path)) {
             found.push(path);
         }
     }

@@ -3,8 +3,8 @@
 //! Decoders for browsers fill what is missing with grey. Here every marker must be where it belongs, every block must be there,
 //! and the file must end in its end-of-image marker: a file that was cut anywhere lacks it.
 
-use super::{Pages, complete};
 use super::raw::{Decoded, Failure, Raw, Samples};
+use super::{Pages, complete};
 use crate::decode::Limits;
 use image::metadata::Orientation;
 use zune_core::bytestream::ZCursor;

@@ -1,7 +1,7 @@
 //! PNG, GIF, BMP and PNM through the image crate.
 
-use super::{Pages, complete};
 use super::raw::{Decoded, Failure, Raw, Samples};
+use super::{Pages, complete};
 use crate::decode::Limits;
 use image::codecs::gif::GifDecoder;
 use image::metadata::Orientation;
@@ -65,7 +65,8 @@ fn frames(bytes: &[u8], bound: image::Limits, pages: Pages) -> Result<Decoded, F
             (None, Pages::First | Pages::Minimum) => chosen = Some(frame),
             (None, Pages::Number(number)) if number.get() == count => chosen = Some(frame),
             (Some(lowest), Pages::Minimum) => {
-                if !lowest.lower(&frame) {
+                let alike = lowest.lower(&frame);
+                if !alike {
                     return Err(format!("frame {count} differs from the first in size").into());
                 }
             }

@@ -272,7 +272,7 @@ fn transparency_is_read_or_refused() {
     // The mask is in the colours, but nothing of it can be seen.
     refused("hidden", &|x, y| if vessel(x, y) { [255, 255, 255, 0] } else { [0, 0, 0, 0] });
     // A stroke with soft edges, as it is and premultiplied.
-    let soft = |x: usize, y: usize| if vessel(x, y) { if x % 3 == 0 { 90u8 } else { 255 } } else { 0 };
+    let soft = |x: usize, y: usize| if vessel(x, y) { if x.is_multiple_of(3) { 90u8 } else { 255 } } else { 0 };
     refused("soft", &|x, y| [255, 0, 0, soft(x, y)]);
     refused("premultiplied", &|x, y| [soft(x, y), 0, 0, soft(x, y)]);
     // Two inks.
