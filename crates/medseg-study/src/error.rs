@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub enum StudyError {
     /// A failure of the engine; also [`TrainError::Stopped`], where a comparison was asked to stop.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(Box<TrainError>),
     /// A data set cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -65,6 +65,12 @@ pub enum StudyError {
     },
 }
 
+impl From<TrainError> for StudyError {
+    fn from(error: TrainError) -> Self {
+        Self::Train(Box::new(error))
+    }
+}
+
 /// The results of a comparison's steps.
 pub type Result<T> = std::result::Result<T, StudyError>;
 
@@ -84,6 +90,6 @@ impl StudyError {
 
     /// Whether the comparison was asked to stop; its state is saved, and the same call continues.
     pub fn is_stop(&self) -> bool {
-        matches!(self, Self::Train(TrainError::Stopped { .. }))
+        matches!(self, Self::Train(error) if matches!(**error, TrainError::Stopped { .. }))
     }
 }

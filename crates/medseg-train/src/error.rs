@@ -104,22 +104,22 @@ pub enum TrainError {
     },
     /// A failure in the SAM crate.
     #[error(transparent)]
-    Sam(#[from] sam_model::SamError),
+    Sam(Box<sam_model::SamError>),
     /// An image cannot be prepared for the network, or its logits cannot be brought back.
     #[error(transparent)]
     Preprocess(#[from] sam_model::PreprocessError),
     /// The built-in base model could not be loaded.
     #[error(transparent)]
-    SamMini(#[from] sam_mini::SamMiniError),
+    SamMini(Box<sam_mini::SamMiniError>),
     /// A failure in the adapter crate.
     #[error(transparent)]
-    Peft(#[from] salt_peft::PeftError),
+    Peft(Box<salt_peft::PeftError>),
     /// A failure in the data crate.
     #[error(transparent)]
-    Dataset(#[from] medseg_data::DataError),
+    Dataset(Box<medseg_data::DataError>),
     /// A failure in the metrics crate.
     #[error(transparent)]
-    Metrics(#[from] medseg_metrics::MetricsError),
+    Metrics(Box<medseg_metrics::MetricsError>),
     /// A folder that should be a bundle is none.
     #[error("{}: expected the folder of a trained model (with bundle.json in it), found {found}", path.display())]
     NotABundle {
@@ -192,6 +192,36 @@ pub enum TrainError {
     /// Several problems found by a check, all at once.
     #[error("{} problem(s) found:\n{}", .0.len(), .0.iter().map(|p| format!("  - {p}")).collect::<Vec<_>>().join("\n"))]
     Check(Vec<String>),
+}
+
+impl From<sam_model::SamError> for TrainError {
+    fn from(error: sam_model::SamError) -> Self {
+        Self::Sam(Box::new(error))
+    }
+}
+
+impl From<salt_peft::PeftError> for TrainError {
+    fn from(error: salt_peft::PeftError) -> Self {
+        Self::Peft(Box::new(error))
+    }
+}
+
+impl From<medseg_data::DataError> for TrainError {
+    fn from(error: medseg_data::DataError) -> Self {
+        Self::Dataset(Box::new(error))
+    }
+}
+
+impl From<medseg_metrics::MetricsError> for TrainError {
+    fn from(error: medseg_metrics::MetricsError) -> Self {
+        Self::Metrics(Box::new(error))
+    }
+}
+
+impl From<sam_mini::SamMiniError> for TrainError {
+    fn from(error: sam_mini::SamMiniError) -> Self {
+        Self::SamMini(Box::new(error))
+    }
 }
 
 /// The engine's results.

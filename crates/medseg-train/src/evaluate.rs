@@ -66,7 +66,8 @@ pub fn predict(
             EvaluationGrid::Network => on_the_networks_grid(logits, &data.preprocess(), &batch.items)?,
         };
         for ((prediction, reference, ignored), case) in drawn.into_iter().zip(chunk) {
-            pairs.push(MaskPair::new(&case.id, prediction, reference).with_patient(&case.patient).with_ignored(ignored));
+            pairs
+                .push(MaskPair::new(&case.id, prediction, reference).with_patient(&case.patient).with_ignored(ignored));
         }
     }
     Ok(pairs)
@@ -221,7 +222,8 @@ fn mean_loss(
     let mut sum = 0.0;
     for chunk in cases.chunks(config.batch_size.max(1)) {
         let batch = data.evaluation_batch(chunk, device);
-        let value = loss.forward(batch.counted(model.forward(batch.images.clone())?), batch.masks)?.into_scalar::<f32>();
+        let value =
+            loss.forward(batch.counted(model.forward(batch.images.clone())?), batch.masks)?.into_scalar::<f32>();
         sum += f64::from(value) * chunk.len() as f64;
     }
     Ok(sum / cases.len().max(1) as f64)

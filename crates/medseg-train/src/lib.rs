@@ -1,9 +1,11 @@
-//! The engine: losses, training loop, checkpoints, evaluation and reports for fine-tuning SAM.
+//! The engine: losses, training loop, checkpoints, bundles and evaluation for fine-tuning SAM.
 //!
 //! A run is a [`RunConfig`](config::RunConfig): data, base model, method, losses, optimiser, schedule, seed, device. Its
 //! [`PreparedData`](data::PreparedData) and [`BaseModel`](model::BaseModel) are loaded once and shared by any number of runs;
-//! [`train`](train::train) leaves a selected checkpoint, [`evaluate`](evaluate::evaluate) scores it, and
-//! [`reproduce`] does so for every method, data set and seed of a comparison and writes the report.
+//! [`train`](train::train) leaves a selected checkpoint, [`write_bundle`](train::write_bundle) makes of it a [bundle] that
+//! remembers how images are prepared, a [`Session`](session::Session) opens that (or a plain checkpoint) on any device, and
+//! [`evaluate`](evaluate::evaluate) scores it. Nothing here speaks to a terminal: progress goes to an
+//! [`Observer`](train::Observer).
 //!
 //! What the engine promises:
 //!

@@ -125,7 +125,7 @@ impl BaseModel {
         let patch = base.config().patch_size;
         if image_size == 0 || !image_size.is_multiple_of(patch) {
             let problem = format!("must be a multiple of the model's patch of {patch} px, found {image_size}");
-            return Err(TrainError::config("data.image-size", problem));
+            return Err(TrainError::config("input size (data.image-size)", problem));
         }
         Ok(base)
     }

@@ -1,6 +1,11 @@
 //! The training loop.
 
+#[cfg(feature = "several-devices")]
 mod data_parallel;
+#[cfg(not(feature = "several-devices"))]
+#[path = "train/one_device.rs"]
+mod data_parallel;
+mod share;
 mod state;
 
 use crate::bundle::{Bundle, BundleContent, MANIFEST_FILE, Preprocessing, Provenance, write_adapter, write_weights};
@@ -21,10 +26,11 @@ use crate::stop::StopFlag;
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
-use data_parallel::{DataParallel, Share};
+use data_parallel::DataParallel;
 use salt_peft::{BasisStorage, Method, first_non_finite, first_non_finite_gradient};
 use sam_model::{PreprocessError, SamError};
 use serde::{Deserialize, Serialize};
+use share::Share;
 use state::{Progress, State};
 use std::path::Path;
 use std::time::Instant;
@@ -133,7 +139,7 @@ pub fn train(
         trainable: model.trainable,
         total: model.total,
     })?;
-    let parallel = (devices.len() > 1).then(|| DataParallel::new(&devices));
+    let parallel = if devices.len() > 1 { Some(DataParallel::new(&devices)?) } else { None };
     let now = Instant::now();
     let mut run = Loop { config, data, devices, parallel, stop, observer, store, log, saved: now, lap: now };
     let before = state.progress.seconds;
@@ -235,6 +241,10 @@ fn claim(config: &RunConfig, directory: &Path, identity: &str) -> Result<()> {
         files::write(&directory.join(IDENTITY), format!("{identity}\n").as_bytes())?;
     }
     files::write(&resolved, config.to_toml()?.as_bytes())
+}
+
+fn is_nan_logit(error: &SamError) -> bool {
+    matches!(error, SamError::Preprocess(PreprocessError::NanLogit { .. }))
 }
 
 /// Bytes of the selected weights of a finished run with `trainable` trained numbers (f32).
@@ -428,7 +438,7 @@ impl Loop<'_> {
             let found = validate(&model, self.data, evaluation, losses, &self.devices[0], self.stop);
             let found = match found {
                 Err(TrainError::Stopped { .. }) => return Err(self.interrupt(state)),
-                Err(TrainError::Sam(SamError::Preprocess(PreprocessError::NanLogit { .. }))) => {
+                Err(TrainError::Sam(error)) if is_nan_logit(&error) => {
                     let place = "the logits of a validation image".into();
                     return Err(TrainError::Diverged { value: f32::NAN, step: state.progress.step, epoch, place });
                 }

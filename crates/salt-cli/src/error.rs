@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 pub enum CliError {
     /// A failure of the engine.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(Box<TrainError>),
     /// A failure of a comparison.
     #[error(transparent)]
-    Study(#[from] StudyError),
+    Study(Box<StudyError>),
     /// A data set or an image cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -29,7 +29,7 @@ pub enum CliError {
     Sam(#[from] SamError),
     /// A failure of an adapter.
     #[error(transparent)]
-    Peft(#[from] PeftError),
+    Peft(Box<PeftError>),
     /// A file or folder could not be read or written.
     #[error("{action} {}: {source}", path.display())]
     Io {
@@ -52,7 +52,7 @@ pub enum CliError {
         problem: String,
     },
     /// A file that this program may not replace.
-    #[error("{}: not replaced: {reason}; move it away, or choose another folder", path.display())]
+    #[error("{}: not replaced: {reason}", path.display())]
     NotOurs {
         /// The file.
         path: PathBuf,
@@ -86,6 +86,24 @@ pub enum CliError {
     Signals(#[from] ctrlc::Error),
 }
 
+impl From<TrainError> for CliError {
+    fn from(error: TrainError) -> Self {
+        Self::Train(Box::new(error))
+    }
+}
+
+impl From<StudyError> for CliError {
+    fn from(error: StudyError) -> Self {
+        Self::Study(Box::new(error))
+    }
+}
+
+impl From<PeftError> for CliError {
+    fn from(error: PeftError) -> Self {
+        Self::Peft(Box::new(error))
+    }
+}
+
 impl CliError {
     /// Wraps an input/output error with what was being done ("cannot read") and where.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
@@ -106,7 +124,7 @@ impl CliError {
     /// Whether the work was asked to stop and saved its state: the same command continues.
     pub fn is_stop(&self) -> bool {
         match self {
-            Self::Train(TrainError::Stopped { .. }) => true,
+            Self::Train(error) => matches!(**error, TrainError::Stopped { .. }),
             Self::Study(error) => error.is_stop(),
             _ => false,
         }

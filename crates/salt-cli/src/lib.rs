@@ -10,7 +10,7 @@
 //! let arguments = ["salt", "data", "synth", "octa", "--size", "64", "--train", "1", "--test", "1", "--out"];
 //! let arguments = arguments.map(Into::into).into_iter().chain([folder.path().as_os_str().to_owned()]);
 //! salt_cli::Cli::parse_from(arguments).command.run()?;
-//! assert!(folder.path().join("ROSE-1/SVC/test/img/01.tif").is_file());
+//! assert!(folder.path().join("ROSE-1/SVC/test/img").is_dir());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

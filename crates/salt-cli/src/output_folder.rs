@@ -121,8 +121,8 @@ impl OutputFolder {
             return Ok(());
         }
         let reason = match entries {
-            [] => "no earlier run of this command made it",
-            _ => "it was changed since an earlier run of this command made it",
+            [] => "no earlier run of this command made it; move it away, or choose another folder",
+            _ => "it was changed since an earlier run of this command made it; move it away, or choose another folder",
         };
         Err(CliError::NotOurs { path, reason })
     }

@@ -72,11 +72,11 @@ pub fn export(
     let parameters = learner.sam.num_params() + learner.automatic.num_params();
 
     let scratch = tempfile::NamedTempFile::new_in(folder).map_err(TrainError::io("cannot write in", folder))?;
-    learner.sam.save(scratch.path()).map_err(|error| TrainError::Sam(error))?;
+    learner.sam.save(scratch.path())?;
     let full = std::fs::read(scratch.path()).map_err(TrainError::io("cannot read", scratch.path()))?;
     let content = halve(&full, weights)?;
     files::write(weights, &content)?;
-    learner.automatic.save(&files.prompt, &["line".to_string()]).map_err(|error| TrainError::Sam(error))?;
+    learner.automatic.save(&files.prompt, &["line".to_string()])?;
 
     let device = burn::tensor::Device::flex();
     let learner = super::learner::Learner::from_files(&files.weights, &files.prompt, learner, &device)?;

@@ -99,7 +99,7 @@ impl Batch {
 }
 
 pub(crate) fn sam_error(error: sam_model::SamError) -> TrainError {
-    TrainError::Sam(error)
+    error.into()
 }
 
 impl Learner {

@@ -141,7 +141,7 @@ impl Plan {
     /// # Errors
     /// The first field that no run can have.
     pub fn validate(&self) -> Result<()> {
-        self.model.validate().map_err(|error| TrainError::Sam(error))?;
+        self.model.validate()?;
         self.optimizer.validate()?;
         if self.phases.is_empty() {
             return Err(TrainError::config("phases", "at least one is needed, found none"));

@@ -114,10 +114,10 @@ fn another_plan_is_refused() {
     assert!(message.contains("another plan"), "{message}");
 }
 
-/// The files in `assets/` are of one export of the built-in plan, small enough, and what the model crate reads.
+/// The files of sam-mini are of one export of the built-in plan, small enough, and what the model crate reads.
 #[test]
 fn the_shipped_files_belong_together() {
-    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sam-mini/weights");
     let card: super::Card = serde_json::from_slice(&std::fs::read(assets.join("sam-mini.json")).unwrap()).unwrap();
     let weights = std::fs::read(assets.join("sam-mini.safetensors")).unwrap();
     assert_eq!(card.sha256, medseg_train::files::sha256(&weights));

@@ -12,7 +12,7 @@ use salt_cli::commands::{CommandResult, reproduce};
 /// The chores.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    Reproduce(reproduce::Args),
+    Reproduce(Box<reproduce::Args>),
     Ci(ci::Args),
     Names(names::Args),
     Params(params::Args),
@@ -24,7 +24,7 @@ impl Command {
     /// Runs the chosen chore.
     pub(crate) fn run(self) -> CommandResult {
         match self {
-            Self::Reproduce(args) => reproduce::run(args),
+            Self::Reproduce(args) => reproduce::run(*args),
             Self::Ci(args) => ci::run(args),
             Self::Names(args) => names::run(args),
             Self::Params(args) => params::run(args),

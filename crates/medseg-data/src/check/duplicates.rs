@@ -13,7 +13,7 @@ mod detail;
 
 use crate::raster::Image;
 use align::Pattern;
-use block_hash::Hashes;
+use block_hash::{Candidate, Hashes};
 use detail::Detail;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -24,13 +24,13 @@ use std::collections::BTreeMap;
 /// Copies reach 0.6 and more; images of different patients at most 0.35 (`docs/data.md` has the figures and how to get them).
 pub const NEAR_DUPLICATE: f32 = 0.5;
 
-/// What is kept of an image to find its doubles, about 20 kB.
+/// What is kept of an image to find its doubles, about 36 kB.
 #[derive(Debug, Clone)]
 pub struct ImagePrint {
     /// SHA-256 of size and grey pixels.
     pixels: [u8; 32],
     /// `None` where the image has no detail to compare.
-    detail: Option<(Pattern, Vec<[f32; block_hash::BITS]>)>,
+    detail: Option<(Pattern, Vec<i8>)>,
 }
 
 impl ImagePrint {
@@ -41,7 +41,7 @@ impl ImagePrint {
         hash.update((grey.width() as u64).to_le_bytes());
         hash.update((grey.height() as u64).to_le_bytes());
         hash.update(grey.data());
-        let detail = Detail::new(&grey).map(|d| (Pattern::new(d.vessels), block_hash::windows(&d.regions)));
+        let detail = Detail::new(&grey).map(|d| (Pattern::new(d.vessels), d.regions));
         Self { pixels: hash.finalize().into(), detail }
     }
 }
@@ -102,17 +102,14 @@ pub fn duplicates(prints: &[ImagePrint], near: Option<f32>) -> Vec<DuplicatePair
 fn near_pairs(prints: &[ImagePrint], chosen: &[usize], near: f32) -> Vec<DuplicatePair> {
     let (indices, details): (Vec<usize>, Vec<_>) =
         chosen.iter().filter_map(|&i| prints[i].detail.as_ref().map(|detail| (i, detail))).unzip();
-    let cells: Vec<_> = details.iter().map(|(_, cells)| cells.as_slice()).collect();
-    let candidates = Hashes::new(&cells).candidates();
-    let pairs: Vec<DuplicatePair> = candidates
-        .into_par_iter()
-        .filter_map(|(i, j, mirrored)| {
-            let correlation = details[i].0.correlation(&details[j].0, mirrored)?;
-            let (first, second) = (indices[i], indices[j]);
-            (correlation >= near).then_some(DuplicatePair { first, second, same_pixels: false, mirrored, correlation })
-        })
-        .collect();
-    // Something that equals its mirror image is found twice.
+    let bands: Vec<&[i8]> = details.iter().map(|(_, regions)| regions.as_slice()).collect();
+    let check = |Candidate { first, second, mirrored, size }: Candidate| {
+        let correlation = details[first].0.correlation(&details[second].0, mirrored, size)?;
+        let (first, second) = (indices[first.min(second)], indices[first.max(second)]);
+        (correlation >= near).then_some(DuplicatePair { first, second, same_pixels: false, mirrored, correlation })
+    };
+    let pairs: Vec<DuplicatePair> = Hashes::new(&bands).candidates().into_par_iter().filter_map(check).collect();
+    // A pair may have been found more than once, as something that equals its mirror image.
     let mut best: BTreeMap<(usize, usize), DuplicatePair> = BTreeMap::new();
     for pair in pairs {
         let kept = best.entry((pair.first, pair.second)).or_insert(pair);

@@ -61,16 +61,17 @@ fn frames(bytes: &[u8], bound: image::Limits, pages: Pages) -> Result<Decoded, F
     for frame in decoder.into_frames() {
         let frame = raw(DynamicImage::ImageRgba8(frame?.into_buffer()))?;
         count += 1;
-        match (&mut chosen, pages) {
-            (None, Pages::First | Pages::Minimum) => chosen = Some(frame),
-            (None, Pages::Number(number)) if number.get() == count => chosen = Some(frame),
-            (Some(lowest), Pages::Minimum) => {
-                let alike = lowest.lower(&frame);
-                if !alike {
-                    return Err(format!("frame {count} differs from the first in size").into());
-                }
+        let fits = match (&mut chosen, pages) {
+            (Some(lowest), Pages::Minimum) => lowest.lower(&frame),
+            (None, Pages::Number(number)) if number.get() != count => true,
+            (None, _) => {
+                chosen = Some(frame);
+                true
             }
-            _ => {}
+            _ => true,
+        };
+        if !fits {
+            return Err(format!("frame {count} differs from the first in size").into());
         }
     }
     let raw = match (chosen, pages) {

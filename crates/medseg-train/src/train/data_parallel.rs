@@ -7,9 +7,8 @@
 //! Burn 0.22.1 leaves a record on the original's graph at every step (see [`crate::gradients::replica`]): it is sent the
 //! plain module, and becomes trainable only on its device.
 
-use crate::data::Batch;
+use super::share::Share;
 use crate::error::{Result, TrainError};
-use crate::losses::WeightedLoss;
 use crate::model::Segmenter;
 use burn::data::dataloader::{DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
@@ -25,19 +24,10 @@ pub(super) struct DataParallel {
     step: MultiDevicesTrainStep<Replica>,
 }
 
-/// What one device gets of a batch.
-pub(super) struct Share {
-    /// Images and masks on the device, with autodiff.
-    pub(super) batch: Batch,
-    pub(super) loss: WeightedLoss,
-    /// Share of the whole step.
-    pub(super) weight: f64,
-}
-
 impl DataParallel {
     /// `devices` without autodiff, the one that gradients come together on first.
-    pub(super) fn new(devices: &[Device]) -> Self {
-        Self { devices: devices.to_vec(), step: MultiDevicesTrainStep::new(devices) }
+    pub(super) fn new(devices: &[Device]) -> Result<Self> {
+        Ok(Self { devices: devices.to_vec(), step: MultiDevicesTrainStep::new(devices) })
     }
 
     /// Gradients of `weight` times the mean loss of some images, on the first device, and that loss. `share` makes a
@@ -112,23 +102,6 @@ struct Answer {
 impl ItemLazy for Answer {
     fn sync(self) -> std::result::Result<Self, ExecutionError> {
         Ok(self)
-    }
-}
-
-impl Share {
-    /// Their mean loss.
-    fn forward(self, model: &Segmenter) -> Result<Tensor<1>> {
-        let logits = self.batch.counted(model.forward(self.batch.images.clone())?);
-        self.loss.forward(logits, self.batch.masks)
-    }
-
-    /// Gradients of `weight` times the mean loss, and that loss.
-    pub(super) fn gradients(self, model: &Segmenter) -> Result<(GradientsParams, f32)> {
-        let weight = self.weight;
-        let loss = self.forward(model)?;
-        let value = loss.clone().into_scalar::<f32>();
-        let loss = if weight == 1.0 { loss } else { loss * weight };
-        Ok((GradientsParams::from_grads(loss.backward(), model), value))
     }
 }
 

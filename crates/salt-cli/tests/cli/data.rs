@@ -45,7 +45,9 @@ fn a_synthetic_set_is_made_inspected_verified_previewed_and_split() {
     let rule = ["--part", "train", "--name", "arcade", "--train", "3", "--test", "1"];
     data(&["split", text(&root), "--out", text(&table)]).args(rule).assert().success().stdout(contains("4 rows"));
     assert_eq!(std::fs::read_to_string(&table).unwrap().matches(",train,").count(), 3);
-    data(&["split", text(&root), "--out", text(&table), "--folds", "3"]).assert().success();
+    let folds = ["split", text(&root), "--out", text(&table), "--folds", "3"];
+    data(&folds).assert().code(1).stderr(contains("--overwrite"));
+    data(&folds).arg("--overwrite").assert().success();
     data(&["split", text(&root), "--out", text(&table)]).assert().code(2);
 }
 

@@ -105,7 +105,7 @@ fn all_definitions_give_what_the_libraries_give() {
     }
     let csv = folders.path("cases.csv");
     let mut command = folders.command();
-    // One prediction is foreground all over: that 1 is foreground has to be said.
+    // One of the masks is foreground all over: without a word, nobody can tell that from background all over.
     command.args(["--definition", "all", "--spacing", "0.8,1.7", "--tolerance", "2mm", "--foreground", "1"]);
     command.arg("--csv").arg(&csv);
     command.assert().success().stdout(contains("MONAI").and(contains("medpy")).and(contains("surface-distance")));

@@ -146,7 +146,7 @@ fn mistakes_are_named() {
         .args(["--input-size", "100", "--points", "1,1"])
         .assert()
         .code(1)
-        .stderr(contains("multiple of 16"));
+        .stderr(contains("patch of 16 px, found 100"));
     predict(&folder.path().join("absent.png")).assert().code(1).stderr(contains("absent.png"));
     let empty = folder.path().join("empty");
     std::fs::create_dir(&empty).unwrap();

@@ -53,7 +53,7 @@ impl Scene {
     /// Scene `index` of the stream `seed`, `size` x `size` pixels, with a difficulty in 0 to 1.
     ///
     /// ```
-    /// use medseg_train::pretrain::Scene;
+    /// use sam_mini_pretrain::Scene;
     /// let scene = Scene::generate(0, 7, 64, 1.0);
     /// assert_eq!(scene.planes[0].len(), 64 * 64);
     /// assert!(scene.lines.contains(&1));

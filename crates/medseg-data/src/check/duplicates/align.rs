@@ -10,8 +10,9 @@ const BLOCK: usize = 24;
 const BLOCKS: [usize; 2] = [3, 5];
 /// Largest displacement of a block on the coarse picture (9 % of its side), and what is left for the fine one.
 const REACH: [usize; 2] = [6, 2];
-/// Weighted mean of the blocks' best correlations below which a candidate is dropped. Copies keep 0.45, chance reaches 0.3.
-const LEAST_PEAK: f32 = 0.35;
+/// Mean of the best correlations of three and of all blocks below which a candidate is dropped. Copies keep 0.45, chance reaches
+/// 0.3.
+const LEAST_PEAKS: [f32; 2] = [0.3, 0.35];
 /// Mean distance of the blocks from one affine map, in coarse pixels, above which a candidate is dropped. Copies stay below
 /// 0.55, chance above 0.85.
 const MOST_RESIDUAL: f32 = 0.8;
@@ -39,27 +40,37 @@ impl Pattern {
         Self { fine, coarse }
     }
 
-    /// The correlation that three quarters of the cells reach once `other` (or its mirror image) is laid over this pattern;
-    /// `None` where no affine map does so.
-    pub(super) fn correlation(&self, other: &Self, mirrored: bool) -> Option<f32> {
+    /// The correlation that three quarters of the cells reach once `other` (or its mirror image) is laid over this pattern, which
+    /// shows about `size` of its sides; `None` where no affine map does so.
+    pub(super) fn correlation(&self, other: &Self, mirrored: bool, size: f32) -> Option<f32> {
         let other = if mirrored { &other.mirrored() } else { other };
-        let wide: Vec<f32> = self.coarse.iter().map(|&v| f32::from(v)).collect();
-        let matches = matches(&wide, &padded(&other.coarse, COARSE, REACH[0]), COARSE, BLOCKS[0], REACH[0]);
-        let total: f32 = matches.iter().map(|m| m.weight).sum();
-        if matches.iter().map(|m| m.weight * m.peak).sum::<f32>() < LEAST_PEAK * total || total <= 0.0 {
+        let mut map = Affine { x: [0.0, size - 1.0, 0.0], y: [0.0, 0.0, size - 1.0] };
+        let scaled = (size != 1.0).then(|| Self::new(map.apply(&other.fine)));
+        let small: Vec<f32> = self.coarse.iter().map(|&v| f32::from(v)).collect();
+        let coarse = padded(&scaled.as_ref().unwrap_or(other).coarse, COARSE, REACH[0]);
+        let places = places(COARSE, BLOCKS[0]);
+        let search = |k: usize| search(&small, &coarse, COARSE, REACH[0], places[k]);
+        // The diagonal first: chance seldom gets further.
+        let mut matches: Vec<Match> = [0, 4, 8].into_iter().map(search).collect();
+        if mean_peak(&matches) < LEAST_PEAKS[0] {
             return None;
         }
-        let (mut map, residual) = Affine::fit(&matches)?;
+        matches.extend([1, 2, 3, 5, 6, 7].into_iter().map(search));
+        if mean_peak(&matches) < LEAST_PEAKS[1] {
+            return None;
+        }
+        let (fit, residual) = Affine::fit(&matches)?;
         if residual > MOST_RESIDUAL {
             return None;
         }
-        map.x[0] *= (SIDE / COARSE) as f32;
-        map.y[0] *= (SIDE / COARSE) as f32;
-        let wide: Vec<f32> = self.fine.iter().map(|&v| inside(v)).collect();
+        map.add(&fit, (SIDE / COARSE) as f32);
+        let large: Vec<f32> = self.fine.iter().map(|&v| inside(v)).collect();
         for _ in 0..2 {
             let moved = padded(&map.apply(&other.fine), SIDE, REACH[1]);
-            let (rest, _) = Affine::fit(&self::matches(&wide, &moved, SIDE, BLOCKS[1], REACH[1]))?;
-            map.x.iter_mut().zip(rest.x).chain(map.y.iter_mut().zip(rest.y)).for_each(|(m, r)| *m += r);
+            let found =
+                self::places(SIDE, BLOCKS[1]).into_iter().map(|p| self::search(&large, &moved, SIDE, REACH[1], p));
+            let (rest, _) = Affine::fit(&found.collect::<Vec<_>>())?;
+            map.add(&rest, 1.0);
         }
         let stretch = [map.x[1], map.x[2], map.y[1], map.y[2]].into_iter().fold(0f32, |most, v| most.max(v.abs()));
         if stretch > MOST_STRETCH {
@@ -104,19 +115,16 @@ struct Match {
     weight: f32,
 }
 
-/// Looks for `count` x `count` blocks of `a` (`side` pixels a side) in `b`, which has a margin of `reach` pixels.
-fn matches(a: &[f32], b: &[f32], side: usize, count: usize, reach: usize) -> Vec<Match> {
-    let starts = |k: usize| 2 + k * (side - BLOCK - 4) / (count - 1);
-    let stride = side + 2 * reach;
-    (0..count * count)
-        .map(|k| {
-            let (x, y) = (starts(k % count), starts(k / count));
-            let block = Window { pixels: &a[y * side + x..], stride: side };
-            let around = Window { pixels: &b[y * stride + x..], stride };
-            let from_middle = |start: usize| start as f32 + (BLOCK as f32 - side as f32) / 2.0;
-            search(block, around, reach, (from_middle(x), from_middle(y)))
-        })
-        .collect()
+/// Mean of the peaks by weight; 0 without any detail.
+fn mean_peak(matches: &[Match]) -> f32 {
+    let total: f32 = matches.iter().map(|m| m.weight).sum();
+    if total > 0.0 { matches.iter().map(|m| m.weight * m.peak).sum::<f32>() / total } else { 0.0 }
+}
+
+/// The corners of `count` x `count` blocks.
+fn places(side: usize, count: usize) -> Vec<(usize, usize)> {
+    let start = |k: usize| 2 + k * (side - BLOCK - 4) / (count - 1);
+    (0..count * count).map(|k| (start(k % count), start(k / count))).collect()
 }
 
 /// Pixels from one corner on.
@@ -168,7 +176,11 @@ impl<'a> Window<'a> {
     }
 }
 
-fn search(block: Window<'_>, around: Window<'_>, reach: usize, (x, y): (f32, f32)) -> Match {
+/// Looks for the block of `a` (`side` pixels a side) at a place in `b`, which has a margin of `reach` pixels.
+fn search(a: &[f32], b: &[f32], side: usize, reach: usize, (x, y): (usize, usize)) -> Match {
+    let block = Window { pixels: &a[y * side + x..], stride: side };
+    let stride = side + 2 * reach;
+    let around = Window { pixels: &b[y * stride + x..], stride };
     let span = 2 * reach + 1;
     let energy = block.dot(block);
     let scores: Vec<f32> = (0..span * span)
@@ -191,9 +203,10 @@ fn search(block: Window<'_>, around: Window<'_>, reach: usize, (x, y): (f32, f32
         if bend < 0.0 { (0.5 * (low - high) / bend).clamp(-0.5, 0.5) } else { 0.0 }
     };
     let contrast = (energy / (BLOCK * BLOCK) as f32).sqrt() / UNIT;
+    let from_middle = |start: usize| start as f32 + (BLOCK as f32 - side as f32) / 2.0;
     Match {
-        x,
-        y,
+        x: from_middle(x),
+        y: from_middle(y),
         dx: column as f32 - reach as f32 + part(column, 1),
         dy: row as f32 - reach as f32 + part(row, span),
         peak: scores[best],
@@ -242,6 +255,13 @@ impl Affine {
             }
         }
         Some((map, residual))
+    }
+
+    /// One more displacement, seen on a picture of which a pixel is `pixel` of ours.
+    fn add(&mut self, other: &Self, pixel: f32) {
+        for (own, more) in [(&mut self.x, other.x), (&mut self.y, other.y)] {
+            own.iter_mut().zip([pixel * more[0], more[1], more[2]]).for_each(|(o, m)| *o += m);
+        }
     }
 
     fn at(&self, x: f32, y: f32) -> (f32, f32) {

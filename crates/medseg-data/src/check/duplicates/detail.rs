@@ -15,8 +15,8 @@ pub(super) struct Detail {
     /// Vessel scale, `[SIDE, SIDE]`: the thumbnail less its surroundings, over their standard deviation, in steps of 1/40;
     /// [`OUTSIDE`] outside the field of view.
     pub(super) vessels: Vec<i8>,
-    /// The next coarser band, `[SIDE, SIDE]`, over its local standard deviation too.
-    pub(super) regions: Vec<f32>,
+    /// The next coarser band likewise, 0 outside.
+    pub(super) regions: Vec<i8>,
 }
 
 impl Detail {
@@ -48,7 +48,10 @@ impl Detail {
         let typical = (squares.iter().sum::<f32>() / area.max(1.0)).sqrt();
         let spread = near.mean(&squares, 8, 2);
         // A bright optic disc or the edge of a frame counts no more than a vessel.
-        let local = |(v, s): (&f32, &f32)| v / (s.max(0.0).sqrt() + 0.1 * typical).max(1e-6);
+        let local = |(v, s): (&f32, &f32)| {
+            let value = v / (s.max(0.0).sqrt() + 0.1 * typical).max(1e-6);
+            (UNIT * value.clamp(-3.0, 3.0)).round() as i8
+        };
         let regions = wide.iter().zip(&spread).map(local).collect();
         Some(Self { vessels, regions })
     }
