@@ -21,7 +21,8 @@ use std::collections::BTreeMap;
 
 /// The correlation from which [`duplicates`] should call two images nearly the same.
 ///
-/// Copies reach 0.6 and more; images of different patients at most 0.35 (`docs/data.md` has the figures and how to get them).
+/// Changed copies reach 0.69 and more, two recordings of one eye 0.59; images of different patients stay below 0.3 (the section
+/// "Near duplicates" of `docs/data.md` has the figures and how to get them).
 pub const NEAR_DUPLICATE: f32 = 0.5;
 
 /// What is kept of an image to find its doubles, about 36 kB.

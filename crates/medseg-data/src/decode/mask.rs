@@ -235,31 +235,47 @@ struct Coded {
 }
 
 /// Numbers the kinds of pixels in the order in which they appear.
-fn code<T: Copy + Into<f64>>(values: &[T], colours: usize, alpha: bool, white: f64) -> Coded {
+fn code<T: Copy + PartialEq + Into<f64>>(values: &[T], colours: usize, alpha: bool, white: f64) -> Coded {
     let channels = colours + usize::from(alpha);
     let mut coded = Coded { kinds: Vec::new(), codes: Vec::with_capacity(values.len() / channels) };
     let mut known: HashMap<[u64; 4], u32> = HashMap::new();
     // Masks come in long runs: the last pixel's kind is nearly always the next one's.
-    let mut last: Option<([f64; 4], u32)> = None;
+    let mut last: Option<(&[T], u32)> = None;
     for pixel in values.chunks_exact(channels) {
-        let mut whole = [0.0, 0.0, 0.0, white];
-        whole.iter_mut().zip(&pixel[..colours]).for_each(|(all, &value)| *all = value.into());
-        if alpha {
-            whole[3] = pixel[colours].into();
-        }
         let code = match last {
-            Some((same, code)) if same == whole => code,
-            _ => *known.entry(whole.map(|v| (v + 0.0).to_bits())).or_insert_with(|| {
-                let colours = if colours == 1 { [whole[0]; 3] } else { [whole[0], whole[1], whole[2]] };
-                coded.kinds.push(Kind { colours, alpha: whole[3], count: 0 });
-                coded.kinds.len() as u32 - 1
-            }),
+            Some((same, code)) if same[0] == pixel[0] && same[1..] == pixel[1..] => code,
+            _ => {
+                let mut whole = [0.0, 0.0, 0.0, white];
+                whole.iter_mut().zip(&pixel[..colours]).for_each(|(all, &value)| *all = value.into());
+                if alpha {
+                    whole[3] = pixel[colours].into();
+                }
+                *known.entry(whole.map(|v| (v + 0.0).to_bits())).or_insert_with(|| {
+                    let colours = if colours == 1 { [whole[0]; 3] } else { [whole[0], whole[1], whole[2]] };
+                    coded.kinds.push(Kind { colours, alpha: whole[3], count: 0 });
+                    coded.kinds.len() as u32 - 1
+                })
+            }
         };
-        coded.kinds[code as usize].count += 1;
         coded.codes.push(code);
-        last = Some((whole, code));
+        last = Some((pixel, code));
+    }
+    for &code in &coded.codes {
+        coded.kinds[code as usize].count += 1;
     }
     coded
+}
+
+/// [`code`] for grey bytes, which most masks are: by table.
+fn code_bytes(values: &[u8], white: f64) -> Coded {
+    let mut counts = [0usize; 256];
+    values.iter().for_each(|&value| counts[usize::from(value)] += 1);
+    let (mut kinds, mut table) = (Vec::new(), [0u32; 256]);
+    for (value, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+        table[value] = kinds.len() as u32;
+        kinds.push(Kind { colours: [value as f64; 3], alpha: white, count });
+    }
+    Coded { kinds, codes: values.iter().map(|&value| table[usize::from(value)]).collect() }
 }
 
 /// Largest difference between the channels of a JPEG that is grey in truth, of 255.
@@ -465,7 +481,10 @@ fn chosen(census: &Census, labels: &Labels) -> Result<Vec<Class>, Refusal> {
 pub(super) fn judge(path: &Path, raw: &Raw, policy: &MaskPolicy) -> Result<DecodedMask> {
     policy.rule.validate()?;
     let unclear = |reason: String| DataError::UnclearMask { path: path.to_owned(), reason };
-    let coded = each_depth!(&raw.samples, values => code(values, raw.colours, raw.alpha, raw.white));
+    let coded = match &raw.samples {
+        Samples::U8(values) if raw.channels() == 1 => code_bytes(values, raw.white),
+        samples => each_depth!(samples, values => code(values, raw.colours, raw.alpha, raw.white)),
+    };
     let values = values(&coded.kinds, raw.white, raw.lossy).map_err(unclear)?;
     let mut counts: BTreeMap<[u64; 4], (Value, usize)> = BTreeMap::new();
     let key = |value: &Value| match value {

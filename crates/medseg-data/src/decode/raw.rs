@@ -45,6 +45,11 @@ macro_rules! each_depth {
 }
 pub(super) use each_depth;
 
+/// A sample of any depth as a number.
+pub(super) fn number<T: Into<f64>>(sample: T) -> f64 {
+    sample.into()
+}
+
 impl Raw {
     /// Samples a pixel.
     pub(super) fn channels(&self) -> usize {

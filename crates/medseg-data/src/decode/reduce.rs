@@ -1,8 +1,6 @@
 //! From the samples of a file to 8 bits, and what is lost on the way.
 
-#![allow(clippy::useless_conversion, reason = "one expression for every type of sample, f64 among them")]
-
-use super::raw::{Decoded, Raw, Samples, each_depth, over_black};
+use super::raw::{Decoded, Raw, Samples, each_depth, number, over_black};
 use super::{ExifOrientation, ImageOptions, IntensityRange, Pages};
 use crate::raster::Image;
 use image::metadata::Orientation;
@@ -128,7 +126,7 @@ fn ends(raw: &Raw, range: &IntensityRange) -> Result<[f64; 2], String> {
 fn colour_values(raw: &Raw) -> Vec<f64> {
     let (colours, channels) = (raw.colours, raw.channels());
     each_depth!(&raw.samples, values => {
-        values.chunks_exact(channels).flat_map(|pixel| pixel[..colours].iter().map(|&v| f64::from(v))).collect()
+        values.chunks_exact(channels).flat_map(|pixel| pixel[..colours].iter().map(|&v| number(v))).collect()
     })
 }
 
@@ -174,7 +172,7 @@ pub(super) fn losses(decoded: &Decoded, options: &ImageOptions, read: &Image) ->
     if raw.alpha {
         let channels = raw.channels();
         let count = each_depth!(&raw.samples, values => {
-            values.chunks_exact(channels).filter(|pixel| f64::from(pixel[channels - 1]) < raw.white).count()
+            values.chunks_exact(channels).filter(|pixel| number(pixel[channels - 1]) < raw.white).count()
         });
         if count > 0 {
             found.push(Loss::Transparency { share: count as f64 / (raw.width * raw.height) as f64 });

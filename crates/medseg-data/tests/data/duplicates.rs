@@ -131,7 +131,7 @@ fn rossa_has_five_eyes_twice() {
 }
 
 #[test]
-fn arcade_stenosis_val_has_two_runs_twice() {
+fn arcade_stenosis_val_shows_two_runs_twice() {
     let Some(path) = real("ARCADE") else { return };
     // Looked at, they are two frames of one run each: the same catheter, vertebrae and projection.
     assert_eq!(named(&path), [("val_17", "val_99"), ("val_30", "val_168")].map(|(a, b)| (a.to_owned(), b.to_owned())));
