@@ -49,9 +49,9 @@ pub(crate) fn sub_folders(folder: &Path) -> Vec<PathBuf> {
     entries(folder).unwrap_or_default().into_iter().filter(|path| path.is_dir()).collect()
 }
 
-/// The image files directly in a folder; none where it cannot be listed.
+/// The image files directly in a folder; none where it cannot be listed. A link without a target is one: reading it will say so.
 pub(crate) fn image_files(folder: &Path) -> Vec<PathBuf> {
-    entries(folder).unwrap_or_default().into_iter().filter(|path| is_image(path) && path.is_file()).collect()
+    entries(folder).unwrap_or_default().into_iter().filter(|path| is_image(path) && !path.is_dir()).collect()
 }
 
 /// Digits compare as numbers, so that `9` comes before `10`; equal keys fall back to the plain text.

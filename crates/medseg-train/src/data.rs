@@ -269,20 +269,6 @@ pub struct Batch {
     pub items: Vec<Item>,
 }
 
-/// A logit that means background with certainty.
-const CERTAIN: f32 = -30.0;
-
-impl Batch {
-    /// Logits as a loss may see them: where a pixel is ignored, they say background, as the mask does there. So it adds nothing to
-    /// any loss and has no gradient.
-    pub fn counted(&self, logits: Tensor<4>) -> Tensor<4> {
-        match &self.ignored {
-            None => logits,
-            Some(ignored) => logits.mask_fill(ignored.clone().greater_elem(0.5), CERTAIN),
-        }
-    }
-}
-
 impl PreparedData {
     /// Side of the network's square input, px.
     pub fn image_size(&self) -> usize {

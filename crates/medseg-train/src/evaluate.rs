@@ -222,8 +222,8 @@ fn mean_loss(
     let mut sum = 0.0;
     for chunk in cases.chunks(config.batch_size.max(1)) {
         let batch = data.evaluation_batch(chunk, device);
-        let value =
-            loss.forward(batch.counted(model.forward(batch.images.clone())?), batch.masks)?.into_scalar::<f32>();
+        let logits = model.forward(batch.images)?;
+        let value = loss.forward(logits, batch.masks, batch.ignored.as_ref())?.into_scalar::<f32>();
         sum += f64::from(value) * chunk.len() as f64;
     }
     Ok(sum / cases.len().max(1) as f64)

@@ -419,7 +419,8 @@ impl Loop<'_> {
             if !logits.clone().is_finite().all().into_scalar::<bool>() {
                 return format!("the logits of the image {id}");
             }
-            let loss = self.config.loss.forward(logits, batch.masks).map(Tensor::into_scalar::<f32>);
+            let loss = self.config.loss.forward(logits, batch.masks, batch.ignored.as_ref());
+            let loss = loss.map(Tensor::into_scalar::<f32>);
             if !loss.is_ok_and(f32::is_finite) {
                 return format!("the loss of the image {id}");
             }

@@ -173,7 +173,9 @@ pub(crate) struct Losses {
 fn segmentation(logits: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
     let moderation = logits.clone().square().mean() * 1e-3;
     // Foreground pixels are few; weighted 3 to 1 they are not drowned. (A focal loss with exponent 0 is weighted cross-entropy.)
-    focal(logits.clone(), target.clone(), 0.75, 0.0) * 3.0 + dice(logits, target, DicePooling::Image, 1.0) + moderation
+    focal(logits.clone(), target.clone(), None, 0.75, 0.0) * 3.0
+        + dice(logits, target, DicePooling::Image, 1.0)
+        + moderation
 }
 
 impl Losses {

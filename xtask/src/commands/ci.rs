@@ -19,75 +19,43 @@ pub(crate) struct Args {
     list: bool,
 }
 
-/// A check: a name, variables of the environment, a command.
+/// A check: a name, variables of the environment, a command whose words are divided by blanks.
 struct Check {
     name: &'static str,
     environment: &'static [(&'static str, &'static str)],
-    command: &'static [&'static str],
+    command: &'static str,
 }
 
 const CHECKS: &[Check] = &[
-    Check { name: "format", environment: &[], command: &["cargo", "fmt", "--all", "--check"] },
-    Check { name: "names", environment: &[], command: &["cargo", "xtask", "names"] },
-    Check {
-        name: "lint",
-        environment: &[],
-        command: &["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
-    },
+    Check { name: "format", environment: &[], command: "cargo fmt --all --check" },
+    Check { name: "names", environment: &[], command: "cargo xtask names" },
+    Check { name: "lint", environment: &[], command: "cargo clippy --workspace --all-targets --locked -- -D warnings" },
     Check {
         name: "docs",
         environment: &[("RUSTDOCFLAGS", "-D warnings")],
-        command: &["cargo", "doc", "--workspace", "--no-deps", "--locked"],
+        command: "cargo doc --workspace --no-deps --locked",
     },
     // What users of Burn get of the crates that do without it otherwise.
     Check {
         name: "burn features",
         environment: &[],
-        command: &[
-            "cargo",
-            "clippy",
-            "-p",
-            "medseg-data",
-            "-p",
-            "medseg-metrics",
-            "--features",
-            "medseg-data/burn,medseg-metrics/burn",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ],
+        command: "cargo clippy -p medseg-data -p medseg-metrics --features medseg-data/burn,medseg-metrics/burn --all-targets --locked -- -D warnings",
     },
     // The GPU backends: type-checked only. The build script of the CUDA backend downloads LLVM unless it is told that this is a
     // documentation build, hence DOCS_RS for that one check.
-    Check {
-        name: "wgpu",
-        environment: &[],
-        command: &["cargo", "check", "--workspace", "--features", "salt-cli/wgpu", "--locked"],
-    },
+    Check { name: "wgpu", environment: &[], command: "cargo check --workspace --features salt-cli/wgpu --locked" },
     Check {
         name: "cuda",
         environment: &[("DOCS_RS", "1")],
-        command: &["cargo", "check", "--workspace", "--features", "salt-cli/cuda", "--locked"],
+        command: "cargo check --workspace --features salt-cli/cuda --locked",
     },
     Check {
         name: "burn tests",
         environment: &[],
-        command: &[
-            "cargo",
-            "test",
-            "-p",
-            "medseg-data",
-            "-p",
-            "medseg-metrics",
-            "--features",
-            "medseg-data/burn,medseg-metrics/burn",
-            "--locked",
-        ],
+        command: "cargo test -p medseg-data -p medseg-metrics --features medseg-data/burn,medseg-metrics/burn --locked",
     },
     // Last, and exactly the command of README.md, so that the closing lines are the tests' own.
-    Check { name: "test", environment: &[], command: &["cargo", "test"] },
+    Check { name: "test", environment: &[], command: "cargo test" },
 ];
 
 /// Runs the checks.
@@ -98,14 +66,16 @@ pub(crate) fn run(args: Args) -> CommandResult {
     }
     let root = root();
     for check in CHECKS.iter().filter(|check| args.only.is_empty() || args.only.iter().any(|name| name == check.name)) {
-        println!("== {}: {}", check.name, check.command.join(" "));
+        println!("== {}: {}", check.name, check.command);
         if args.list {
             continue;
         }
         let started = Instant::now();
-        let mut command = Command::new(check.command[0]);
-        command.args(&check.command[1..]).envs(check.environment.iter().copied()).current_dir(&root);
-        let status = command.status().map_err(CliError::io("cannot run", Path::new(check.command[0])))?;
+        let mut words = check.command.split(' ');
+        let program = words.next().unwrap_or_default();
+        let mut command = Command::new(program);
+        command.args(words).envs(check.environment.iter().copied()).current_dir(&root);
+        let status = command.status().map_err(CliError::io("cannot run", Path::new(program)))?;
         println!("== {} took {} s", check.name, started.elapsed().as_secs());
         if !status.success() {
             return Err(CliError::Found(format!("{} failed ({status})", check.name)));

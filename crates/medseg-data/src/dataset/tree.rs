@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub(crate) fn images(folder: &Path, problems: &mut Vec<Problem>) -> Result<Vec<(String, PathBuf)>> {
     let mut found: BTreeMap<_, (String, PathBuf)> = BTreeMap::new();
     for path in entries(folder).map_err(DataError::io(folder))? {
-        if !is_image(&path) || !path.is_file() {
+        if !is_image(&path) || path.is_dir() {
             continue;
         }
         let Some(stem) = path.file_name().and_then(|name| name.to_str()).and_then(without_extension) else {

@@ -1,8 +1,8 @@
-//! Image files of a data set that no sample came from: nothing is left out in silence.
+//! What no sample came from, image files and places that cannot be looked into: nothing is left out in silence.
 
 use super::Sample;
 use crate::check::{Problem, ProblemKind};
-use crate::names::{image_files, name_of, sub_folders};
+use crate::names::{entries, is_image, name_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -25,22 +25,39 @@ impl std::fmt::Display for ImageFolder {
     }
 }
 
-/// The image files below `root`, by folder. Links are followed, each folder is entered once.
-fn by_folder(root: &Path) -> BTreeMap<PathBuf, Vec<PathBuf>> {
-    let mut found = BTreeMap::new();
+/// What is below a folder.
+#[derive(Default)]
+struct Below {
+    /// Image files by folder.
+    images: BTreeMap<PathBuf, Vec<PathBuf>>,
+    /// Folders that cannot be listed, and links that lead nowhere.
+    closed: Vec<(PathBuf, std::io::Error)>,
+}
+
+/// What is below `root`. Links are followed, each folder is entered once.
+fn below(root: &Path) -> Below {
+    let mut found = Below::default();
     let mut entered = BTreeSet::new();
     let mut level = vec![root.to_owned()];
     for _ in 0..=DEPTH {
         level.retain(|folder| folder.canonicalize().is_ok_and(|real| entered.insert(real)));
-        let mut below = Vec::new();
+        let mut next = Vec::new();
         for folder in level {
-            below.extend(sub_folders(&folder));
-            let files = image_files(&folder);
-            if !files.is_empty() {
-                found.insert(folder, files);
+            let inside = entries(&folder).unwrap_or_else(|error| {
+                found.closed.push((folder.clone(), error));
+                Vec::new()
+            });
+            let (folders, files): (Vec<_>, Vec<_>) = inside.into_iter().partition(|path| path.is_dir());
+            let (images, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|path| is_image(path));
+            found
+                .closed
+                .extend(others.into_iter().filter_map(|path| std::fs::metadata(&path).err().map(|e| (path, e))));
+            next.extend(folders);
+            if !images.is_empty() {
+                found.images.insert(folder, images);
             }
         }
-        level = below;
+        level = next;
     }
     found
 }
@@ -51,11 +68,12 @@ pub(crate) fn image_folders(root: &Path) -> Vec<ImageFolder> {
         Ok(inside) if !inside.as_os_str().is_empty() => inside.to_owned(),
         _ => PathBuf::from("."),
     };
-    by_folder(root).iter().map(|(f, files)| ImageFolder { folder: relative(f), files: files.len() }).collect()
+    below(root).images.iter().map(|(f, files)| ImageFolder { folder: relative(f), files: files.len() }).collect()
 }
 
 /// A warning for each folder below `root` that holds image files which are neither part of a sample nor one of the
-/// `companions` (files, or folders with all they hold) that a choice has left aside.
+/// `companions` (files, or folders with all they hold) that a choice has left aside, and one for each place below it that cannot
+/// be looked into.
 pub(crate) fn unused(root: &Path, samples: &[Sample], companions: &[PathBuf]) -> Vec<Problem> {
     let used: BTreeSet<&Path> = samples
         .iter()
@@ -64,8 +82,12 @@ pub(crate) fn unused(root: &Path, samples: &[Sample], companions: &[PathBuf]) ->
         })
         .collect();
     let aside = |path: &Path| companions.iter().any(|companion| path.starts_with(companion));
-    let mut warnings = Vec::new();
-    for (folder, files) in by_folder(root) {
+    let Below { images, closed } = below(root);
+    let problem = |(path, error): (PathBuf, std::io::Error)| {
+        Problem::warning(ProblemKind::Unreadable, &path, format!("cannot be looked into: {error}"))
+    };
+    let mut warnings: Vec<Problem> = closed.into_iter().filter(|(path, _)| !aside(path)).map(problem).collect();
+    for (folder, files) in images {
         let left: Vec<&PathBuf> = files.iter().filter(|f| !used.contains(f.as_path()) && !aside(f)).collect();
         let Some(first) = left.first() else { continue };
         let message = match (left.len(), files.len()) {

@@ -48,8 +48,8 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, pages: Pages) -> Result<Deco
         return Err(format!("decoding needs more than the limit of {} bytes", limits.max_decoded_bytes).into());
     }
     decoder.set_limits(bound)?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let profile = decoder.icc_profile().unwrap_or_default();
+    let orientation = decoder.orientation()?;
+    let profile = decoder.icc_profile()?;
     let raw = raw(DynamicImage::from_decoder(decoder)?)?;
     Ok(Decoded { raw, pages: 1, orientation, profile })
 }

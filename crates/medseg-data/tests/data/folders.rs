@@ -381,6 +381,48 @@ fn image_files_that_no_sample_came_from_are_warnings() {
     assert_eq!(Dataset::open(root).unwrap().warnings, data.warnings);
 }
 
+/// Links of a set whose content was not fetched; who has not, still has the names.
+#[cfg(unix)]
+#[test]
+fn links_that_lead_nowhere_are_named() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    pair(root.join("images/1.png"), root.join("masks/1.png"), 1);
+    for kind in ["images", "masks"] {
+        symlink(root.join("store/2.png"), root.join(kind).join("2.png")).unwrap();
+    }
+    symlink(root.join("store/train"), root.join("train")).unwrap();
+    let data = Dataset::open(root).unwrap();
+    assert_eq!(ids(&data), ["1", "2"]);
+    let report = verify(&data, &VerifyOptions::default());
+    let named = |path: &str, severity: Severity| {
+        let place = root.join(path);
+        report.problems.iter().any(|p| p.kind == ProblemKind::Unreadable && p.path == place && p.severity == severity)
+    };
+    assert!(named("images/2.png", Severity::Error) && named("masks/2.png", Severity::Error), "{report}");
+    assert!(named("train", Severity::Warning), "{report}");
+}
+
+/// Permissions do not bind root, who reads the folder and finds its images unused instead.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_listed_is_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    pair(root.join("images/1.png"), root.join("masks/1.png"), 1);
+    picture(root.join("more/2.png"), 24, 20, 3);
+    let mode = |mode| std::fs::set_permissions(root.join("more"), std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o000);
+    let bound = std::fs::read_dir(root.join("more")).is_err();
+    let warnings = Dataset::open(root).unwrap().warnings;
+    mode(0o755);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0].path, root.join("more"));
+    assert_eq!(warnings[0].kind, if bound { ProblemKind::Unreadable } else { ProblemKind::Unused });
+}
+
 #[test]
 fn images_without_masks_and_masks_without_images_are_named() {
     for place in ["{kind}", "train/{kind}", "{kind}/test"] {

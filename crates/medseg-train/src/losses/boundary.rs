@@ -1,5 +1,6 @@
 //! The boundary loss: probability mass weighted by its signed distance to where the boundary should be.
 
+use super::ignored::mean;
 use crate::error::{Result, TrainError};
 use burn::tensor::{Tensor, TensorData, activation};
 use medseg_metrics::{Mask, Spacing, distance_to};
@@ -24,11 +25,12 @@ pub fn signed_distance(mask: &[bool], height: usize, width: usize) -> Result<Vec
 /// The boundary loss: mean over pixels of `sigmoid(logits)` times the signed distance in px to the target's boundary.
 ///
 /// It can be negative, and it is small where the prediction overlaps; add it to a regional loss such as Dice. Targets are
-/// thresholded at 0.5. `logits`, `target`: `[batch, labels, height, width]`; returns shape `[1]`.
+/// thresholded at 0.5. `logits`, `target`: `[batch, labels, height, width]`; `ignored`: `[batch, 1, height, width]`, 1 where a pixel
+/// does not count, `None` where all do; returns shape `[1]`.
 ///
 /// # Errors
 /// The target cannot be read back from its device.
-pub fn boundary(logits: Tensor<4>, target: Tensor<4>) -> Result<Tensor<1>> {
+pub fn boundary(logits: Tensor<4>, target: Tensor<4>, ignored: Option<&Tensor<4>>) -> Result<Tensor<1>> {
     let dims = target.dims();
     let [_, _, height, width] = dims;
     let device = logits.device();
@@ -44,5 +46,5 @@ pub fn boundary(logits: Tensor<4>, target: Tensor<4>) -> Result<Tensor<1>> {
     }
     let map = Tensor::<4>::from_data(TensorData::new(map, dims), &device.inner());
     let map = if logits.is_autodiff() { Tensor::from_inner(map) } else { map };
-    Ok((activation::sigmoid(logits) * map).mean())
+    Ok(mean(activation::sigmoid(logits) * map, ignored))
 }

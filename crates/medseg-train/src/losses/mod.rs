@@ -4,6 +4,9 @@
 //! (0 or 1 for hard masks, fractions for resized soft ones), and return a tensor of shape `[1]`. Logits rather than
 //! probabilities keep gradients alive where a prediction is confidently wrong.
 //!
+//! Pixels can be ignored: [`WeightedLoss::forward`] lets them say background in logits and target, so that they add nothing to a
+//! sum, and the terms that are means divide by the pixels that count.
+//!
 //! | term | formula | source |
 //! |---|---|---|
 //! | [`binary_cross_entropy`] | mean of `(1 - y) x - log sigmoid(x)` | - |
@@ -17,6 +20,7 @@ mod boundary;
 mod cldice;
 mod dice;
 mod focal;
+mod ignored;
 mod weighted;
 
 pub use boundary::{boundary, signed_distance};

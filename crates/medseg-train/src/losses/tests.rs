@@ -20,8 +20,8 @@ fn example() -> (Tensor<4>, Tensor<4>) {
 #[test]
 fn focal_is_correct_on_logits_and_as_released_on_probabilities() {
     let (x, y) = example();
-    let correct = focal(x.clone(), y.clone(), 0.75, 3.0).into_scalar::<f32>();
-    let released = focal_on_probabilities(x, y, 0.75, 3.0).into_scalar::<f32>();
+    let correct = focal(x.clone(), y.clone(), None, 0.75, 3.0).into_scalar::<f32>();
+    let released = focal_on_probabilities(x, y, None, 0.75, 3.0).into_scalar::<f32>();
     assert!((correct - 0.2060).abs() < 5e-5, "{correct}");
     assert!((released - 0.0950).abs() < 5e-5, "{released}");
 }
@@ -30,9 +30,9 @@ fn focal_is_correct_on_logits_and_as_released_on_probabilities() {
 fn cross_entropy_is_finite_for_extreme_logits() {
     let x = tensor(&[80.0, -80.0, 80.0, -80.0], [1, 1, 2, 2]);
     let y = tensor(&[1.0, 0.0, 0.0, 1.0], [1, 1, 2, 2]);
-    assert!((binary_cross_entropy(x.clone(), y.clone()).into_scalar::<f32>() - 40.0).abs() < 1e-4);
+    assert!((binary_cross_entropy(x.clone(), y.clone(), None).into_scalar::<f32>() - 40.0).abs() < 1e-4);
     // Focal with gamma 0 and alpha one half is half the cross-entropy.
-    assert!((focal(x, y, 0.5, 0.0).into_scalar::<f32>() - 20.0).abs() < 1e-4);
+    assert!((focal(x, y, None, 0.5, 0.0).into_scalar::<f32>() - 20.0).abs() < 1e-4);
 }
 
 #[test]
@@ -100,19 +100,14 @@ fn boundary_grows_with_the_distance_of_a_false_positive() {
     let at = |column: usize| {
         let mut logits = [-30.0; 6];
         logits[column] = 30.0;
-        boundary(tensor(&logits, [1, 1, 1, 6]), tensor(&target, [1, 1, 1, 6])).unwrap().into_scalar::<f32>()
+        boundary(tensor(&logits, [1, 1, 1, 6]), tensor(&target, [1, 1, 1, 6]), None).unwrap().into_scalar::<f32>()
     };
     assert!((at(0) - 4.0 / 6.0).abs() < 1e-6 && (at(3) - 1.0 / 6.0).abs() < 1e-6);
 }
 
-/// Central differences of every loss at every pixel; the analytic gradient must agree.
-#[test]
-fn gradients_agree_with_finite_differences() {
-    let shape = [2, 1, 4, 4];
-    let values: Vec<f32> = (0..32).map(|i| ((i * 37 % 29) as f32 - 14.0) / 6.0).collect();
-    let target: Vec<f32> = (0..32).map(|i| f32::from(i % 5 < 2)).collect();
-    let soft: Vec<f32> = (0..32).map(|i| (i % 4) as f32 / 3.0).collect();
-    let terms = [
+/// Every kind of term.
+fn terms() -> Vec<LossTermKind> {
+    vec![
         LossTermKind::Dice { pooling: DicePooling::Image, smooth: 1.0 },
         LossTermKind::Dice { pooling: DicePooling::Batch, smooth: 1.0 },
         LossTermKind::Focal { alpha: 0.75, gamma: 3.0 },
@@ -122,7 +117,68 @@ fn gradients_agree_with_finite_differences() {
         LossTermKind::ClDice { iterations: 2, smooth: 1.0 },
         LossTermKind::Boundary {},
         LossTermKind::PaperFocal { alpha: 0.75, gamma: 3.0 },
-    ];
+        LossTermKind::PaperFocal { alpha: 0.75, gamma: 0.0 },
+    ]
+}
+
+/// Two images of 4 x 4 whose last `columns` are ignored, the first image alone or both.
+fn ignored(columns: [usize; 2]) -> Tensor<4> {
+    let plane = |columns: usize| (0..16).map(move |i| f32::from(i % 4 >= 4 - columns));
+    tensor(&columns.into_iter().flat_map(plane).collect::<Vec<f32>>(), [2, 1, 4, 4])
+}
+
+/// Logits and targets of two images of 4 x `width`; the columns of a narrower image are the first ones of a wider one.
+fn columns(width: usize) -> (Tensor<4>, Tensor<4>) {
+    let at = |i: usize| (i / width * 4 + i % width, i % width);
+    let logits: Vec<f32> = (0..8 * width).map(|i| ((at(i).0 * 37 % 29) as f32 - 14.0) / 6.0).collect();
+    let target: Vec<f32> = (0..8 * width).map(|i| f32::from(at(i).0 % 5 < 2 && at(i).1 == 0)).collect();
+    (tensor(&logits, [2, 1, 4, width]), tensor(&target, [2, 1, 4, width]))
+}
+
+#[test]
+fn ignored_pixels_change_no_bit_and_have_no_gradient() {
+    let (x, y) = columns(4);
+    let ignored = ignored([2, 1]);
+    let other = x.clone().mask_fill(ignored.clone().greater_elem(0.5), 7.0);
+    for kind in terms() {
+        let loss = WeightedLoss::new([kind]);
+        let value =
+            |x: &Tensor<4>| loss.forward(x.clone(), y.clone(), Some(&ignored)).unwrap().into_scalar::<f32>().to_bits();
+        assert_eq!(value(&x), value(&other), "{loss:?}");
+        let device = Device::flex().autodiff();
+        let on = |tensor: &Tensor<4>| Tensor::<4>::from_data(tensor.to_data(), &device);
+        let leaf = on(&x).require_grad();
+        let gradients = loss.forward(leaf.clone(), on(&y), Some(&on(&ignored))).unwrap().backward();
+        let gradient = leaf.grad(&gradients).unwrap();
+        let within = (gradient.clone() * ignored.clone()).abs().max().into_scalar::<f32>();
+        assert_eq!(within, 0.0, "{loss:?}");
+        assert!(gradient.abs().max().into_scalar::<f32>() > 0.0, "{loss:?}");
+    }
+}
+
+#[test]
+fn a_loss_of_ignored_columns_is_that_of_the_image_without_them() {
+    let ((x, y), narrow) = (columns(4), columns(2));
+    for kind in terms().into_iter().filter(|kind| !matches!(kind, LossTermKind::ClDice { .. })) {
+        let loss = WeightedLoss::new([kind]);
+        let without = loss.forward(narrow.0.clone(), narrow.1.clone(), None).unwrap().into_scalar::<f32>();
+        let value = |target: &Tensor<4>, columns: [usize; 2]| {
+            loss.forward(x.clone(), target.clone(), Some(&ignored(columns))).unwrap().into_scalar::<f32>()
+        };
+        let found = value(&y, [2, 2]);
+        assert!((found - without).abs() < 1e-6, "{loss:?}: {found} against {without}");
+        assert_eq!(value(&y.zeros_like(), [4, 4]), 0.0, "{loss:?} of no pixels");
+    }
+}
+
+/// Central differences of every loss at every pixel; the analytic gradient must agree.
+#[test]
+fn gradients_agree_with_finite_differences() {
+    let shape = [2, 1, 4, 4];
+    let values: Vec<f32> = (0..32).map(|i| ((i * 37 % 29) as f32 - 14.0) / 6.0).collect();
+    let target: Vec<f32> = (0..32).map(|i| f32::from(i % 5 < 2)).collect();
+    let soft: Vec<f32> = (0..32).map(|i| (i % 4) as f32 / 3.0).collect();
+    let terms = terms();
     let mut losses: Vec<WeightedLoss> = terms.iter().map(|term| WeightedLoss::new([term.clone()])).collect();
     losses.push(WeightedLoss {
         terms: terms[..4]
@@ -136,10 +192,10 @@ fn gradients_agree_with_finite_differences() {
             let device = Device::flex().autodiff();
             let x = Tensor::<4>::from_data(TensorData::new(values.clone(), shape), &device).require_grad();
             let y = Tensor::<4>::from_data(TensorData::new(target.clone(), shape), &device);
-            let grads = loss.forward(x.clone(), y).unwrap().backward();
+            let grads = loss.forward(x.clone(), y, None).unwrap().backward();
             let analytic = x.grad(&grads).unwrap().into_data().try_to_vec::<f32>().unwrap();
             let value = |shifted: Vec<f32>| {
-                let loss = loss.forward(tensor(&shifted, shape), tensor(target, shape)).unwrap();
+                let loss = loss.forward(tensor(&shifted, shape), tensor(target, shape), None).unwrap();
                 f64::from(loss.into_scalar::<f32>())
             };
             let largest = analytic.iter().fold(0.0f32, |a, b| a.max(b.abs()));
@@ -188,5 +244,8 @@ fn a_run_file_names_losses_and_unknown_keys_are_refused() {
 fn shapes_that_differ_are_an_error() {
     let (x, _) = example();
     let y = tensor(&[1.0; 2], [1, 1, 1, 2]);
-    assert!(WeightedLoss::default().forward(x, y).unwrap_err().to_string().contains("[1, 1, 1, 2]"));
+    assert!(WeightedLoss::default().forward(x.clone(), y, None).unwrap_err().to_string().contains("[1, 1, 1, 2]"));
+    let ignored = ignored([1, 1]);
+    let error = WeightedLoss::default().forward(x.clone(), x, Some(&ignored)).unwrap_err();
+    assert!(error.to_string().contains("[2, 1, 4, 4]"), "{error}");
 }

@@ -1,5 +1,6 @@
 //! A weighted sum of loss terms, as a run's configuration names them.
 
+use super::ignored::silence;
 use super::{DicePooling, binary_cross_entropy, boundary, cldice, dice, focal, focal_on_probabilities};
 use crate::error::{Result, TrainError};
 use burn::tensor::Tensor;
@@ -71,7 +72,7 @@ pub enum LossTermKind {
 /// let device = Device::flex();
 /// let logits = Tensor::<4>::from_floats([[[[2.0, -1.0], [0.5, -3.0]]]], &device);
 /// let target = Tensor::<4>::from_floats([[[[1.0, 0.0], [1.0, 0.0]]]], &device);
-/// let loss = WeightedLoss::default().forward(logits, target)?;
+/// let loss = WeightedLoss::default().forward(logits, target, None)?;
 /// assert!(loss.into_scalar::<f32>() < 0.5);
 /// # Ok::<(), medseg_train::TrainError>(())
 /// ```
@@ -147,9 +148,12 @@ impl WeightedLoss {
 
     /// The sum for one batch: `logits` and `target` of shape `[batch, labels, height, width]`, result of shape `[1]`.
     ///
+    /// `ignored`, of shape `[batch, 1, height, width]`, is 1 where a pixel does not count and the target is 0; `None` where all count.
+    /// What the logits say there changes no bit of the result, and a mean is one over the pixels of each image that count.
+    ///
     /// # Errors
-    /// Shapes that differ, or a target that cannot be read back from the device (boundary loss).
-    pub fn forward(&self, logits: Tensor<4>, target: Tensor<4>) -> Result<Tensor<1>> {
+    /// Shapes that do not fit, or a target that cannot be read back from the device (boundary loss).
+    pub fn forward(&self, logits: Tensor<4>, target: Tensor<4>, ignored: Option<&Tensor<4>>) -> Result<Tensor<1>> {
         if logits.dims() != target.dims() {
             return Err(TrainError::Model(format!(
                 "logits of shape {:?} against a target of shape {:?}",
@@ -157,16 +161,27 @@ impl WeightedLoss {
                 target.dims()
             )));
         }
+        let [batch, _, height, width] = logits.dims();
+        if let Some(found) = ignored.map(Tensor::dims).filter(|&dims| dims != [batch, 1, height, width]) {
+            return Err(TrainError::Model(format!(
+                "ignored pixels of shape {found:?}, expected {:?}",
+                [batch, 1, height, width]
+            )));
+        }
+        let logits = match ignored {
+            None => logits,
+            Some(ignored) => silence(logits, ignored),
+        };
         let mut total: Option<Tensor<1>> = None;
         for term in &self.terms {
             let (x, y) = (logits.clone(), target.clone());
             let value = match &term.kind {
                 LossTermKind::Dice { pooling, smooth } => dice(x, y, *pooling, *smooth),
-                LossTermKind::Focal { alpha, gamma } => focal(x, y, *alpha, *gamma),
-                LossTermKind::CrossEntropy {} => binary_cross_entropy(x, y),
+                LossTermKind::Focal { alpha, gamma } => focal(x, y, ignored, *alpha, *gamma),
+                LossTermKind::CrossEntropy {} => binary_cross_entropy(x, y, ignored),
                 LossTermKind::ClDice { iterations, smooth } => cldice(x, y, *iterations, *smooth),
-                LossTermKind::Boundary {} => boundary(x, y)?,
-                LossTermKind::PaperFocal { alpha, gamma } => focal_on_probabilities(x, y, *alpha, *gamma),
+                LossTermKind::Boundary {} => boundary(x, y, ignored)?,
+                LossTermKind::PaperFocal { alpha, gamma } => focal_on_probabilities(x, y, ignored, *alpha, *gamma),
             };
             let value = if term.weight == 1.0 { value } else { value * term.weight };
             total = Some(match total {

@@ -19,8 +19,8 @@ pub(super) struct Share {
 impl Share {
     /// Their mean loss.
     pub(super) fn forward(self, model: &Segmenter) -> Result<Tensor<1>> {
-        let logits = self.batch.counted(model.forward(self.batch.images.clone())?);
-        self.loss.forward(logits, self.batch.masks)
+        let Batch { images, masks, ignored, .. } = self.batch;
+        self.loss.forward(model.forward(images)?, masks, ignored.as_ref())
     }
 
     /// Gradients of `weight` times the mean loss, and that loss.

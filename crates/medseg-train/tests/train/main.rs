@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod bundle;
+mod ignored;
 mod resume;
 mod support;

@@ -197,7 +197,7 @@ fn list_images(path: &Path) -> Result<BTreeMap<String, PathBuf>, CliError> {
             let entry = entry.map_err(CliError::io("cannot read", path))?.path();
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let own = made.as_ref().is_some_and(|folder| folder.made(&name));
-            if entry.is_file() && has_image_extension(&entry) && !is_system_file(&name) && !own {
+            if !entry.is_dir() && has_image_extension(&entry) && !is_system_file(&name) && !own {
                 add(entry)?;
             }
         }
