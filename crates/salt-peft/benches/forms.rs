@@ -53,7 +53,7 @@ fn forms(criterion: &mut Criterion) {
             let base = LinearConfig::new(inputs, outputs).init(&device);
             let (layer, _) = attach(base, &config, &AttachOptions::default()).expect("a valid configuration");
             let shape = LinearShape { tokens: TOKENS, inputs, outputs, training: true };
-            for form in [LinearForm::Weight, LinearForm::Activation, LinearForm::Spectral] {
+            for form in LinearForm::ALL {
                 let Some(cost) = linear_cost(&kind, shape, form) else { continue };
                 let chosen = if linear_form(&kind, shape) == form { ", chosen" } else { "" };
                 let label = format!("{form:?} ({:.2}e9 multiply-adds{chosen})", cost as f64 / 1e9);

@@ -16,6 +16,14 @@ pub enum LinearForm {
     Activation,
     /// The singular coordinates alone: `((x V) S') U^T` without the weight. Needs the whole basis.
     Spectral,
+    /// As spectral, with the core of the remaining block multiplied into the smaller side once per step: `(x (V S')) U^T` or
+    /// `(x V) (S' U^T)`. No product with the core has as many rows as there are tokens.
+    Folded,
+}
+
+impl LinearForm {
+    /// Every form.
+    pub const ALL: [Self; 4] = [Self::Weight, Self::Activation, Self::Spectral, Self::Folded];
 }
 
 /// The sizes of a linear layer and of the batch that it gets.
@@ -108,13 +116,24 @@ pub fn linear_cost(kind: &Kind, shape: LinearShape, form: LinearForm) -> Option<
             };
             one * n * diagonal(k) + core
         }
+        LinearForm::Folded => {
+            let Kind::Salt { svd_rank, lora_rank, form } = *kind else { return None };
+            let (r, d) = ((svd_rank as u128).min(k), lora_rank as u128);
+            let t = k - r;
+            if form == SaltForm::Projector || d == 0 || t == 0 {
+                return None;
+            }
+            // The folded side has a gradient of its own, the other is constant.
+            let (side, other) = (i.min(o), i.max(o));
+            one * n * diagonal(r) + two * t * t * d + one * side * t * t + two * n * t * side + one * n * t * other
+        }
     };
     Some(cost)
 }
 
 /// The cheapest form; of equals the one that comes first in [`LinearForm`].
 pub fn linear_form(kind: &Kind, shape: LinearShape) -> LinearForm {
-    [LinearForm::Weight, LinearForm::Activation, LinearForm::Spectral]
+    LinearForm::ALL
         .into_iter()
         .filter_map(|form| Some((linear_cost(kind, shape, form)?, form)))
         .min()

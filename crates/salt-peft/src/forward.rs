@@ -1,11 +1,12 @@
-//! Adapter-aware layers for module authors who opt in: the same output as the layer's own `forward`, in its cheapest exact form.
+//! Layers answered by their adapters: the same output as the layer's own `forward`, in its cheapest exact form.
 //!
 //! Burn's reparameterization can only rewrite a weight, so a layer that knows nothing of adapters pays for building `W'` and, in training,
-//! for the gradient of the whole `W'`. These functions see the adapter and can leave both out.
+//! for the gradient of the whole `W'`. Models that call their layers through `burn_kernels::layer` are answered here, where the adapter is
+//! known and both can be left out.
 
 use crate::config::{Layout, SaltForm};
 use crate::cost::{LinearForm, LinearShape, linear_form};
-use crate::layer::{Adapter, AdapterSlot, Kind, Lora, Projector, Salt, Tail, Top};
+use crate::layer::{Adapter, AdapterSlot, Kind, Projector, Salt, Tail, Top, are_dismantled, diagonal_matrix};
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::{Linear, PaddingConfig2d};
@@ -13,23 +14,34 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::module::conv2d as convolve;
 use burn::tensor::ops::ConvOptions;
+use burn_kernels::layer::Answers;
+use burn_kernels::{LinearTerms, Scaled};
 
-/// `layer.forward(x)` for `x [..., in]`, in the form that the [cost model](crate::linear_cost) finds cheapest.
+/// The layers of this process are computed by their adapters from now on. Whoever makes a slot calls this.
+pub(crate) fn answer_layers() {
+    burn_kernels::layer::answer(Answers { linear: answer_linear, conv2d: answer_conv2d });
+}
+
+/// `layer(x)` in the form that the [cost model](crate::linear_cost) finds cheapest; none where that is the ordinary one.
 ///
 /// Layers without an adapter, with adapted ranges of outputs or with DoRA take the ordinary way.
-pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
-    let Some((kind, _)) = whole(&layer.weight) else { return layer.forward(x) };
+fn answer_linear(layer: &Linear, x: &Tensor<2>) -> Option<Tensor<2>> {
+    let (kind, _) = whole(&layer.weight)?;
     let [inputs, outputs] = layer.weight.dims();
-    let tokens = x.shape().num_elements() / inputs.max(1);
-    let shape = LinearShape { tokens, inputs, outputs, training: x.is_autodiff() };
-    linear_by(layer, x.clone(), linear_form(&kind, shape)).unwrap_or_else(|| layer.forward(x))
+    let shape = LinearShape { tokens: x.dims()[0], inputs, outputs, training: x.is_autodiff() };
+    match linear_form(&kind, shape) {
+        LinearForm::Weight => None,
+        form => adapted(layer, x.clone(), form),
+    }
 }
 
 /// The single active adapter that covers a whole weight.
 fn whole<const D: usize>(weight: &Param<Tensor<D>>) -> Option<(Kind, &Adapter)> {
     let (spec, parts) = weight.reparameterization::<AdapterSlot>()?.active()?;
     match (spec.parts.as_slice(), parts) {
-        ([part], [adapter]) if part.len == crate::layer::outputs_inputs(spec.layout, weight.dims().as_slice())[0] => {
+        ([part], [adapter])
+            if part.len == crate::layer::outputs_inputs(spec.layout, weight.dims().as_slice())[0] && !are_dismantled() =>
+        {
             Some((part.kind, adapter))
         }
         _ => None,
@@ -41,109 +53,127 @@ pub fn linear_by<const D: usize>(layer: &Linear, x: Tensor<D>, form: LinearForm)
     if form == LinearForm::Weight {
         return Some(layer.forward(x));
     }
-    let (_, adapter) = whole(&layer.weight)?;
-    let shape = x.shape();
+    let mut shape = x.shape();
     let [inputs, outputs] = layer.weight.dims();
-    let rows = shape.num_elements() / inputs.max(1);
-    let flat: Tensor<2> = x.reshape([rows, inputs]);
-    let mut y = match (form, adapter) {
-        (LinearForm::Activation, adapter) => activation_update(adapter, flat.clone()).map(|update| {
-            let base = flat.matmul(layer.weight.base());
-            update.into_iter().fold(base, |sum, term| sum + term)
-        }),
-        (LinearForm::Spectral, adapter) => spectral_output(adapter, flat),
-        (LinearForm::Weight, _) => None,
-    }?;
-
-    if let Some(bias) = &layer.bias {
-        y = y + bias.val().reshape([1, outputs]);
-    }
-    let mut out = shape;
-    out.as_mut_slice()[D - 1] = outputs;
-    Some(y.reshape(out))
+    let y = adapted(layer, x.reshape([shape.num_elements() / inputs.max(1), inputs]), form)?;
+    shape.as_mut_slice()[D - 1] = outputs;
+    Some(y.reshape(shape))
 }
 
-/// The terms that the adapter adds to `x W`; a `Linear` is stored `[in, out]`, so `left` is `V` and `right` is `U^T`.
-fn activation_update(adapter: &Adapter, x: Tensor<2>) -> Option<Vec<Tensor<2>>> {
+/// A `Linear` is stored `[in, out]`, so the `left` of a basis is `V` and its `right` is `U^T`.
+fn adapted(layer: &Linear, x: Tensor<2>, form: LinearForm) -> Option<Tensor<2>> {
+    let (_, adapter) = whole(&layer.weight)?;
+    let bias = layer.bias.as_ref().map(Param::val);
+    let terms = match form {
+        LinearForm::Weight => return None,
+        LinearForm::Activation => LinearTerms { weight: Some(layer.weight.base()), ..update(adapter)? },
+        LinearForm::Folded => folded(adapter)?,
+        LinearForm::Spectral => return spectral(adapter, x, bias),
+    };
+    Some(burn_kernels::linear(x, LinearTerms { bias, ..terms }))
+}
+
+/// What the adapter adds to `x W`.
+fn update(adapter: &Adapter) -> Option<LinearTerms> {
     Some(match adapter {
-        Adapter::Lora(lora) => vec![low_rank(lora, x)],
-        Adapter::Svd(svd) => vec![diagonal(&svd.top, svd.top.change(svd.relu), x)],
-        Adapter::Salt(Salt { top, tail, form }) => {
-            let mut terms = Vec::new();
-            if let Some(top) = top {
-                terms.push(diagonal(top, top.change(*form != SaltForm::Linear), x.clone()));
-            }
-            if let Some(tail) = tail {
-                terms.push(tail_update(tail, *form, x));
-            }
-            terms
+        Adapter::Lora(lora) => {
+            let (a, b) = (lora.a.val().transpose(), lora.b.val().transpose());
+            let b = if lora.scale == 1.0 { b } else { b * lora.scale };
+            LinearTerms { factors: Some((a, b)), ..LinearTerms::default() }
         }
-        Adapter::Projector(projector) => projector_terms(projector, x),
+        Adapter::Svd(svd) => LinearTerms { scaled: Some(scaled(&svd.top, svd.top.change(svd.relu))), ..LinearTerms::default() },
+        Adapter::Salt(Salt { top, tail, form }) => LinearTerms {
+            scaled: top.as_ref().map(|top| scaled(top, top.change(*form != SaltForm::Linear))),
+            factors: tail.as_ref().map(|tail| tail_update(tail, *form)),
+            ..LinearTerms::default()
+        },
+        Adapter::Projector(projector) => projector_terms(projector),
         Adapter::Dora(_) | Adapter::Full(_) | Adapter::Delta(_) => return None,
     })
 }
 
-fn low_rank(lora: &Lora, x: Tensor<2>) -> Tensor<2> {
-    let small = x.matmul(lora.a.val().transpose());
-    let small = if lora.scale == 1.0 { small } else { small * lora.scale };
-    small.matmul(lora.b.val().transpose())
+fn scaled(top: &Top, scale: Tensor<1>) -> Scaled {
+    Scaled { left: top.basis.left.val(), scale, right: top.basis.right.val() }
 }
 
-fn diagonal(top: &Top, change: Tensor<1>, x: Tensor<2>) -> Tensor<2> {
-    let r = top.basis.len();
-    (x.matmul(top.basis.left.val()) * change.reshape([1, r])).matmul(top.basis.right.val())
-}
-
-fn tail_update(tail: &Tail, form: SaltForm, x: Tensor<2>) -> Tensor<2> {
-    let (left, right) = (tail.basis.left.val(), tail.basis.right.val());
+fn tail_update(tail: &Tail, form: SaltForm) -> (Tensor<2>, Tensor<2>) {
     match form {
-        SaltForm::Paper => x.matmul(left).matmul(tail.clipped_core(Layout::InOut)).matmul(right),
+        SaltForm::Paper => fold(tail, tail.clipped_core(Layout::InOut)),
         _ => {
             let (first, second) = tail.stored_factors(Layout::InOut);
-            x.matmul(left.matmul(first)).matmul(second.matmul(right))
+            (tail.basis.left.val().matmul(first), second.matmul(tail.basis.right.val()))
         }
     }
 }
 
-fn projector_terms(projector: &Projector, x: Tensor<2>) -> Vec<Tensor<2>> {
-    let (first, second) = projector.projected(Layout::InOut);
-    let mut terms = vec![x.clone().matmul(first).matmul(second)];
-    if let Some(top) = &projector.top {
-        terms.push(diagonal(top, top.change(false), x));
+fn projector_terms(projector: &Projector) -> LinearTerms {
+    LinearTerms {
+        scaled: projector.top.as_ref().map(|top| scaled(top, top.change(false))),
+        factors: Some(projector.projected(Layout::InOut)),
+        ..LinearTerms::default()
     }
-    terms
+}
+
+/// `L core R` as two factors, the core multiplied into the smaller side.
+fn fold(tail: &Tail, core: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    let (left, right) = (tail.basis.left.val(), tail.basis.right.val());
+    if left.dims()[0] <= right.dims()[1] { (left.matmul(core), right) } else { (left, core.matmul(right)) }
+}
+
+/// `f(alpha sigma + beta)`.
+fn singular_values(top: &Top, with_relu: bool) -> Tensor<1> {
+    let scaled = top.alpha.val() * top.basis.sigma.val() + top.beta.val();
+    if with_relu { relu(scaled) } else { scaled }
+}
+
+/// `relu(diag(sigma) + X Y)`, or the same without a ReLU, in storage order.
+fn core(tail: &Tail, form: SaltForm) -> Tensor<2> {
+    let (first, second) = tail.stored_factors(Layout::InOut);
+    let core = first.matmul(second) + diagonal_matrix(tail.basis.sigma.val());
+    if form == SaltForm::Paper { relu(core) } else { core }
+}
+
+/// The singular coordinates alone, without `W`: the top block by its singular values, the rest with its core folded into the smaller side.
+fn folded(adapter: &Adapter) -> Option<LinearTerms> {
+    let Adapter::Salt(Salt { top, tail: Some(tail), form }) = adapter else { return None };
+    Some(LinearTerms {
+        scaled: top.as_ref().map(|top| scaled(top, singular_values(top, *form != SaltForm::Linear))),
+        factors: Some(fold(tail, core(tail, *form))),
+        ..LinearTerms::default()
+    })
 }
 
 /// `((x V) S') U^T`.
-fn spectral_output(adapter: &Adapter, x: Tensor<2>) -> Option<Tensor<2>> {
-    let singular_values = |top: &Top, with_relu: bool| {
-        let scaled = top.alpha.val() * top.basis.sigma.val() + top.beta.val();
-        if with_relu { relu(scaled) } else { scaled }
+fn spectral(adapter: &Adapter, x: Tensor<2>, bias: Option<Tensor<1>>) -> Option<Tensor<2>> {
+    let whole_diagonal = |top: &Top, with_relu, bias| LinearTerms {
+        scaled: Some(scaled(top, singular_values(top, with_relu))),
+        bias,
+        ..LinearTerms::default()
     };
     match adapter {
-        Adapter::Svd(svd) => Some(diagonal(&svd.top, singular_values(&svd.top, svd.relu), x)),
+        Adapter::Svd(svd) => Some(burn_kernels::linear(x, whole_diagonal(&svd.top, svd.relu, bias))),
         Adapter::Salt(Salt { top, tail: Some(tail), form }) => {
-            let coordinates = x.clone().matmul(tail.basis.left.val());
-            let t = tail.basis.len();
-            let (first, second) = tail.stored_factors(Layout::InOut);
-            let sigma = tail.basis.sigma.val();
+            let weight = |weight: Tensor<2>, bias| LinearTerms { weight: Some(weight), bias, ..LinearTerms::default() };
+            let coordinates = burn_kernels::linear(x.clone(), weight(tail.basis.left.val(), None));
             let mixed = match form {
-                SaltForm::Paper => {
-                    // The core of clipped_core, without taking the diagonal off again.
-                    let diagonal = crate::layer::diagonal_matrix(sigma);
-                    coordinates.matmul(relu(first.matmul(second) + diagonal))
+                SaltForm::Paper => burn_kernels::linear(coordinates, weight(core(tail, *form), None)),
+                _ => {
+                    let t = tail.basis.len();
+                    let sigma = tail.basis.sigma.val().reshape([1, t]);
+                    let factors = Some(tail.stored_factors(Layout::InOut));
+                    let update = LinearTerms { factors, ..LinearTerms::default() };
+                    coordinates.clone() * sigma + burn_kernels::linear(coordinates, update)
                 }
-                _ => coordinates.clone() * sigma.reshape([1, t]) + coordinates.matmul(first).matmul(second),
             };
-            let rest = mixed.matmul(tail.basis.right.val());
+            let rest = burn_kernels::linear(mixed, weight(tail.basis.right.val(), bias));
             Some(match top {
-                Some(top) => diagonal(top, singular_values(top, *form != SaltForm::Linear), x) + rest,
+                Some(top) => burn_kernels::linear(x, whole_diagonal(top, *form != SaltForm::Linear, None)) + rest,
                 None => rest,
             })
         }
         // Nothing remains after the top block: it is the whole weight.
         Adapter::Salt(Salt { top: Some(top), tail: None, form }) if is_whole(top) => {
-            Some(diagonal(top, singular_values(top, *form != SaltForm::Linear), x))
+            Some(burn_kernels::linear(x, whole_diagonal(top, *form != SaltForm::Linear, bias)))
         }
         _ => None,
     }
@@ -154,16 +184,19 @@ fn is_whole(top: &Top) -> bool {
     r == inputs.min(outputs)
 }
 
-/// `layer.forward(x)` for `x [batch, in, height, width]`, with a LoRA as two convolutions where that is cheaper than its weight: the
+/// `layer(x)` for `x [batch, in, height, width]`, with a LoRA as two convolutions where that is cheaper than its weight: the
 /// layer's kernel to `rank` channels, then a 1x1 convolution to the outputs. The equation of PEFT's convolutional LoRA.
-pub fn conv2d(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+fn answer_conv2d(layer: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4>> {
+    let (kind @ Kind::Lora { .. }, _) = whole(&layer.weight)? else { return None };
     let [outputs, inputs, height, width] = layer.weight.dims();
     let kernel = inputs * height * width;
-    let Some((kind @ Kind::Lora { .. }, _)) = whole(&layer.weight) else { return layer.forward(x) };
     let [batch, _, rows, columns] = x.dims();
     let pixels = batch * (rows / layer.stride[0].max(1)) * (columns / layer.stride[1].max(1));
     let shape = LinearShape { tokens: pixels, inputs: kernel, outputs, training: x.is_autodiff() };
-    conv2d_by(layer, x.clone(), linear_form(&kind, shape)).unwrap_or_else(|| layer.forward(x))
+    match linear_form(&kind, shape) {
+        LinearForm::Weight => None,
+        form => conv2d_by(layer, x.clone(), form),
+    }
 }
 
 /// `layer.forward(x)` in a given form; none where that form does not exist for the attached adapter or layer.

@@ -76,7 +76,7 @@ pub use error::{Difference, PeftError};
 pub use file::{
     BasisStorage, CONFIG_FILE, KeyMap, LoadOptions, LoadReport, SaveOptions, WEIGHTS_FILE, load_adapter, save_adapter,
 };
-pub use forward::{conv2d, conv2d_by, linear, linear_by};
+pub use forward::{conv2d_by, linear_by};
 pub use inspect::{Inspection, LayerInspection, SpectralInspection, inspect};
 pub use layer::{
     Adapter, AdapterSlot, AnyRank, Basis, BasisRecord, Delta, Dora, Full, Kind, LayerSpec, Lora, PartSpec, Projector,

@@ -6,6 +6,7 @@ use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
+use burn_kernels::layer::linear;
 
 use crate::SamError;
 use crate::checkpoint::{TensorFile, save_module, transpose};
@@ -143,7 +144,7 @@ impl AutomaticPrompt {
         let token = self.token.val();
         match &self.text_affine {
             None => token,
-            Some(affine) => affine.norm.forward(relu(affine.linear.forward(token))),
+            Some(affine) => affine.norm.forward(relu(linear(&affine.linear, token))),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One module per chore: `Args` says what it takes, `run` does it.
 
+mod bench;
 mod ci;
 mod names;
 mod params;
@@ -13,6 +14,7 @@ use salt_cli::commands::{CommandResult, reproduce};
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Reproduce(Box<reproduce::Args>),
+    Bench(bench::Args),
     Ci(ci::Args),
     Names(names::Args),
     Params(params::Args),
@@ -25,6 +27,7 @@ impl Command {
     pub(crate) fn run(self) -> CommandResult {
         match self {
             Self::Reproduce(args) => reproduce::run(*args),
+            Self::Bench(args) => bench::run(args),
             Self::Ci(args) => ci::run(args),
             Self::Names(args) => names::run(args),
             Self::Params(args) => params::run(args),

@@ -28,4 +28,4 @@ pub(crate) use low_rank::row_norms;
 pub(crate) use matrix::{matrix_shape, outputs_inputs, transpose};
 pub(crate) use parameter::trained;
 pub(crate) use salt::diagonal_matrix;
-pub(crate) use slot::{Entry, TAG, dismantled, effective};
+pub(crate) use slot::{Entry, TAG, are_dismantled, dismantled, effective};

@@ -32,6 +32,11 @@ pub(crate) fn dismantled<T>(action: impl FnOnce() -> T) -> T {
     action()
 }
 
+/// Whether this thread is within [`dismantled`].
+pub(crate) fn are_dismantled() -> bool {
+    DISMANTLED.get()
+}
+
 /// The adapters of one parameter, attached by [`attach`](crate::attach) through Burn's reparameterization.
 #[derive(Clone, Debug)]
 pub struct AdapterSlot {
@@ -60,6 +65,7 @@ impl Entry {
 
 impl AdapterSlot {
     pub(crate) fn new(entries: Vec<Entry>) -> Self {
+        crate::forward::answer_layers();
         Self { entries }
     }
 
@@ -110,7 +116,7 @@ impl Reparameterization for AdapterSlot {
     const NAME: &'static str = SLOT_NAME;
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
-        if DISMANTLED.get() {
+        if are_dismantled() {
             return base;
         }
         match self.active() {

@@ -3,12 +3,12 @@
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor};
+use burn_kernels::layer::linear;
+use burn_kernels::{Heads, RelativeTables, self_attention};
 
 use super::positions::relative_positions;
 use crate::SamConfig;
-use crate::nn::{attention, relative_bias_columns};
 
 /// Self-attention with decomposed relative positions.
 #[derive(Module, Debug)]
@@ -62,44 +62,40 @@ impl Attention {
     /// fewer rows. The output projection likewise only sees the rows that are kept.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [n, height, width, channels] = x.dims();
-        let heads = self.num_heads;
-        let head_dim = channels / heads;
         let windows = self.windows(height, width);
         let [rows, columns] = windows.size;
-        let tokens = rows * columns;
-        let groups = n * windows.count[0] * windows.count[1] * heads;
-
-        let [query, key, value] = self.project(x, windows).map(|part| {
-            part.reshape([n, windows.count[0], rows, windows.count[1], columns, heads, head_dim])
-                .permute([0, 1, 3, 5, 2, 4, 6])
-                .reshape([groups, tokens, head_dim])
-        });
-
-        let scale = (head_dim as f64).powf(-0.5);
-        let out = match (&self.rel_pos_h, &self.rel_pos_w) {
-            (Some(by_row), Some(by_column)) => {
-                let bias = relative_biases(query.clone(), windows.size, by_row.val(), by_column.val());
-                let onehot = relative_bias_columns(rows, columns, &key.device()).unsqueeze::<3>().expand([
-                    groups,
-                    tokens,
-                    rows + columns,
-                ]);
-                let query = Tensor::cat(vec![query * scale, bias], 2);
-                attention(query, Tensor::cat(vec![key, onehot], 2), value)
-            }
-            _ => attention(query * scale, key, value),
+        let [down, across] = windows.count;
+        let qkv = self.project(x, windows);
+        let qkv = match windows.count {
+            [1, 1] => qkv,
+            _ => qkv.reshape([n, down, rows, across, columns, 3 * channels]).permute([0, 1, 3, 2, 4, 5]).reshape([
+                n * down * across,
+                rows,
+                columns,
+                3 * channels,
+            ]),
         };
-
-        let out = out
-            .reshape([n, windows.count[0], windows.count[1], heads, rows, columns, head_dim])
-            .permute([0, 1, 4, 2, 5, 3, 6])
-            .reshape([n, windows.count[0] * rows, windows.count[1] * columns, channels]);
+        let relative = self.rel_pos_h.as_ref().zip(self.rel_pos_w.as_ref()).map(|(by_row, by_column)| RelativeTables {
+            by_row: relative_positions(by_row.val(), rows),
+            by_column: relative_positions(by_column.val(), columns),
+        });
+        let heads = Heads { count: self.num_heads, grid: Some(windows.size) };
+        let out = self_attention(qkv.reshape([n * down * across, rows * columns, 3 * channels]), heads, relative);
+        let out = match windows.count {
+            [1, 1] => out.reshape([n, rows, columns, channels]),
+            _ => out.reshape([n, down, across, rows, columns, channels]).permute([0, 1, 3, 2, 4, 5]).reshape([
+                n,
+                down * rows,
+                across * columns,
+                channels,
+            ]),
+        };
         let out = if out.dims() == [n, height, width, channels] {
             out
         } else {
             out.slice([0..n, 0..height, 0..width, 0..channels])
         };
-        self.proj.forward(out.reshape([n * height * width, channels])).reshape([n, height, width, channels])
+        linear(&self.proj, out)
     }
 
     fn windows(&self, height: usize, width: usize) -> Windows {
@@ -109,45 +105,24 @@ impl Attention {
         }
     }
 
-    /// Query, key and value of every token, padded to whole windows: three of `[N, h', w', embed_dim]`.
-    ///
-    /// Three products with slices of the weight instead of one whose result is sliced: the gradient of a slice is a
-    /// tensor of the full size filled with zeros, which is small for the weight and large for the activations.
-    fn project(&self, x: Tensor<4>, windows: Windows) -> [Tensor<4>; 3] {
-        let [n, height, width, channels] = x.dims();
+    /// Query, key and value of every token, padded to whole windows: `[N, h', w', 3 * embed_dim]`.
+    fn project(&self, x: Tensor<4>, windows: Windows) -> Tensor<4> {
+        let [_, height, width, _] = x.dims();
         let padding = [windows.count[0] * windows.size[0] - height, windows.count[1] * windows.size[1] - width];
-        let flat = x.reshape([n * height * width, channels]);
-        let weight = self.qkv.weight.val();
-        let bias = self.qkv.bias.as_ref().map(|bias| bias.val());
-        std::array::from_fn(|index| {
-            let weight = weight.clone().narrow(1, index * channels, channels);
-            let bias = bias.clone().map(|bias| bias.narrow(0, index * channels, channels));
-            if padding == [0, 0] {
-                return linear(flat.clone(), weight, bias).reshape([n, height, width, channels]);
-            }
-            let part = linear(flat.clone(), weight, None)
-                .reshape([n, height, width, channels])
-                .pad([(0, 0), (0, padding[0]), (0, padding[1]), (0, 0)], 0.0f32);
-            match bias {
-                Some(bias) => part + bias.unsqueeze::<4>(),
-                None => part,
-            }
-        })
+        let qkv = linear(&self.qkv, x);
+        match &self.qkv.bias {
+            _ if padding == [0, 0] => qkv,
+            None => qkv.pad([(0, 0), (0, padding[0]), (0, padding[1]), (0, 0)], 0.0f32),
+            Some(bias) => pad_with(qkv, bias.val(), padding),
+        }
     }
 }
 
-/// The biases of every query: `[groups, tokens, rows + columns]`, from the unscaled `query` `[groups, tokens, head_dim]`.
-fn relative_biases(
-    query: Tensor<3>,
-    [rows, columns]: [usize; 2],
-    by_row: Tensor<2>,
-    by_column: Tensor<2>,
-) -> Tensor<3> {
-    let [groups, tokens, head_dim] = query.dims();
-    let query = query.reshape([groups, rows, columns, head_dim]);
-    let row_table = relative_positions(by_row, rows).swap_dims(1, 2).unsqueeze::<4>();
-    let column_table = relative_positions(by_column, columns).swap_dims(1, 2).unsqueeze::<4>();
-    let row_bias = query.clone().matmul(row_table);
-    let column_bias = query.swap_dims(1, 2).matmul(column_table).swap_dims(1, 2);
-    Tensor::cat(vec![row_bias, column_bias], 3).reshape([groups, tokens, rows + columns])
+/// `[N, h, w, C]` with `padding` more rows below and columns to the right, each of them `value [C]`.
+fn pad_with(map: Tensor<4>, value: Tensor<1>, [rows, columns]: [usize; 2]) -> Tensor<4> {
+    let [n, height, width, channels] = map.dims();
+    let value: Tensor<4> = value.unsqueeze();
+    let block = |height: usize, width: usize| value.clone().expand([n, height, width, channels]);
+    let map = if columns == 0 { map } else { Tensor::cat(vec![map, block(height, columns)], 2) };
+    if rows == 0 { map } else { Tensor::cat(vec![map, block(rows, width + columns)], 1) }
 }

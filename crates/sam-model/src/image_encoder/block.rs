@@ -2,8 +2,9 @@
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
+use burn_kernels::gelu;
+use burn_kernels::layer::linear;
 
 use super::Attention;
 use crate::SamConfig;
@@ -58,6 +59,6 @@ impl Block {
 impl BlockMlp {
     /// `[tokens, embed_dim]` to the same shape.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.lin2.forward(gelu(self.lin1.forward(x)))
+        linear(&self.lin2, gelu(linear(&self.lin1, x)))
     }
 }

@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-
-use crate::nn::attention;
+use burn_kernels::cross_attention;
+use burn_kernels::layer::linear;
 
 /// Attention whose queries, keys and values are `width / downsample_rate` wide.
 #[derive(Module, Debug)]
@@ -35,26 +35,8 @@ impl DecoderAttention {
 
     /// Queries `[N, T, C]`, keys and values `[N, S, C]` to `[N, T, C]`.
     pub fn forward(&self, query: Tensor<3>, key: Tensor<3>, value: Tensor<3>) -> Tensor<3> {
-        let query = self.heads(self.q_proj.forward(query));
-        let [_, _, head_dim] = query.dims();
-        let scale = (head_dim as f64).powf(-0.5);
-        let key = self.heads(self.k_proj.forward(key));
-        let value = self.heads(self.v_proj.forward(value));
-        let out = attention(query * scale, key, value);
-        let [groups, tokens, head_dim] = out.dims();
-        let n = groups / self.num_heads;
-        let out = out.reshape([n, self.num_heads, tokens, head_dim]).swap_dims(1, 2).reshape([
-            n,
-            tokens,
-            self.num_heads * head_dim,
-        ]);
-        self.out_proj.forward(out)
-    }
-
-    /// `[N, T, heads * head_dim]` to `[N * heads, T, head_dim]`.
-    fn heads(&self, x: Tensor<3>) -> Tensor<3> {
-        let [n, tokens, width] = x.dims();
-        let head_dim = width / self.num_heads;
-        x.reshape([n, tokens, self.num_heads, head_dim]).swap_dims(1, 2).reshape([n * self.num_heads, tokens, head_dim])
+        let query = linear(&self.q_proj, query);
+        let [key, value] = [linear(&self.k_proj, key), linear(&self.v_proj, value)];
+        linear(&self.out_proj, cross_attention(query, key, value, self.num_heads))
     }
 }

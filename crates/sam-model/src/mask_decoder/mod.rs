@@ -10,6 +10,7 @@ use burn::module::Module;
 use burn::nn::conv::{ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::{Embedding, EmbeddingConfig, Gelu};
 use burn::tensor::{Device, Tensor};
+use burn_kernels::gelu;
 
 use crate::nn::{LayerNorm, Mlp, double_pixels};
 use crate::{SamConfig, SamVariant};
@@ -125,8 +126,8 @@ impl MaskDecoder {
         let [_, masks, features] = classifiers.dims();
         let layers = &self.output_upscaling;
         let x = double_pixels(&layers.0, source.reshape([count * cells, channels]));
-        let x = layers.2.forward(layers.1.forward(x));
-        let x = layers.4.forward(double_pixels(&layers.3, x));
+        let x = gelu(layers.1.forward(x));
+        let x = gelu(double_pixels(&layers.3, x));
         let pixels = x.reshape([count, cells * 16, features]);
         classifiers
             .matmul(pixels.swap_dims(1, 2))

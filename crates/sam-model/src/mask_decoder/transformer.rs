@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use burn_kernels::layer::linear;
 
 use super::DecoderAttention;
 use crate::nn::LayerNorm;
@@ -142,7 +143,7 @@ impl TwoWayBlock {
 impl DecoderMlp {
     /// `[N, T, C]` to the same shape.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.lin2.forward(relu(self.lin1.forward(x)))
+        linear(&self.lin2, relu(linear(&self.lin1, x)))
     }
 }
 

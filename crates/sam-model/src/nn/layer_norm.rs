@@ -2,8 +2,8 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::module::layer_norm;
 use burn::tensor::{Device, Tensor};
+use burn_kernels::layer_norm;
 
 /// `y = (x - mean) / sqrt(variance + epsilon) * weight + bias` over the last dimension.
 ///
@@ -30,6 +30,6 @@ impl LayerNorm {
 
     /// `[..., width]` to `[..., width]`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        layer_norm(input, self.weight.val(), Some(self.bias.val()), self.epsilon)
+        layer_norm(input, self.weight.val(), self.bias.val(), self.epsilon)
     }
 }

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use burn_kernels::layer::linear;
 
 /// Linear layers with ReLU between them (none after the last).
 #[derive(Module, Debug)]
@@ -29,7 +30,7 @@ impl Mlp {
     pub fn forward<const D: usize>(&self, mut x: Tensor<D>) -> Tensor<D> {
         let last = self.layers.len().saturating_sub(1);
         for (i, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x);
+            x = linear(layer, x);
             if i != last {
                 x = relu(x);
             }

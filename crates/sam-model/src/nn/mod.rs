@@ -1,12 +1,10 @@
 //! Building blocks that Burn does not have in the form SAM's checkpoints need.
 
-mod attention;
 mod layer_norm;
 mod mlp;
 mod patches;
 mod resample;
 
-pub(crate) use attention::{attention, relative_bias_columns};
 pub use layer_norm::LayerNorm;
 pub use mlp::Mlp;
 pub(crate) use patches::{double_pixels, patch_convolution, pointwise_convolution};

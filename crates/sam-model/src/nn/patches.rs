@@ -2,7 +2,7 @@
 
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::tensor::Tensor;
-use burn::tensor::module::linear;
+use burn_kernels::{LinearTerms, linear};
 
 /// A non-overlapping convolution of a channels-first map: `[N, C, H, W]` to `[N, H / k, W / k, out]` (channels last).
 pub(crate) fn patch_convolution(conv: &Conv2d, map: Tensor<4>) -> Tensor<4> {
@@ -16,14 +16,14 @@ pub(crate) fn patch_convolution(conv: &Conv2d, map: Tensor<4>) -> Tensor<4> {
         .reshape([n * rows * columns, inputs]);
     let weight = weight.reshape([out, inputs]).transpose();
     let bias = conv.bias.as_ref().map(|bias| bias.val());
-    linear(patches, weight, bias).reshape([n, rows, columns, out])
+    product(patches, weight, bias).reshape([n, rows, columns, out])
 }
 
 /// A 1x1 convolution of rows: `[rows, in]` to `[rows, out]`.
 pub(crate) fn pointwise_convolution(conv: &Conv2d, rows: Tensor<2>) -> Tensor<2> {
     let weight = conv.weight.val();
     let [out, inputs, _, _] = weight.dims();
-    linear(rows, weight.reshape([out, inputs]).transpose(), conv.bias.as_ref().map(|bias| bias.val()))
+    product(rows, weight.reshape([out, inputs]).transpose(), conv.bias.as_ref().map(|bias| bias.val()))
 }
 
 /// A transposed convolution with kernel and stride 2, without its pixel shuffle: `[rows, in]` to `[rows * 4, out]`, the four
@@ -34,5 +34,10 @@ pub(crate) fn double_pixels(conv: &ConvTranspose2d, rows: Tensor<2>) -> Tensor<2
     let [inputs, out, _, _] = weight.dims();
     let weight = weight.permute([0, 2, 3, 1]).reshape([inputs, 4 * out]);
     let bias = conv.bias.as_ref().map(|bias| bias.val().repeat_dim(0, 4));
-    linear(rows, weight, bias).reshape([count * 4, out])
+    product(rows, weight, bias).reshape([count * 4, out])
+}
+
+/// `rows weight + bias`.
+fn product(rows: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    linear(rows, LinearTerms { weight: Some(weight), bias, ..LinearTerms::default() })
 }

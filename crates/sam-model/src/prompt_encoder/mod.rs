@@ -10,6 +10,7 @@ use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Embedding, EmbeddingConfig, Gelu};
 use burn::tensor::{Device, Int, Tensor};
+use burn_kernels::gelu;
 
 use crate::SamConfig;
 use crate::nn::{LayerNorm, patch_convolution, pointwise_convolution};
@@ -119,9 +120,9 @@ impl PromptEncoder {
     /// `[N, 1, 4h, 4w]` mask logits to `[N, C, h, w]`.
     fn embed_masks(&self, masks: Tensor<4>) -> Tensor<4> {
         let layers = &self.mask_downscaling;
-        let x = layers.2.forward(layers.1.forward(patch_convolution(&layers.0, masks)));
+        let x = gelu(layers.1.forward(patch_convolution(&layers.0, masks)));
         let x = patch_convolution(&layers.3, x.permute([0, 3, 1, 2]));
-        let x = layers.5.forward(layers.4.forward(x));
+        let x = gelu(layers.4.forward(x));
         let [n, height, width, hidden] = x.dims();
         let x = pointwise_convolution(&layers.6, x.reshape([n * height * width, hidden]));
         let [_, channels] = x.dims();

@@ -1,0 +1,240 @@
+//! What the backward passes keep, and where their gradients go.
+
+use super::backend::{AttentionState, Each, KernelBackend, KernelGradients, LinearState, Terms};
+use burn::backend::Autodiff;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+
+impl<B: KernelGradients, C: CheckpointStrategy> KernelBackend for Autodiff<B, C> {
+    fn kernel_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        left: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        right: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let parents = [x.node(), weight.node(), scale.node(), first.node(), second.node(), bias.node()];
+        let tracked = Each {
+            x: x.is_tracked(),
+            weight: weight.is_tracked(),
+            scale: scale.is_tracked(),
+            first: first.is_tracked(),
+            second: second.is_tracked(),
+            bias: bias.is_tracked(),
+        };
+        let x = x.into_primitive();
+        let terms = Terms::<B> {
+            weight: weight.into_primitive(),
+            left: left.into_primitive(),
+            scale: scale.into_primitive(),
+            right: right.into_primitive(),
+            first: first.into_primitive(),
+            second: second.into_primitive(),
+            bias: bias.into_primitive(),
+        };
+        match Linear.prepare::<C>(parents).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let output = B::linear_forward(x.clone(), &terms);
+                let state = LinearState {
+                    x: (tracked.weight || tracked.first).then_some(x),
+                    terms,
+                    coordinates: output.coordinates.filter(|_| tracked.scale),
+                    inner: output.inner.filter(|_| tracked.second),
+                };
+                prepared.finish(state, output.y)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::linear_forward(x, &terms).y),
+        }
+    }
+
+    fn kernel_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let node = x.node();
+        let x = x.into_primitive();
+        match Gelu.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let y = B::kernel_gelu(x.clone());
+                prepared.finish(x, y)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::kernel_gelu(x)),
+        }
+    }
+
+    fn kernel_layer_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        let parents = [x.node(), weight.node(), bias.node()];
+        let [x, weight, bias] = [x, weight, bias].map(|tensor| tensor.into_primitive());
+        match (LayerNorm { epsilon }).prepare::<C>(parents).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let y = B::kernel_layer_norm(x.clone(), weight.clone(), bias, epsilon);
+                prepared.finish([x, weight], y)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::kernel_layer_norm(x, weight, bias, epsilon)),
+        }
+    }
+
+    fn kernel_self_attention(
+        qkv: FloatTensor<Self>,
+        by_row: FloatTensor<Self>,
+        by_column: FloatTensor<Self>,
+        heads: usize,
+    ) -> FloatTensor<Self> {
+        let parents = [qkv.node(), by_row.node(), by_column.node()];
+        let inputs = [qkv, by_row, by_column].map(|tensor| tensor.into_primitive());
+        match SelfAttention.prepare::<C>(parents).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let [qkv, by_row, by_column] = inputs.clone();
+                let (output, log_sum_exp) = B::self_attention_forward(qkv, [by_row, by_column], heads);
+                prepared.finish(AttentionState { inputs, output: output.clone(), log_sum_exp, heads }, output)
+            }
+            OpsKind::UnTracked(prepared) => {
+                let [qkv, by_row, by_column] = inputs;
+                prepared.finish(B::kernel_self_attention(qkv, by_row, by_column, heads))
+            }
+        }
+    }
+
+    fn kernel_cross_attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        heads: usize,
+    ) -> FloatTensor<Self> {
+        let parents = [query.node(), key.node(), value.node()];
+        let inputs = [query, key, value].map(|tensor| tensor.into_primitive());
+        match CrossAttention.prepare::<C>(parents).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let (output, log_sum_exp) = B::cross_attention_forward(inputs.clone(), heads);
+                prepared.finish(AttentionState { inputs, output: output.clone(), log_sum_exp, heads }, output)
+            }
+            OpsKind::UnTracked(prepared) => {
+                let [query, key, value] = inputs;
+                prepared.finish(B::kernel_cross_attention(query, key, value, heads))
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Linear;
+
+impl<B: KernelGradients> Backward<B, 6> for Linear {
+    type State = LinearState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 6>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let [x, weight, scale, first, second, bias] = ops.parents;
+        let wanted = Each {
+            x: x.is_some(),
+            weight: weight.is_some(),
+            scale: scale.is_some(),
+            first: first.is_some(),
+            second: second.is_some(),
+            bias: bias.is_some(),
+        };
+        let found = B::linear_gradients(ops.state, dy, wanted);
+        let pairs = [
+            (x, found.x),
+            (weight, found.weight),
+            (scale, found.scale),
+            (first, found.first),
+            (second, found.second),
+            (bias, found.bias),
+        ];
+        for (node, gradient) in pairs {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Gelu;
+
+impl<B: KernelGradients> Backward<B, 1> for Gelu {
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        if let [Some(x)] = ops.parents {
+            grads.register::<B>(x.id, B::gelu_gradient(ops.state, dy));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LayerNorm {
+    epsilon: f64,
+}
+
+impl<B: KernelGradients> Backward<B, 3> for LayerNorm {
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let [x, weight, bias] = ops.parents;
+        let [input, scale] = ops.state;
+        let parameters = weight.is_some() || bias.is_some();
+        let (dx, rest) = B::layer_norm_gradients(input, scale, dy, self.epsilon, parameters);
+        if let Some(x) = x {
+            grads.register::<B>(x.id, dx);
+        }
+        if let Some((d_weight, d_bias)) = rest {
+            for (node, gradient) in [(weight, d_weight), (bias, d_bias)] {
+                if let Some(node) = node {
+                    grads.register::<B>(node.id, gradient);
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SelfAttention;
+
+impl<B: KernelGradients> Backward<B, 3> for SelfAttention {
+    type State = AttentionState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let [qkv, by_row, by_column] = ops.parents;
+        let (d_qkv, tables) = B::self_attention_gradients(ops.state, dy, by_row.is_some() || by_column.is_some());
+        if let Some(qkv) = qkv {
+            grads.register::<B>(qkv.id, d_qkv);
+        }
+        if let Some([d_row, d_column]) = tables {
+            for (node, gradient) in [(by_row, d_row), (by_column, d_column)] {
+                if let Some(node) = node {
+                    grads.register::<B>(node.id, gradient);
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct CrossAttention;
+
+impl<B: KernelGradients> Backward<B, 3> for CrossAttention {
+    type State = AttentionState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let gradients = B::cross_attention_gradients(ops.state, dy);
+        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The operations as an extension of Burn's backends.
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, backend_extension};
+
+/// The operations, as a model calls them.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait KernelBackend: Backend {
+    #[allow(clippy::too_many_arguments, reason = "the terms of one sum")]
+    fn kernel_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        left: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        right: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    fn kernel_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn kernel_layer_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self>;
+
+    fn kernel_self_attention(
+        qkv: FloatTensor<Self>,
+        by_row: FloatTensor<Self>,
+        by_column: FloatTensor<Self>,
+        heads: usize,
+    ) -> FloatTensor<Self>;
+
+    fn kernel_cross_attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        heads: usize,
+    ) -> FloatTensor<Self>;
+}
+
+/// The tensors of a linear layer but its input.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms<B: Backend> {
+    pub(crate) weight: FloatTensor<B>,
+    pub(crate) left: FloatTensor<B>,
+    pub(crate) scale: FloatTensor<B>,
+    pub(crate) right: FloatTensor<B>,
+    pub(crate) first: FloatTensor<B>,
+    pub(crate) second: FloatTensor<B>,
+    pub(crate) bias: FloatTensor<B>,
+}
+
+/// A linear layer's output with the products inside it.
+pub(crate) struct LinearOutput<B: Backend> {
+    pub(crate) y: FloatTensor<B>,
+    /// `x L`.
+    pub(crate) coordinates: Option<FloatTensor<B>>,
+    /// `x A`.
+    pub(crate) inner: Option<FloatTensor<B>>,
+}
+
+/// What the backward pass of a linear layer reads.
+#[derive(Clone, Debug)]
+pub(crate) struct LinearState<B: Backend> {
+    /// The input, where a gradient is a product with it.
+    pub(crate) x: Option<FloatTensor<B>>,
+    pub(crate) terms: Terms<B>,
+    pub(crate) coordinates: Option<FloatTensor<B>>,
+    pub(crate) inner: Option<FloatTensor<B>>,
+}
+
+/// One value for each tensor of a linear layer that may have a gradient.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Each<T> {
+    pub(crate) x: T,
+    pub(crate) weight: T,
+    pub(crate) scale: T,
+    pub(crate) first: T,
+    pub(crate) second: T,
+    pub(crate) bias: T,
+}
+
+/// The forward passes with what their backward passes need, and those.
+pub(crate) trait KernelGradients: KernelBackend {
+    fn linear_forward(x: FloatTensor<Self>, terms: &Terms<Self>) -> LinearOutput<Self>;
+    fn linear_gradients(state: LinearState<Self>, dy: FloatTensor<Self>, wanted: Each<bool>) -> Each<Option<FloatTensor<Self>>>;
+
+    fn gelu_gradient(x: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Gradients of the input, the weight and the bias.
+    fn layer_norm_gradients(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        epsilon: f64,
+        parameters: bool,
+    ) -> (FloatTensor<Self>, Option<(FloatTensor<Self>, FloatTensor<Self>)>);
+
+    /// The output and the logarithms of the sums of exponentials.
+    fn self_attention_forward(
+        qkv: FloatTensor<Self>,
+        tables: [FloatTensor<Self>; 2],
+        heads: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Gradients of `qkv` and of the two tables.
+    fn self_attention_gradients(
+        state: AttentionState<Self>,
+        dy: FloatTensor<Self>,
+        tables: bool,
+    ) -> (FloatTensor<Self>, Option<[FloatTensor<Self>; 2]>);
+
+    fn cross_attention_forward(qkv: [FloatTensor<Self>; 3], heads: usize) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Gradients of query, key and value.
+    fn cross_attention_gradients(state: AttentionState<Self>, dy: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
+}
+
+/// What the backward pass of an attention reads.
+#[derive(Clone, Debug)]
+pub(crate) struct AttentionState<B: Backend> {
+    pub(crate) inputs: [FloatTensor<B>; 3],
+    pub(crate) output: FloatTensor<B>,
+    pub(crate) log_sum_exp: FloatTensor<B>,
+    pub(crate) heads: usize,
+}

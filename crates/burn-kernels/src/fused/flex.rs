@@ -1,0 +1,305 @@
+//! The operations by the kernels of `cpu-kernels`.
+
+use super::backend::{AttentionState, Each, KernelBackend, KernelGradients, LinearOutput, LinearState, Terms};
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::TensorData;
+use cpu_kernels::{self as kernels, AttentionShape, Matrix, Precision, RelativePositions};
+
+type Values = FloatTensor<Flex>;
+
+/// A tensor whose elements lie one after the other.
+struct Dense(Values);
+
+impl Dense {
+    fn new(tensor: &Values) -> Self {
+        Self(tensor.to_contiguous())
+    }
+
+    fn values(&self) -> &[f32] {
+        let layout = self.0.layout();
+        &self.0.storage::<f32>()[layout.start_offset()..][..layout.num_elements()]
+    }
+}
+
+/// A matrix that is read as it lies, where it lies in some order of rows and columns.
+struct Strided(Values);
+
+impl Strided {
+    fn new(tensor: &Values) -> Self {
+        let usable = tensor.layout().strides().iter().all(|&stride| stride > 0);
+        Self(if usable { tensor.clone() } else { tensor.to_contiguous() })
+    }
+
+    fn view(&self) -> Matrix<'_> {
+        let layout = self.0.layout();
+        let (shape, strides) = (layout.shape(), layout.strides());
+        let values = &self.0.storage::<f32>()[layout.start_offset()..];
+        Matrix::strided(values, [shape[0], shape[1]], [strides[0], strides[1]].map(isize::unsigned_abs))
+    }
+}
+
+fn dims(tensor: &Values) -> Vec<usize> {
+    tensor.layout().shape().as_slice().to_vec()
+}
+
+fn is_present(tensor: &Values) -> bool {
+    tensor.layout().num_elements() > 0
+}
+
+fn tensor(values: Vec<f32>, shape: impl Into<Vec<usize>>) -> Values {
+    Values::from_data(TensorData::new(values, shape.into()))
+}
+
+/// Adds a product to a sum that may not exist yet; the first product takes the bias.
+fn accumulate(sum: &mut Option<Vec<f32>>, bias: Option<&[f32]>, a: Matrix, b: Matrix) {
+    let precision = Precision::F32;
+    match (sum, bias) {
+        (Some(sum), _) => kernels::add_product(sum, a, b, precision),
+        (sum, Some(bias)) => *sum = Some(kernels::product_with_bias(a, b, bias, precision)),
+        (sum, None) => *sum = Some(kernels::product(a, b, precision)),
+    }
+}
+
+fn product(a: Matrix, b: Matrix) -> Vec<f32> {
+    kernels::product(a, b, Precision::F32)
+}
+
+impl KernelBackend for Flex {
+    fn kernel_linear(
+        x: Values,
+        weight: Values,
+        left: Values,
+        scale: Values,
+        right: Values,
+        first: Values,
+        second: Values,
+        bias: Values,
+    ) -> Values {
+        Self::linear_forward(x, &Terms { weight, left, scale, right, first, second, bias }).y
+    }
+
+    fn kernel_gelu(x: Values) -> Values {
+        let dense = Dense::new(&x);
+        tensor(kernels::gelu(dense.values()), dims(&x))
+    }
+
+    fn kernel_layer_norm(x: Values, weight: Values, bias: Values, epsilon: f64) -> Values {
+        let [values, weight, bias] = [&x, &weight, &bias].map(Dense::new);
+        let y = kernels::layer_norm(values.values(), weight.values(), bias.values(), epsilon as f32);
+        tensor(y, dims(&x))
+    }
+
+    fn kernel_self_attention(qkv: Values, by_row: Values, by_column: Values, heads: usize) -> Values {
+        Self::self_attention_forward(qkv, [by_row, by_column], heads).0
+    }
+
+    fn kernel_cross_attention(query: Values, key: Values, value: Values, heads: usize) -> Values {
+        Self::cross_attention_forward([query, key, value], heads).0
+    }
+}
+
+impl KernelGradients for Flex {
+    fn linear_forward(x: Values, terms: &Terms<Self>) -> LinearOutput<Self> {
+        let x = Strided::new(&x);
+        let rows = dims(&x.0)[0];
+        let bias = is_present(&terms.bias).then(|| Dense::new(&terms.bias));
+        let bias = bias.as_ref().map(Dense::values);
+        let mut sum = None;
+        if is_present(&terms.weight) {
+            accumulate(&mut sum, bias, x.view(), Strided::new(&terms.weight).view());
+        }
+        let coordinates = is_present(&terms.scale).then(|| {
+            let scale = Dense::new(&terms.scale);
+            let coordinates = product(x.view(), Strided::new(&terms.left).view());
+            let scaled = kernels::scale_columns(&coordinates, scale.values());
+            let r = scale.values().len();
+            accumulate(&mut sum, bias, Matrix::new(&scaled, rows, r), Strided::new(&terms.right).view());
+            tensor(coordinates, [rows, r])
+        });
+        let inner = is_present(&terms.first).then(|| {
+            let first = Strided::new(&terms.first);
+            let inner = product(x.view(), first.view());
+            let t = dims(&first.0)[1];
+            accumulate(&mut sum, bias, Matrix::new(&inner, rows, t), Strided::new(&terms.second).view());
+            tensor(inner, [rows, t])
+        });
+        let sum = sum.expect("checked by the caller: there is a term");
+        let outputs = sum.len() / rows;
+        LinearOutput { y: tensor(sum, [rows, outputs]), coordinates, inner }
+    }
+
+    fn linear_gradients(state: LinearState<Self>, dy: Values, wanted: Each<bool>) -> Each<Option<Values>> {
+        let LinearState { x, terms, coordinates, inner } = state;
+        let dy = Strided::new(&dy);
+        let [rows, outputs] = [dims(&dy.0)[0], dims(&dy.0)[1]];
+        let x = x.as_ref().map(Strided::new);
+        let mut gradients = Each::default();
+        let mut dx = None;
+
+        if is_present(&terms.weight) {
+            let weight = Strided::new(&terms.weight);
+            if let (true, Some(x)) = (wanted.weight, &x) {
+                gradients.weight = Some(tensor(product(x.view().transposed(), dy.view()), dims(&weight.0)));
+            }
+            if wanted.x {
+                accumulate(&mut dx, None, dy.view(), weight.view().transposed());
+            }
+        }
+        if is_present(&terms.scale) && (wanted.x || wanted.scale) {
+            let scale = Dense::new(&terms.scale);
+            let r = scale.values().len();
+            let back = product(dy.view(), Strided::new(&terms.right).view().transposed());
+            if let (true, Some(coordinates)) = (wanted.scale, &coordinates) {
+                let dots = kernels::column_dots(Dense::new(coordinates).values(), &back, r);
+                gradients.scale = Some(tensor(dots, [r]));
+            }
+            if wanted.x {
+                let scaled = kernels::scale_columns(&back, scale.values());
+                let left = Strided::new(&terms.left);
+                accumulate(&mut dx, None, Matrix::new(&scaled, rows, r), left.view().transposed());
+            }
+        }
+        if is_present(&terms.first) {
+            let (first, second) = (Strided::new(&terms.first), Strided::new(&terms.second));
+            let t = dims(&first.0)[1];
+            if wanted.x || wanted.first {
+                let back = product(dy.view(), second.view().transposed());
+                let back = Matrix::new(&back, rows, t);
+                if let (true, Some(x)) = (wanted.first, &x) {
+                    gradients.first = Some(tensor(product(x.view().transposed(), back), dims(&first.0)));
+                }
+                if wanted.x {
+                    accumulate(&mut dx, None, back, first.view().transposed());
+                }
+            }
+            if let (true, Some(inner)) = (wanted.second, &inner) {
+                let inner = Strided::new(inner);
+                gradients.second = Some(tensor(product(inner.view().transposed(), dy.view()), dims(&second.0)));
+            }
+        }
+        if wanted.bias {
+            let sums = kernels::column_sums(Dense::new(&dy.0).values(), outputs);
+            gradients.bias = Some(tensor(sums, [outputs]));
+        }
+        gradients.x = dx.map(|dx| {
+            let inputs = dx.len() / rows;
+            tensor(dx, [rows, inputs])
+        });
+        gradients
+    }
+
+    fn gelu_gradient(x: Values, dy: Values) -> Values {
+        let [values, dy] = [&x, &dy].map(Dense::new);
+        tensor(kernels::gelu_backward(values.values(), dy.values()), dims(&x))
+    }
+
+    fn layer_norm_gradients(
+        x: Values,
+        weight: Values,
+        dy: Values,
+        epsilon: f64,
+        parameters: bool,
+    ) -> (Values, Option<(Values, Values)>) {
+        let [values, weight, dy] = [&x, &weight, &dy].map(Dense::new);
+        let width = weight.values().len();
+        let (dx, rest) =
+            kernels::layer_norm_backward(values.values(), weight.values(), dy.values(), epsilon as f32, parameters);
+        let rest = rest.map(|(weight, bias)| (tensor(weight, [width]), tensor(bias, [width])));
+        (tensor(dx, dims(&x)), rest)
+    }
+
+    fn self_attention_forward(qkv: Values, tables: [Values; 2], heads: usize) -> (Values, Values) {
+        let shape = self_shape(&qkv, heads);
+        let (qkv, tables) = (Dense::new(&qkv), Tables::new(&tables));
+        let attended = kernels::self_attention(shape, qkv.values(), tables.as_ref().map(Tables::view));
+        attended_tensors(shape, attended)
+    }
+
+    fn self_attention_gradients(
+        state: AttentionState<Self>,
+        dy: Values,
+        tables: bool,
+    ) -> (Values, Option<[Values; 2]>) {
+        let AttentionState { inputs: [qkv, by_row, by_column], output, log_sum_exp, heads } = state;
+        let shape = self_shape(&qkv, heads);
+        let table_dims = [&by_row, &by_column].map(dims);
+        let positions = Tables::new(&[by_row, by_column]);
+        let [values, output, log_sum_exp, dy] = [&qkv, &output, &log_sum_exp, &dy].map(Dense::new);
+        let gradients = kernels::self_attention_backward(
+            shape,
+            values.values(),
+            positions.as_ref().map(Tables::view),
+            output.values(),
+            log_sum_exp.values(),
+            dy.values(),
+            tables,
+        );
+        let [rows, columns] = table_dims;
+        let tables = gradients.by_row.zip(gradients.by_column);
+        (
+            tensor(gradients.qkv, dims(&qkv)),
+            tables.map(|(by_row, by_column)| [tensor(by_row, rows), tensor(by_column, columns)]),
+        )
+    }
+
+    fn cross_attention_forward(qkv: [Values; 3], heads: usize) -> (Values, Values) {
+        let shape = cross_shape(&qkv, heads);
+        let [query, key, value] = [&qkv[0], &qkv[1], &qkv[2]].map(Dense::new);
+        attended_tensors(shape, kernels::cross_attention(shape, query.values(), key.values(), value.values()))
+    }
+
+    fn cross_attention_gradients(state: AttentionState<Self>, dy: Values) -> [Values; 3] {
+        let AttentionState { inputs, output, log_sum_exp, heads } = state;
+        let shape = cross_shape(&inputs, heads);
+        let [query, key, value] = [&inputs[0], &inputs[1], &inputs[2]].map(Dense::new);
+        let [output, log_sum_exp, dy] = [&output, &log_sum_exp, &dy].map(Dense::new);
+        let (d_query, d_key, d_value) = kernels::cross_attention_backward(
+            shape,
+            query.values(),
+            key.values(),
+            value.values(),
+            output.values(),
+            log_sum_exp.values(),
+            dy.values(),
+        );
+        let [query, key, value] = [&inputs[0], &inputs[1], &inputs[2]].map(dims);
+        [tensor(d_query, query), tensor(d_key, key), tensor(d_value, value)]
+    }
+}
+
+/// The tables of relative positions.
+struct Tables([Dense; 2], [usize; 2]);
+
+impl Tables {
+    fn new(tables: &[Values; 2]) -> Option<Self> {
+        is_present(&tables[0]).then(|| {
+            let [by_row, by_column] = [&tables[0], &tables[1]].map(Dense::new);
+            Self([by_row, by_column], [dims(&tables[0])[0], dims(&tables[1])[0]])
+        })
+    }
+
+    fn view(&self) -> RelativePositions<'_> {
+        RelativePositions { grid: self.1, by_row: self.0[0].values(), by_column: self.0[1].values() }
+    }
+}
+
+fn self_shape(qkv: &Values, heads: usize) -> AttentionShape {
+    let shape = dims(qkv);
+    let head_dim = shape[2] / 3 / heads;
+    attention_shape(shape[0], heads, [shape[1], shape[1]], head_dim)
+}
+
+fn cross_shape(qkv: &[Values; 3], heads: usize) -> AttentionShape {
+    let (query, key) = (dims(&qkv[0]), dims(&qkv[1]));
+    attention_shape(query[0], heads, [query[1], key[1]], query[2] / heads)
+}
+
+fn attention_shape(batch: usize, heads: usize, [queries, keys]: [usize; 2], head_dim: usize) -> AttentionShape {
+    AttentionShape { batch, heads, queries, keys, head_dim, scale: (head_dim as f32).powf(-0.5) }
+}
+
+fn attended_tensors(shape: AttentionShape, attended: kernels::Attended) -> (Values, Values) {
+    let output = tensor(attended.output, [shape.batch, shape.queries, shape.heads * shape.head_dim]);
+    (output, tensor(attended.log_sum_exp, [shape.batch, shape.heads, shape.queries]))
+}

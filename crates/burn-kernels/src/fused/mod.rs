@@ -1,0 +1,102 @@
+//! The operations on Burn's CPU backend, each with its own backward pass.
+//!
+//! [`backend`] declares them as an extension of Burn's backends, [`flex`] computes them with `cpu-kernels`, [`autodiff`] records what their
+//! backward passes need. An absent tensor is one without elements: an operation has a fixed number of parents.
+
+mod autodiff;
+mod backend;
+mod flex;
+
+use crate::ops::{Heads, LinearTerms, RelativeTables};
+use backend::KernelBackend;
+use burn::backend::{Dispatch, DispatchTensor};
+use burn::tensor::{Device, Tensor};
+
+pub(crate) fn linear(x: Tensor<2>, terms: LinearTerms) -> Tensor<2> {
+    let device = x.device();
+    let LinearTerms { weight, scaled, factors, bias } = terms;
+    let [rows, inputs] = x.dims();
+    let mut outputs = None;
+    let mut check = |name: &str, tensor: &Tensor<2>, first: Option<usize>| {
+        let [height, width] = tensor.dims();
+        let expected = [first.unwrap_or(height), outputs.unwrap_or(width)];
+        assert!([height, width] == expected, "{name}: expected {expected:?}, found {:?}", [height, width]);
+        outputs = Some(width);
+    };
+    if let Some(weight) = &weight {
+        check("weight", weight, Some(inputs));
+    }
+    if let Some(scaled) = &scaled {
+        check("right", &scaled.right, scaled.scale.dims().first().copied());
+        let expected = [inputs, scaled.scale.dims()[0]];
+        assert!(scaled.left.dims() == expected, "left: expected {expected:?}, found {:?}", scaled.left.dims());
+    }
+    if let Some((first, second)) = &factors {
+        check("second factor", second, Some(first.dims()[1]));
+        assert!(first.dims()[0] == inputs, "first factor: expected {inputs} rows, found {}", first.dims()[0]);
+    }
+    let outputs = outputs.expect("a linear layer has a weight, singular triplets or factors");
+    if let Some(bias) = &bias {
+        assert!(bias.dims() == [outputs], "bias: expected {outputs} values, found {:?}", bias.dims());
+    }
+    debug_assert!(rows > 0);
+
+    let (left, scale, right) = match scaled {
+        Some(scaled) => (Some(scaled.left), Some(scaled.scale), Some(scaled.right)),
+        None => (None, None, None),
+    };
+    let (first, second) = factors.unzip();
+    Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_linear(
+        x.into_dispatch(),
+        present(weight, &device),
+        present(left, &device),
+        present(scale, &device),
+        present(right, &device),
+        present(first, &device),
+        present(second, &device),
+        present(bias, &device),
+    ))
+}
+
+pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_gelu(x.into_dispatch()))
+}
+
+pub(crate) fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<D> {
+    let width = x.dims()[D - 1];
+    assert!(weight.dims() == [width], "weight: expected {width} values, found {:?}", weight.dims());
+    assert!(bias.dims() == [width], "bias: expected {width} values, found {:?}", bias.dims());
+    let (weight, bias) = (weight.into_dispatch(), bias.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_layer_norm(x.into_dispatch(), weight, bias, epsilon))
+}
+
+pub(crate) fn self_attention(qkv: Tensor<3>, heads: Heads, relative: Option<RelativeTables>) -> Tensor<3> {
+    let device = qkv.device();
+    let (by_row, by_column) = relative.map(|tables| (tables.by_row, tables.by_column)).unzip();
+    Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_self_attention(
+        qkv.into_dispatch(),
+        present(by_row, &device),
+        present(by_column, &device),
+        heads.count,
+    ))
+}
+
+pub(crate) fn cross_attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usize) -> Tensor<3> {
+    let [batch, _, channels] = query.dims();
+    let [_, keys, _] = key.dims();
+    assert!(heads > 0 && channels % heads == 0, "heads: expected a divisor of {channels}, found {heads}");
+    for (name, tensor) in [("key", &key), ("value", &value)] {
+        let expected = [batch, keys, channels];
+        assert!(tensor.dims() == expected, "{name}: expected {expected:?}, found {:?}", tensor.dims());
+    }
+    let (key, value) = (key.into_dispatch(), value.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_cross_attention(query.into_dispatch(), key, value, heads))
+}
+
+/// The tensor, or one without elements.
+fn present<const D: usize>(tensor: Option<Tensor<D>>, device: &Device) -> DispatchTensor {
+    match tensor {
+        Some(tensor) => tensor.into_dispatch(),
+        None => Tensor::<1>::zeros([0], device).into_dispatch(),
+    }
+}

@@ -1,0 +1,48 @@
+//! Layers of modules, which an adapter may answer.
+
+use crate::ops::{LinearTerms, linear as linear_terms};
+use burn::module::Param;
+use burn::nn::Linear;
+use burn::nn::conv::Conv2d;
+use burn::tensor::Tensor;
+use std::sync::OnceLock;
+
+/// How reparameterised weights compute their layers. Each function declines where it has nothing to do with the layer's weight, or where
+/// the ordinary way is the cheapest.
+#[derive(Clone, Copy, Debug)]
+pub struct Answers {
+    /// `layer(x)` for `x [rows, in]`: `[rows, out]`.
+    pub linear: fn(&Linear, &Tensor<2>) -> Option<Tensor<2>>,
+    /// `layer(x)` for `x [batch, in, height, width]`.
+    pub conv2d: fn(&Conv2d, &Tensor<4>) -> Option<Tensor<4>>,
+}
+
+static ANSWERS: OnceLock<Answers> = OnceLock::new();
+
+/// Lets `answers` compute layers, for the rest of the process. Only the first caller is heard; it must answer by what hangs on the weight
+/// alone, so that a layer without it stays as it is.
+///
+/// Burn gives out what reparameterises a weight only to code that can name its type. A model crate cannot name an adapter's, so the crate
+/// that attaches adapters registers here.
+pub fn answer(answers: Answers) {
+    ANSWERS.get_or_init(|| answers);
+}
+
+/// `layer.forward(x)` for `x [..., in]`: `[..., out]`, in the cheapest form that whoever answers for the weight knows.
+pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+    let mut shape = x.shape();
+    let [inputs, outputs] = layer.weight.dims();
+    let rows: Tensor<2> = x.reshape([shape.num_elements() / inputs.max(1), inputs]);
+    let answered = ANSWERS.get().and_then(|answers| (answers.linear)(layer, &rows));
+    let y = answered.unwrap_or_else(|| {
+        let bias = layer.bias.as_ref().map(Param::val);
+        linear_terms(rows, LinearTerms { weight: Some(layer.weight.val()), bias, ..LinearTerms::default() })
+    });
+    shape.as_mut_slice()[D - 1] = outputs;
+    y.reshape(shape)
+}
+
+/// `layer.forward(x)` for `x [batch, in, height, width]`, in the cheapest form that whoever answers for the weight knows.
+pub fn conv2d(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+    ANSWERS.get().and_then(|answers| (answers.conv2d)(layer, &x)).unwrap_or_else(|| layer.forward(x))
+}

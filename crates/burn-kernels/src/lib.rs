@@ -1,0 +1,31 @@
+//! The layers of a transformer as functions of Burn tensors: a linear layer with its adapter, attention with relative positions, layer
+//! normalisation, GELU.
+//!
+//! On a CPU each is one operation with its own backward pass, computed by the crate `cpu-kernels`: nothing is written to memory that the
+//! next product does not need, attention keeps no score matrix, and a frozen weight costs no gradient. On every other device, and for
+//! other types than `f32`, the same functions compose Burn's own operations. Both give the same result up to the order of additions.
+//!
+//! A weight may be *reparameterised*: something hangs on it that replaces it by another one, such as the adapters of `salt-peft`. Whoever
+//! attaches it can [answer](layer::answer_linear) for the whole layer, in a form that is cheaper than building the replaced weight.
+//! A model that calls [`layer::linear`] knows nothing of that.
+//!
+//! ```
+//! use burn::nn::LinearConfig;
+//! use burn::tensor::{Device, Distribution, Tensor};
+//!
+//! let device = Device::flex();
+//! let layer = LinearConfig::new(32, 96).init(&device);
+//! let x = Tensor::<3>::random([2, 16, 32], Distribution::Default, &device);
+//! let qkv = burn_kernels::layer::linear(&layer, x);
+//! let heads = burn_kernels::Heads { count: 4, grid: None };
+//! let attended = burn_kernels::self_attention(qkv, heads, None);
+//! assert_eq!(attended.dims(), [2, 16, 32]);
+//! ```
+
+#[cfg(feature = "cpu")]
+mod fused;
+pub mod layer;
+mod ops;
+mod plain;
+
+pub use ops::{Heads, LinearTerms, RelativeTables, Scaled, cross_attention, gelu, layer_norm, linear, self_attention};

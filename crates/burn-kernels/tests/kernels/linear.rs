@@ -1,0 +1,80 @@
+use crate::support::{Inputs, compare};
+use burn::tensor::{Device, Tensor};
+use burn_kernels::{LinearTerms, Scaled, linear};
+use proptest::prelude::*;
+
+/// Which terms a layer has.
+#[derive(Clone, Copy, Debug)]
+struct Present {
+    weight: bool,
+    scaled: bool,
+    factors: bool,
+    bias: bool,
+}
+
+fn check(sizes: [usize; 5], present: Present, tracked: [bool; 6], transposed: bool) {
+    let [n, i, o, r, t] = sizes;
+    let mut inputs = Inputs::new(&[&[n, i], &[i, o], &[i, r], &[r], &[r, o], &[i, t], &[t, o], &[o]]);
+    let [x, weight, scale, first, second, bias] = tracked;
+    inputs.tracked = vec![
+        x,
+        weight && present.weight,
+        false,
+        scale && present.scaled,
+        false,
+        first && present.factors,
+        second && present.factors,
+        bias && present.bias,
+    ];
+    // Something has to have a gradient.
+    inputs.tracked[0] |= !inputs.tracked.iter().any(|tracked| *tracked);
+    compare(&format!("{sizes:?} {present:?} {tracked:?} {transposed}"), &inputs, |tensors| {
+        let matrix = |index: usize, rows: usize, columns: usize| -> Tensor<2> {
+            let tensor = tensors[index].clone();
+            if transposed { tensor.reshape([columns, rows]).transpose() } else { tensor.reshape([rows, columns]) }
+        };
+        let terms = LinearTerms {
+            weight: present.weight.then(|| matrix(1, i, o)),
+            scaled: present.scaled.then(|| Scaled { left: matrix(2, i, r), scale: tensors[3].clone(), right: matrix(4, r, o) }),
+            factors: present.factors.then(|| (matrix(5, i, t), matrix(6, t, o))),
+            bias: present.bias.then(|| tensors[7].clone()),
+        };
+        linear(matrix(0, n, i), terms)
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn every_sum_of_terms_and_all_its_gradients(
+        sizes in [1usize..40, 1usize..40, 1usize..40, 1usize..12, 1usize..12],
+        (weight, scaled, factors) in (any::<bool>(), any::<bool>(), any::<bool>())
+            .prop_filter("a layer has a term", |(weight, scaled, factors)| *weight || *scaled || *factors),
+        bias in any::<bool>(),
+        tracked in any::<[bool; 6]>(),
+        transposed in any::<bool>(),
+    ) {
+        check(sizes, Present { weight, scaled, factors, bias }, tracked, transposed);
+    }
+}
+
+#[test]
+fn the_sizes_of_a_model() {
+    let all = Present { weight: true, scaled: true, factors: true, bias: true };
+    check([256, 384, 512, 50, 334], all, [true; 6], false);
+    check([196, 768, 96, 90, 6], Present { weight: false, ..all }, [true, false, true, true, true, false], false);
+}
+
+#[test]
+#[should_panic(expected = "second factor: expected [3, 8], found [3, 9]")]
+fn shapes_that_do_not_fit_are_named() {
+    let device = Device::flex();
+    let zeros = |shape: [usize; 2]| Tensor::<2>::zeros(shape, &device);
+    let terms = LinearTerms {
+        weight: Some(zeros([4, 8])),
+        factors: Some((zeros([4, 3]), zeros([3, 9]))),
+        ..LinearTerms::default()
+    };
+    linear(zeros([2, 4]), terms);
+}

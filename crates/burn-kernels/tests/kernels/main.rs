@@ -1,0 +1,7 @@
+//! The fused operations against the plain ones. Kernels serve `f32` only, so the same call in `f64` is the plain composition in a precision
+//! that counts as exact.
+
+mod attention;
+mod linear;
+mod pointwise;
+mod support;

@@ -1,0 +1,79 @@
+//! One call in both precisions, compared with all its gradients.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+/// The inputs of a call: shapes and values that a seed fixes, the same in both precisions.
+pub(crate) struct Inputs {
+    pub(crate) shapes: Vec<Vec<usize>>,
+    pub(crate) tracked: Vec<bool>,
+}
+
+impl Inputs {
+    pub(crate) fn new(shapes: &[&[usize]]) -> Self {
+        Self { shapes: shapes.iter().map(|shape| shape.to_vec()).collect(), tracked: vec![true; shapes.len()] }
+    }
+}
+
+/// Values in (-1, 1) that `seed` fixes, exactly representable in `f32`.
+pub(crate) fn values(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            ((state >> 40) as i32 - (1 << 23)) as f32 / (1 << 23) as f32
+        })
+        .collect()
+}
+
+fn run<const D: usize>(
+    inputs: &Inputs,
+    dtype: DType,
+    call: &impl Fn(&[Tensor<1>]) -> Tensor<D>,
+) -> (Vec<f64>, Vec<Option<Vec<f64>>>) {
+    let device = Device::flex().autodiff();
+    let tensors: Vec<Tensor<1>> = inputs
+        .shapes
+        .iter()
+        .zip(&inputs.tracked)
+        .enumerate()
+        .map(|(index, (shape, tracked))| {
+            let count = shape.iter().product();
+            let data = TensorData::new(values(count, index as u64 + 1), [count]).convert_dtype(dtype);
+            let tensor = Tensor::from_data(data, (&device, dtype));
+            if *tracked { tensor.require_grad() } else { tensor }
+        })
+        .collect();
+    let y = call(&tensors);
+    let count = y.shape().num_elements();
+    let weights = TensorData::new(values(count, 99), [count]).convert_dtype(dtype);
+    let weights = Tensor::<1>::from_data(weights, (&device, dtype)).reshape(y.shape());
+    let gradients = (y.clone() * weights).sum().backward();
+    let doubles = |data: TensorData| data.convert::<f64>().try_into_vec::<f64>().expect("doubles");
+    let found = tensors.iter().map(|tensor| tensor.grad(&gradients).map(|gradient| doubles(gradient.into_data())));
+    (doubles(y.into_data()), found.collect())
+}
+
+fn relative_error(found: &[f64], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+    let difference = norm(&mut found.iter().zip(expected).map(|(found, expected)| found - expected));
+    difference / norm(&mut expected.iter().copied()).max(1e-30)
+}
+
+/// Asserts that output and gradients agree within 1e-6 of their norms, and that the same inputs have gradients.
+pub(crate) fn compare<const D: usize>(name: &str, inputs: &Inputs, call: impl Fn(&[Tensor<1>]) -> Tensor<D>) {
+    let (fused, fused_gradients) = run(inputs, DType::F32, &call);
+    let (plain, plain_gradients) = run(inputs, DType::F64, &call);
+    let error = relative_error(&fused, &plain);
+    assert!(error < 1e-6, "{name}: output differs by {error:e} of its norm");
+    for (index, (found, expected)) in fused_gradients.iter().zip(&plain_gradients).enumerate() {
+        match (found, expected) {
+            (Some(found), Some(expected)) => {
+                let error = relative_error(found, expected);
+                assert!(error < 1e-6, "{name}: the gradient of input {index} differs by {error:e} of its norm");
+            }
+            (None, None) => assert!(!inputs.tracked[index], "{name}: input {index} has no gradient"),
+            _ => panic!("{name}: input {index} has a gradient in one precision only"),
+        }
+    }
+}
