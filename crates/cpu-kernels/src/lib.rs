@@ -1,0 +1,58 @@
+//! The inner loops of a vision transformer on a CPU: products of matrices, attention, normalisation, activations, the optimiser's step,
+//! and the gradients of all of them.
+//!
+//! Each function takes slices of `f32`, uses every thread of the current rayon pool and the vector instructions that the machine has
+//! ([`Isa`]), and returns a fresh vector. Three things hold for all of them:
+//!
+//! * *The bits of a result do not depend on the number of threads.* Work is split by the shapes alone, and partial sums are added in
+//!   a fixed order. They do depend on the instruction set.
+//! * *NaN and infinity pass through.* What is not a number in an operand is not a number in every result that it takes part in.
+//! * *Nothing is allocated twice.* Results are not zeroed before they are written, and no attention keeps its scores: the gradient
+//!   computes them again.
+//!
+//! ```
+//! use cpu_kernels::{Matrix, Precision, gelu, product, product_with_bias};
+//!
+//! // A linear layer on three tokens of two channels, and its activation.
+//! let tokens = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+//! let weight = [0.5, -1.0, 0.0, 1.0, 0.25, 2.0, -0.5, 0.0];
+//! let (x, w) = (Matrix::new(&tokens, 3, 2), Matrix::new(&weight, 2, 4));
+//! let y = product_with_bias(x, w, &[0.0, 1.0, 0.0, -1.0], Precision::F32);
+//! assert_eq!(y[..4], [1.0, 4.0, -1.0, 0.0]);
+//! let activated = gelu(&y);
+//! assert!((activated[0] - 0.841_344_7).abs() < 1e-6);
+//!
+//! // The gradient of the weight is xᵀ dy: transposing a view copies nothing.
+//! let dy = [1.0; 12];
+//! let d_weight = product(x.transposed(), Matrix::new(&dy, 3, 4), Precision::F32);
+//! assert_eq!(d_weight[..4], [9.0; 4]);
+//! ```
+
+mod adamw;
+mod attention;
+mod check;
+mod columns;
+mod elementwise;
+mod gelu;
+mod isa;
+mod layer_norm;
+mod math;
+mod matrix;
+mod memory;
+mod precision;
+mod product;
+mod vectorise;
+
+pub use adamw::{AdamWStep, adamw};
+pub use attention::{
+    Attended, AttentionShape, RelativePositions, SelfAttentionGradients, cross_attention, cross_attention_backward,
+    self_attention, self_attention_backward,
+};
+pub use columns::{column_dots, column_sums, scale_columns};
+pub use elementwise::{add, add_assign};
+pub use gelu::{gelu, gelu_backward};
+pub use isa::Isa;
+pub use layer_norm::{layer_norm, layer_norm_backward};
+pub use matrix::Matrix;
+pub use precision::{KernelError, Precision};
+pub use product::{add_product, product, product_with_bias};
