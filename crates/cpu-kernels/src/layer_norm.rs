@@ -29,6 +29,9 @@ pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32) -> Vec<
     }
 }
 
+/// The gradients of weight and bias.
+type ParameterGradients = (Vec<f32>, Vec<f32>);
+
 /// The gradients of [`layer_norm`] with respect to `x` and, if `want_parameters`, to weight and bias. Nothing of the forward pass
 /// is needed but its operands.
 ///
@@ -41,7 +44,7 @@ pub fn layer_norm_backward(
     dy: &[f32],
     epsilon: f32,
     want_parameters: bool,
-) -> (Vec<f32>, Option<(Vec<f32>, Vec<f32>)>) {
+) -> (Vec<f32>, Option<ParameterGradients>) {
     let columns = weight.len();
     let rows = check::rows("x", x.len(), columns);
     check::length("dy", dy.len(), &[x.len()]);

@@ -39,8 +39,11 @@ mod layer_norm;
 mod math;
 mod matrix;
 mod memory;
+mod pack;
 mod precision;
 mod product;
+mod scratch;
+mod tile;
 mod vectorise;
 
 pub use adamw::{AdamWStep, adamw};

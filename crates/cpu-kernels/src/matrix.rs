@@ -74,7 +74,27 @@ impl<'a> Matrix<'a> {
         self.column_stride
     }
 
-    pub(crate) fn as_ptr(&self) -> *const f32 {
-        self.data.as_ptr()
+    /// The element in row `i` and column `j`.
+    pub(crate) fn at(&self, i: usize, j: usize) -> f32 {
+        self.data[i * self.row_stride + j * self.column_stride]
+    }
+
+    /// Row `i` of a matrix whose rows have no gaps.
+    pub(crate) fn row(&self, i: usize) -> &'a [f32] {
+        debug_assert!(self.column_stride == 1 || self.columns <= 1);
+        &self.data[i * self.row_stride..][..self.columns]
+    }
+
+    /// Column `j` of a matrix whose columns have no gaps.
+    pub(crate) fn column(&self, j: usize) -> &'a [f32] {
+        self.transposed().row(j)
+    }
+
+    /// The `shape` elements from row and column `start` on.
+    pub(crate) fn part(&self, start: [usize; 2], [rows, columns]: [usize; 2]) -> Self {
+        assert!(start[0] + rows <= self.rows && start[1] + columns <= self.columns);
+        let offset =
+            if rows == 0 || columns == 0 { 0 } else { start[0] * self.row_stride + start[1] * self.column_stride };
+        Self { data: &self.data[offset..], rows, columns, ..*self }
     }
 }

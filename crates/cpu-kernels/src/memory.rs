@@ -36,9 +36,3 @@ pub(crate) unsafe fn written_in_chunks(
     // SAFETY: the chunks cover the slice, and each is written by promise of the caller.
     unsafe { written(len, write) }
 }
-
-/// `slice` as memory that may be written. Whoever gets it must not write anything uninitialised.
-pub(crate) fn as_uninit(slice: &mut [f32]) -> &mut [MaybeUninit<f32>] {
-    // SAFETY: same layout; the kernels of this crate write numbers only.
-    unsafe { &mut *(std::ptr::from_mut(slice) as *mut [MaybeUninit<f32>]) }
-}

@@ -1,9 +1,11 @@
 //! Products of matrices.
 
-use crate::check;
+mod blocked;
+mod small;
+
+use crate::isa::Level;
 use crate::memory::written;
-use crate::{Matrix, Precision};
-use gemm::{Parallelism, gemm};
+use crate::{Matrix, Precision, check};
 
 /// `a b`.
 ///
@@ -12,8 +14,7 @@ use gemm::{Parallelism, gemm};
 /// If the inner sizes differ, or the machine cannot compute with `precision` ([`Precision::check`]).
 pub fn product(a: Matrix, b: Matrix, precision: Precision) -> Vec<f32> {
     check_operands(a, b, precision);
-    // SAFETY: `multiply` without accumulation writes all of the product.
-    unsafe { written(a.rows() * b.columns(), |out| multiply(out.as_mut_ptr().cast(), a, b, false)) }
+    fresh(a, b, Start::Zero, precision)
 }
 
 /// `a b`, plus `bias[j]` in column j.
@@ -22,14 +23,9 @@ pub fn product(a: Matrix, b: Matrix, precision: Precision) -> Vec<f32> {
 ///
 /// As [`product`], and if `bias` does not have as many elements as `b` has columns.
 pub fn product_with_bias(a: Matrix, b: Matrix, bias: &[f32], precision: Precision) -> Vec<f32> {
+    check_operands(a, b, precision);
     check::length("bias", bias.len(), &[b.columns()]);
-    let mut out = product(a, b, precision);
-    for row in out.chunks_exact_mut(bias.len().max(1)) {
-        for (out, bias) in row.iter_mut().zip(bias) {
-            *out += bias;
-        }
-    }
-    out
+    fresh(a, b, Start::Bias(bias), precision)
 }
 
 /// `out += a b`.
@@ -40,40 +36,88 @@ pub fn product_with_bias(a: Matrix, b: Matrix, bias: &[f32], precision: Precisio
 pub fn add_product(out: &mut [f32], a: Matrix, b: Matrix, precision: Precision) {
     check_operands(a, b, precision);
     check::length("out", out.len(), &[a.rows(), b.columns()]);
-    multiply(out.as_mut_ptr(), a, b, true);
+    let target = Target { out: out.as_mut_ptr(), steps: [b.columns(), 1] };
+    // SAFETY: `out` has as many elements as the product, all of them initialised.
+    unsafe { multiply(a, b, Start::Out, target, precision) }
+}
+
+fn fresh(a: Matrix, b: Matrix, start: Start, precision: Precision) -> Vec<f32> {
+    // SAFETY: `multiply` writes every element of the product, and reads none where it does not start from `Out`.
+    unsafe {
+        written(a.rows() * b.columns(), |out| {
+            let target = Target { out: out.as_mut_ptr().cast(), steps: [b.columns(), 1] };
+            multiply(a, b, start, target, precision);
+        })
+    }
 }
 
 #[track_caller]
 fn check_operands(a: Matrix, b: Matrix, precision: Precision) {
     assert!(a.columns() == b.rows(), "b has {} rows, expected {}, the columns of a", b.rows(), a.columns());
-    let possible = precision.check();
-    assert!(possible.is_ok(), "{possible:?}");
+    if let Err(error) = precision.check() {
+        assert!(false, "{error}");
+    }
 }
 
-fn multiply(out: *mut f32, a: Matrix, b: Matrix, accumulate: bool) {
-    let (m, n, k) = (a.rows(), b.columns(), a.columns());
-    // SAFETY: the views were checked when they were made, and `out` has m * n elements.
+/// What a product is added to.
+#[derive(Clone, Copy)]
+enum Start<'a> {
+    Zero,
+    /// One number for each column.
+    Bias(&'a [f32]),
+    /// One number for each row.
+    RowBias(&'a [f32]),
+    Out,
+}
+
+impl Start<'_> {
+    fn transposed(self) -> Self {
+        match self {
+            Self::Bias(bias) => Self::RowBias(bias),
+            Self::RowBias(bias) => Self::Bias(bias),
+            same => same,
+        }
+    }
+}
+
+/// Where a product goes: element (i, j) to `i * steps[0] + j * steps[1]`.
+#[derive(Clone, Copy)]
+struct Target {
+    out: *mut f32,
+    steps: [usize; 2],
+}
+
+// SAFETY: each task writes elements of its own.
+unsafe impl Send for Target {}
+// SAFETY: as above.
+unsafe impl Sync for Target {}
+
+impl Target {
+    /// The address of element (i, j).
+    fn at(self, i: usize, j: usize) -> *mut f32 {
+        self.out.wrapping_add(i * self.steps[0] + j * self.steps[1])
+    }
+}
+
+/// Below so many multiplications a product is not worth packing its factors.
+const SMALL: usize = 1 << 16;
+
+/// # Safety
+///
+/// All elements of the target have to be the caller's, and initialised if the product starts from them.
+unsafe fn multiply(a: Matrix, b: Matrix, start: Start, target: Target, _precision: Precision) {
+    let level = Level::current();
+    let work = a.rows() * b.columns() * a.columns();
+    // SAFETY: promised by the caller.
     unsafe {
-        gemm(
-            m,
-            n,
-            k,
-            out,
-            1,
-            n as isize,
-            accumulate,
-            a.as_ptr(),
-            a.column_stride() as isize,
-            a.row_stride() as isize,
-            b.as_ptr(),
-            b.column_stride() as isize,
-            b.row_stride() as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::Rayon(0),
-        );
+        if work < SMALL {
+            small::multiply(level, a, b, start, target);
+        } else if a.rows() < crate::tile::ROWS && b.columns() > a.rows() {
+            // Few rows: as columns they cost a packed panel and not the waste of a tile.
+            let target = Target { steps: [target.steps[1], target.steps[0]], ..target };
+            blocked::multiply(level, b.transposed(), a.transposed(), start.transposed(), target);
+        } else {
+            blocked::multiply(level, a, b, start, target);
+        }
     }
 }

@@ -1,26 +1,143 @@
-use crate::support::{assert_close, numbers, on_every_isa};
-use cpu_kernels::{Matrix, Precision, product};
+use crate::support::{assert_same_bits_on_any_threads, assert_sums, numbers, on_every_isa};
+use cpu_kernels::{Matrix, Precision, add_product, product, product_with_bias};
 use proptest::prelude::*;
 
-fn expected(a: &[f32], b: &[f32], [m, k, n]: [usize; 3]) -> Vec<f64> {
-    let mut out = vec![0.0; m * n];
+/// The product, and the product of magnitudes.
+fn expected(a: &[f32], b: &[f32], [m, k, n]: [usize; 3]) -> (Vec<f64>, Vec<f64>) {
+    let (mut out, mut magnitudes) = (vec![0.0; m * n], vec![0.0; m * n]);
     for i in 0..m {
         for p in 0..k {
             for j in 0..n {
-                out[i * n + j] += f64::from(a[i * k + p]) * f64::from(b[p * n + j]);
+                let term = f64::from(a[i * k + p]) * f64::from(b[p * n + j]);
+                out[i * n + j] += term;
+                magnitudes[i * n + j] += term.abs();
             }
         }
     }
-    out
+    (out, magnitudes)
+}
+
+/// The elements of a row-major matrix, laid out otherwise: `(data, strides)`.
+fn laid_out(values: &[f32], [rows, columns]: [usize; 2], layout: usize) -> (Vec<f32>, [usize; 2]) {
+    let strides = match layout {
+        0 => [columns, 1],
+        1 => [1, rows],
+        2 => [columns + 3, 1],
+        3 => [1, rows + 5],
+        _ => [2 * columns + 1, 2],
+    };
+    let mut data = vec![f32::NAN; (rows - 1) * strides[0] + (columns - 1) * strides[1] + 1];
+    for i in 0..rows {
+        for j in 0..columns {
+            data[i * strides[0] + j * strides[1]] = values[i * columns + j];
+        }
+    }
+    (data, strides)
+}
+
+fn check([m, k, n]: [usize; 3], layouts: [usize; 2], seed: u64) {
+    let (a, b, bias, before) =
+        (numbers(m * k, seed), numbers(k * n, seed + 1), numbers(n, seed + 2), numbers(m * n, seed + 3));
+    let (expected, magnitudes) = expected(&a, &b, [m, k, n]);
+    let with_bias: Vec<f64> = expected.iter().enumerate().map(|(i, x)| x + f64::from(bias[i % n])).collect();
+    let added: Vec<f64> = expected.iter().zip(&before).map(|(x, y)| x + f64::from(*y)).collect();
+    let more: Vec<f64> = magnitudes.iter().map(|x| x + 1.0).collect();
+    let (a, a_strides) = laid_out(&a, [m, k], layouts[0]);
+    let (b, b_strides) = laid_out(&b, [k, n], layouts[1]);
+    let (a, b) = (Matrix::strided(&a, [m, k], a_strides), Matrix::strided(&b, [k, n], b_strides));
+    on_every_isa(|_| {
+        assert_sums(&product(a, b, Precision::F32), &expected, &magnitudes, 3e-7);
+        assert_sums(&product_with_bias(a, b, &bias, Precision::F32), &with_bias, &more, 3e-7);
+        let mut out = before.clone();
+        add_product(&mut out, a, b, Precision::F32);
+        assert_sums(&out, &added, &more, 3e-7);
+    });
 }
 
 proptest! {
     #[test]
-    fn products_are_those_of_plain_loops(m in 1usize..70, k in 1usize..70, n in 1usize..70) {
-        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
-        let expected = expected(&a, &b, [m, k, n]);
-        on_every_isa(|_| {
-            assert_close(&product(Matrix::new(&a, m, k), Matrix::new(&b, k, n), Precision::F32), &expected, 1e-6);
-        });
+    fn products_are_those_of_plain_loops(
+        m in 1usize..90, k in 1usize..90, n in 1usize..90, a in 0usize..5, b in 0usize..5, seed in 0u64..1000,
+    ) {
+        check([m, k, n], [a, b], seed);
     }
+}
+
+#[test]
+fn thin_and_long_products_are_those_of_plain_loops() {
+    for [m, k, n] in [
+        [4, 300, 500],
+        [500, 300, 4],
+        [300, 4, 300],
+        [8, 2000, 40],
+        [40, 2000, 8],
+        [100, 1700, 50],
+        [3, 70, 1000],
+        [1, 1000, 1000],
+        [1000, 1000, 1],
+        [50, 1, 2000],
+        [12, 768, 32],
+        [24, 769, 64],
+        [13, 1537, 33],
+        [256, 256, 256],
+    ] {
+        for a in [0, 1, 4] {
+            for b in [0, 1, 4] {
+                check([m, k, n], [a, b], 7);
+            }
+        }
+    }
+}
+
+#[test]
+fn empty_products() {
+    let none = Matrix::new(&[], 0, 3);
+    assert!(product(none, Matrix::new(&[0.0; 6], 3, 2), Precision::F32).is_empty());
+    let deepless = (Matrix::new(&[], 2, 0), Matrix::new(&[], 0, 3));
+    assert_eq!(product(deepless.0, deepless.1, Precision::F32), [0.0; 6]);
+    assert_eq!(
+        product_with_bias(deepless.0, deepless.1, &[1.0, 2.0, 3.0], Precision::F32),
+        [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]
+    );
+}
+
+#[test]
+fn nan_and_infinity_pass_through() {
+    on_every_isa(|_| {
+        for size in [5, 100] {
+            let (mut a, b) = (vec![1.0; size * size], vec![1.0; size * size]);
+            a[2 * size + 3] = f32::NAN;
+            a[4 * size + 1] = f32::INFINITY;
+            let y = product(Matrix::new(&a, size, size), Matrix::new(&b, size, size), Precision::F32);
+            for (i, row) in y.chunks_exact(size).enumerate() {
+                for x in row {
+                    assert!(match i {
+                        2 => x.is_nan(),
+                        4 => *x == f32::INFINITY,
+                        _ => *x == size as f32,
+                    });
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn the_bits_do_not_depend_on_the_threads() {
+    for [m, k, n] in [[200, 900, 330], [7, 1000, 900], [1000, 300, 9], [600, 5, 700]] {
+        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+        assert_same_bits_on_any_threads(|| vec![product(Matrix::new(&a, m, k), Matrix::new(&b, k, n), Precision::F32)]);
+    }
+}
+
+#[test]
+#[should_panic(expected = "b has 4 rows, expected 3, the columns of a")]
+fn inner_sizes_have_to_agree() {
+    product(Matrix::new(&[0.0; 6], 2, 3), Matrix::new(&[0.0; 8], 4, 2), Precision::F32);
+}
+
+#[test]
+#[should_panic(expected = "does not fit into 5 elements")]
+fn a_view_stays_inside_its_memory() {
+    let _ = Matrix::strided(&[0.0; 5], [2, 3], [3, 1]);
 }

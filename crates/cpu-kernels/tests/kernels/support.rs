@@ -28,11 +28,24 @@ pub(crate) fn assert_close(found: &[f32], expected: &[f64], tolerance: f64) {
     }
 }
 
+/// Asserts that no sum is further from `expected` than `tolerance` times the sum of the magnitudes of its terms.
+#[track_caller]
+pub(crate) fn assert_sums(found: &[f32], expected: &[f64], magnitudes: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), expected.len());
+    for (i, ((&found, &expected), magnitude)) in found.iter().zip(expected).zip(magnitudes).enumerate() {
+        let error = (f64::from(found) - expected).abs() / magnitude;
+        assert!(error <= tolerance, "element {i} is {found}, expected {expected}: error {error:.1e} of the terms");
+    }
+}
+
+static SKIPPED: std::sync::Once = std::sync::Once::new();
+
 /// Runs `f` on each instruction set that the machine has, and says which are skipped.
 pub(crate) fn on_every_isa(f: impl Fn(Isa)) {
     for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Amx] {
         if Isa::with(isa, || f(isa)).is_none() {
-            eprintln!("{isa:?} is skipped: this machine does not have it");
+            SKIPPED.call_once(|| eprintln!("{isa:?} and what is above it is skipped: this machine does not have it"));
+            return;
         }
     }
 }

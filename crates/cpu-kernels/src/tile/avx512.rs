@@ -1,0 +1,58 @@
+//! Tiles of up to 12 x 32 in 24 registers.
+
+use super::{Left, ROWS, Tile};
+use std::arch::x86_64::*;
+
+/// # Safety
+///
+/// As [`super::tile`], on a machine with AVX-512.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn tile<L: Left>(columns: usize, tile: Tile) {
+    const { assert!(L::ROWS == 12 || L::ROWS == 8) };
+    // SAFETY: promised by the caller.
+    unsafe {
+        match (L::ROWS, columns <= 16) {
+            (8, true) => kernel::<L, 8, 1>(tile),
+            (8, false) => kernel::<L, 8, 2>(tile),
+            (_, true) => kernel::<L, ROWS, 1>(tile),
+            (_, false) => kernel::<L, ROWS, 2>(tile),
+        }
+    }
+}
+
+/// `R` rows of `V` vectors.
+#[target_feature(enable = "avx512f")]
+#[inline]
+unsafe fn kernel<L: Left, const R: usize, const V: usize>(tile: Tile) {
+    let Tile { mut a, mut b, b_step, depth, start, start_step, out, out_step } = tile;
+    // SAFETY: the caller promises R rows and 16 V columns of every operand. Prefetching faults nowhere.
+    unsafe {
+        let mut sums = [[_mm512_setzero_ps(); V]; R];
+        for (i, row) in sums.iter_mut().enumerate() {
+            for (v, sum) in row.iter_mut().enumerate() {
+                *sum = _mm512_loadu_ps(start.add(i * start_step + 16 * v));
+                _mm_prefetch::<_MM_HINT_ET0>(out.add(i * out_step + 16 * v).cast());
+            }
+        }
+        for _ in 0..depth {
+            let mut right = [_mm512_setzero_ps(); V];
+            for (v, right) in right.iter_mut().enumerate() {
+                *right = _mm512_loadu_ps(b.add(16 * v));
+                _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add(16 * b_step + 16 * v).cast());
+            }
+            for (i, row) in sums.iter_mut().enumerate() {
+                let left = _mm512_set1_ps(*a.add(i * L::ROW_STEP));
+                for (sum, &right) in row.iter_mut().zip(&right) {
+                    *sum = _mm512_fmadd_ps(left, right, *sum);
+                }
+            }
+            a = a.add(L::DEPTH_STEP);
+            b = b.wrapping_add(b_step);
+        }
+        for (i, row) in sums.iter().enumerate() {
+            for (v, &sum) in row.iter().enumerate() {
+                _mm512_storeu_ps(out.add(i * out_step + 16 * v), sum);
+            }
+        }
+    }
+}
