@@ -3,16 +3,18 @@
 use crate::ops::{Heads, LinearTerms, RelativeTables};
 use burn::tensor::module::{attention as burn_attention, layer_norm as burn_layer_norm, linear as burn_linear};
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 
 pub(crate) fn linear(x: Tensor<2>, terms: LinearTerms) -> Tensor<2> {
     let LinearTerms { weight, scaled, factors, bias } = terms;
     let mut sum = weight.map(|weight| burn_linear(x.clone(), weight, bias.clone()));
     let bias = if sum.is_some() { None } else { bias };
-    let mut add = |term: Tensor<2>| sum = Some(match sum.take() {
-        Some(sum) => sum + term,
-        None => term,
-    });
+    let mut add = |term: Tensor<2>| {
+        sum = Some(match sum.take() {
+            Some(sum) => sum + term,
+            None => term,
+        })
+    };
     if let Some(scaled) = scaled {
         let r = scaled.scale.dims()[0];
         add((x.clone().matmul(scaled.left) * scaled.scale.reshape([1, r])).matmul(scaled.right));
@@ -48,7 +50,11 @@ pub(crate) fn self_attention(qkv: Tensor<3>, heads: Heads, relative: Option<Rela
             // keys: `[scale * q | bias_rows | bias_columns] . [k | onehot(row) | onehot(column)]`.
             let groups = batch * heads.count;
             let bias = relative_biases(query.clone(), grid, tables);
-            let onehot = onehot_grid(grid, &key.device()).unsqueeze::<3>().expand([groups, tokens, grid[0] + grid[1]]);
+            let onehot = onehot_grid(grid, (&key.device(), key.dtype())).unsqueeze::<3>().expand([
+                groups,
+                tokens,
+                grid[0] + grid[1],
+            ]);
             attention(Tensor::cat(vec![query * scale, bias], 2), Tensor::cat(vec![key, onehot], 2), value)
         }
         _ => attention(query * scale, key, value),
@@ -85,7 +91,8 @@ fn attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>) -> Tensor<3> {
     let tracked = query.is_tracked() || key.is_tracked() || value.is_tracked();
     if !tracked {
         let options = AttentionModuleOptions { scale: Some(1.0), ..Default::default() };
-        return burn_attention(query.unsqueeze(), key.unsqueeze(), value.unsqueeze(), None, None, options).squeeze_dim(0);
+        return burn_attention(query.unsqueeze(), key.unsqueeze(), value.unsqueeze(), None, None, options)
+            .squeeze_dim(0);
     }
     let [groups, tokens, width] = value.dims();
     let scores = query.matmul(key.swap_dims(1, 2));
@@ -107,7 +114,7 @@ fn relative_biases(query: Tensor<3>, [rows, columns]: [usize; 2], tables: Relati
 }
 
 /// The one-hot key columns of a `rows x columns` grid: `[rows * columns, rows + columns]`.
-fn onehot_grid([rows, columns]: [usize; 2], device: &Device) -> Tensor<2> {
+fn onehot_grid([rows, columns]: [usize; 2], target: (&Device, DType)) -> Tensor<2> {
     let width = rows + columns;
     let mut data = vec![0f32; rows * columns * width];
     for row in 0..rows {
@@ -117,5 +124,5 @@ fn onehot_grid([rows, columns]: [usize; 2], device: &Device) -> Tensor<2> {
             data[start + rows + column] = 1.0;
         }
     }
-    Tensor::from_data(TensorData::new(data, [rows * columns, width]), device)
+    Tensor::from_data(TensorData::new(data, [rows * columns, width]).convert_dtype(target.1), target)
 }

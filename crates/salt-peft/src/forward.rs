@@ -40,7 +40,8 @@ fn whole<const D: usize>(weight: &Param<Tensor<D>>) -> Option<(Kind, &Adapter)> 
     let (spec, parts) = weight.reparameterization::<AdapterSlot>()?.active()?;
     match (spec.parts.as_slice(), parts) {
         ([part], [adapter])
-            if part.len == crate::layer::outputs_inputs(spec.layout, weight.dims().as_slice())[0] && !are_dismantled() =>
+            if part.len == crate::layer::outputs_inputs(spec.layout, weight.dims().as_slice())[0]
+                && !are_dismantled() =>
         {
             Some((part.kind, adapter))
         }
@@ -81,7 +82,9 @@ fn update(adapter: &Adapter) -> Option<LinearTerms> {
             let b = if lora.scale == 1.0 { b } else { b * lora.scale };
             LinearTerms { factors: Some((a, b)), ..LinearTerms::default() }
         }
-        Adapter::Svd(svd) => LinearTerms { scaled: Some(scaled(&svd.top, svd.top.change(svd.relu))), ..LinearTerms::default() },
+        Adapter::Svd(svd) => {
+            LinearTerms { scaled: Some(scaled(&svd.top, svd.top.change(svd.relu))), ..LinearTerms::default() }
+        }
         Adapter::Salt(Salt { top, tail, form }) => LinearTerms {
             scaled: top.as_ref().map(|top| scaled(top, top.change(*form != SaltForm::Linear))),
             factors: tail.as_ref().map(|tail| tail_update(tail, *form)),

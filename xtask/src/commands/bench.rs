@@ -86,7 +86,10 @@ const CASES: &[Case] = &[
     training("lora-4", "LoRA-4 step", "lora-low", &["--method lora --rank 4"]),
     training("lora-256", "LoRA-256 step", "lora-high", &["--method lora --rank 256"]),
     training("full", "full fine-tuning step", "full", &["--method full", "--method full --attention eager"]),
-    Case { batch: 2, ..training("salt-256-batch-2", "SALT-256 step, batch 2", "salt-high", &["--method salt --rank 256 --batch 2"]) },
+    Case {
+        batch: 2,
+        ..training("salt-256-batch-2", "SALT-256 step, batch 2", "salt-high", &["--method salt --rank 256 --batch 2"])
+    },
     Case {
         method: Method::Inference,
         ..training("inference-512", "encoder inference, 512 px", "", &["--method inference"])
@@ -170,7 +173,9 @@ pub(crate) fn run(args: Args) -> CommandResult {
         true => CASES.iter().collect(),
         false => args.cases.iter().map(|id| find(id)).collect::<Result<_, _>>()?,
     };
-    println!("| case | ours, s: minimum, median | PyTorch, s: minimum, median | ratio of minima | peak MiB, ours / PyTorch |");
+    println!(
+        "| case | ours, s: minimum, median | PyTorch, s: minimum, median | ratio of minima | peak MiB, ours / PyTorch |"
+    );
     println!("|---|---|---|---|---|");
     for case in cases {
         println!("{}", case.compare(&args)?);
@@ -228,7 +233,8 @@ impl Case {
             ..ModelConfig::default()
         };
         let base = BaseModel::load(&model, self.size, &device)?;
-        let random = |shape: [usize; 4], device: &Device| Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), device);
+        let random =
+            |shape: [usize; 4], device: &Device| Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), device);
         let shape = [self.batch, 3, self.size, self.size];
         let mut seconds = Vec::new();
         match self.method {
@@ -237,7 +243,8 @@ impl Case {
                 let images = random(shape, &device);
                 for _ in 0..=steps {
                     let start = Instant::now();
-                    let embedding = segmenter.sam.encode_image(images.clone()).map_err(medseg_train::TrainError::from)?;
+                    let embedding =
+                        segmenter.sam.encode_image(images.clone()).map_err(medseg_train::TrainError::from)?;
                     let _ = embedding.sum().into_scalar::<f32>();
                     seconds.push(start.elapsed().as_secs_f64());
                 }
@@ -289,5 +296,6 @@ fn figures(command: &mut Command) -> Result<Figures, CliError> {
 fn peak_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()).map_or(f64::NAN, |kib| kib / 1024.0)
+    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok())
+        .map_or(f64::NAN, |kib| kib / 1024.0)
 }

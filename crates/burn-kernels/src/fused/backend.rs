@@ -87,7 +87,11 @@ pub(crate) struct Each<T> {
 /// The forward passes with what their backward passes need, and those.
 pub(crate) trait KernelGradients: KernelBackend {
     fn linear_forward(x: FloatTensor<Self>, terms: &Terms<Self>) -> LinearOutput<Self>;
-    fn linear_gradients(state: LinearState<Self>, dy: FloatTensor<Self>, wanted: Each<bool>) -> Each<Option<FloatTensor<Self>>>;
+    fn linear_gradients(
+        state: LinearState<Self>,
+        dy: FloatTensor<Self>,
+        wanted: Each<bool>,
+    ) -> Each<Option<FloatTensor<Self>>>;
 
     fn gelu_gradient(x: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self>;
 

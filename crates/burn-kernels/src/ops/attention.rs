@@ -38,7 +38,8 @@ pub fn self_attention(qkv: Tensor<3>, heads: Heads, relative: Option<RelativeTab
         let grid = heads.grid.unwrap_or([0, 0]);
         assert!(grid[0] * grid[1] == tokens, "grid: expected {tokens} tokens, found {grid:?}");
         let head_dim = columns / 3 / heads.count;
-        for (table, side, name) in [(&relative.by_row, grid[0], "by_row"), (&relative.by_column, grid[1], "by_column")] {
+        for (table, side, name) in [(&relative.by_row, grid[0], "by_row"), (&relative.by_column, grid[1], "by_column")]
+        {
             let expected = [side, side, head_dim];
             assert!(table.dims() == expected, "{name}: expected {expected:?}, found {:?}", table.dims());
         }

@@ -35,7 +35,11 @@ fn check(sizes: [usize; 5], present: Present, tracked: [bool; 6], transposed: bo
         };
         let terms = LinearTerms {
             weight: present.weight.then(|| matrix(1, i, o)),
-            scaled: present.scaled.then(|| Scaled { left: matrix(2, i, r), scale: tensors[3].clone(), right: matrix(4, r, o) }),
+            scaled: present.scaled.then(|| Scaled {
+                left: matrix(2, i, r),
+                scale: tensors[3].clone(),
+                right: matrix(4, r, o),
+            }),
             factors: present.factors.then(|| (matrix(5, i, t), matrix(6, t, o))),
             bias: present.bias.then(|| tensors[7].clone()),
         };

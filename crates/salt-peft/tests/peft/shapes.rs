@@ -3,11 +3,11 @@
 use crate::support::{doubles, fill, perturb, relative_error, state, values};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
-use proptest::prelude::*;
 use burn_kernels::layer::linear;
+use proptest::prelude::*;
 use salt_peft::{
-    AdapterConfig, AttachOptions, LoadOptions, Method, SaltForm, SaveOptions, attach, load_adapter, merge,
-    plan, save_adapter, trainable_report,
+    AdapterConfig, AttachOptions, LoadOptions, Method, SaltForm, SaveOptions, attach, load_adapter, merge, plan,
+    save_adapter, trainable_report,
 };
 
 fn layer(inputs: usize, outputs: usize) -> Linear {
