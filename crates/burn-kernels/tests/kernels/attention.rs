@@ -23,7 +23,8 @@ proptest! {
     #[test]
     fn self_attention_and_all_its_gradients(
         batch in 1usize..4,
-        grid in [1usize..8, 1usize..8],
+        // With one row or column that table's gradient is zero, and only rounding would be compared.
+        grid in [2usize..8, 2usize..8],
         heads in 1usize..4,
         head_dim in 1usize..20,
         relative in any::<bool>(),
