@@ -1,5 +1,5 @@
 //! The layers of a transformer as functions of Burn tensors: a linear layer with its adapter, attention with relative positions, layer
-//! normalisation, GELU.
+//! normalisation, GELU; and the optimiser's step.
 //!
 //! On a CPU each is one operation with its own backward pass, computed by the crate `cpu-kernels`: nothing is written to memory that the
 //! next product does not need, attention keeps no score matrix, and a frozen weight costs no gradient. On every other device, and for
@@ -28,4 +28,7 @@ pub mod layer;
 mod ops;
 mod plain;
 
-pub use ops::{Heads, LinearTerms, RelativeTables, Scaled, cross_attention, gelu, layer_norm, linear, self_attention};
+pub use ops::{
+    AdamW, Heads, LinearTerms, Moments, RelativeTables, Scaled, cross_attention, gelu, layer_norm, linear,
+    self_attention,
+};

@@ -1,6 +1,6 @@
 //! The operations as compositions of Burn's own: what other devices than a CPU run, and what the fused ones are held against.
 
-use crate::ops::{Heads, LinearTerms, RelativeTables};
+use crate::ops::{AdamW, Heads, LinearTerms, Moments, RelativeTables};
 use burn::tensor::module::{attention as burn_attention, layer_norm as burn_layer_norm, linear as burn_linear};
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{DType, Device, Tensor, TensorData, activation};
@@ -66,6 +66,16 @@ pub(crate) fn cross_attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>
     let [batch, _, channels] = query.dims();
     let scale = ((channels / heads) as f64).powf(-0.5);
     join(attention(split(query, heads) * scale, split(key, heads), split(value, heads)), batch)
+}
+
+pub(crate) fn adamw<const D: usize>(step: &AdamW, moments: Moments<D>, gradient: Tensor<D>) -> Moments<D> {
+    let [correction_1, correction_2] = step.corrections();
+    let first = moments.first * step.beta_1 + gradient.clone() * (1.0 - step.beta_1);
+    let second = moments.second * step.beta_2 + gradient.square() * (1.0 - step.beta_2);
+    let root = (second.clone() / correction_2).sqrt() + step.epsilon;
+    let direction = (first.clone() / correction_1) / root;
+    let parameter = moments.parameter * (1.0 - step.learning_rate * step.weight_decay) - direction * step.learning_rate;
+    Moments { parameter, first, second }
 }
 
 /// `[batch, tokens, heads * head_dim]` to `[batch * heads, tokens, head_dim]`.

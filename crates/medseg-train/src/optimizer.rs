@@ -1,10 +1,14 @@
 //! Optimisers by name, set as PyTorch sets them.
 //!
-//! Burn's own AdamW is used, but not its defaults: they are epsilon 1e-5 and weight decay 1e-4, PyTorch's (and the paper's)
-//! are 1e-8 and 1e-2.
+//! Burn's defaults for AdamW are epsilon 1e-5 and weight decay 1e-4, PyTorch's (and the paper's) are 1e-8 and 1e-2.
 
 use crate::error::{Result, TrainError};
-use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig, momentum::MomentumConfig};
+use burn::optim::{
+    AdamWState, AdaptiveMomentumState, LearningRate, ModuleOptimizer, Optimizer, SgdConfig, decay::WeightDecayConfig,
+    momentum::MomentumConfig,
+};
+use burn::tensor::{Device, Tensor};
+use burn_kernels::Moments;
 use serde::{Deserialize, Serialize};
 
 /// Which optimiser, with its constants.
@@ -90,12 +94,9 @@ impl OptimizerConfig {
     /// Burn's optimiser with these constants and no state yet.
     pub fn init(&self) -> ModuleOptimizer {
         match *self {
-            Self::AdamW { beta_1, beta_2, epsilon, weight_decay } => AdamWConfig::new()
-                .with_beta_1(beta_1)
-                .with_beta_2(beta_2)
-                .with_epsilon(epsilon)
-                .with_weight_decay(weight_decay)
-                .init(),
+            Self::AdamW { beta_1, beta_2, epsilon, weight_decay } => {
+                ModuleOptimizer::from(AdamW { beta_1, beta_2, epsilon, weight_decay })
+            }
             Self::Sgd { momentum, weight_decay } => {
                 let mut config = SgdConfig::new();
                 if momentum > 0.0 {
@@ -107,6 +108,48 @@ impl OptimizerConfig {
                 config.init()
             }
         }
+    }
+}
+
+/// AdamW in one pass over each parameter. Its state is that of Burn's own AdamW.
+#[derive(Clone, Debug)]
+struct AdamW {
+    beta_1: f32,
+    beta_2: f32,
+    epsilon: f32,
+    weight_decay: f32,
+}
+
+impl Optimizer for AdamW {
+    type State<const D: usize> = AdamWState<D>;
+
+    fn step<const D: usize>(
+        &self,
+        learning_rate: LearningRate,
+        parameter: Tensor<D>,
+        gradient: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        let (time, first, second) = match state {
+            Some(AdamWState { momentum }) => (momentum.time, momentum.moment_1, momentum.moment_2),
+            None => (0, gradient.zeros_like(), gradient.zeros_like()),
+        };
+        let time = time + 1;
+        let step = burn_kernels::AdamW {
+            learning_rate: learning_rate as f32,
+            beta_1: self.beta_1,
+            beta_2: self.beta_2,
+            epsilon: self.epsilon,
+            weight_decay: self.weight_decay,
+            time: i32::try_from(time).unwrap_or(i32::MAX),
+        };
+        let Moments { parameter, first, second } = step.step(Moments { parameter, first, second }, gradient);
+        (parameter, Some(AdamWState::new(AdaptiveMomentumState::new(time, first, second))))
+    }
+
+    fn to_device<const D: usize>(mut state: Self::State<D>, device: &Device) -> Self::State<D> {
+        state.momentum = state.momentum.to_device(device);
+        state
     }
 }
 

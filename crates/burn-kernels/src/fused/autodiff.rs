@@ -1,12 +1,13 @@
 //! What the backward passes keep, and where their gradients go.
 
 use super::backend::{AttentionState, Each, KernelBackend, KernelGradients, LinearState, Terms};
-use burn::backend::Autodiff;
+use crate::ops::AdamW;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, AutodiffBackend};
 
 impl<B: KernelGradients, C: CheckpointStrategy> KernelBackend for Autodiff<B, C> {
     fn kernel_linear(
@@ -121,6 +122,20 @@ impl<B: KernelGradients, C: CheckpointStrategy> KernelBackend for Autodiff<B, C>
                 prepared.finish(B::kernel_cross_attention(query, key, value, heads))
             }
         }
+    }
+
+    /// Nothing is differentiated through a step of the optimiser: its results are constants.
+    fn kernel_adamw(
+        parameter: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        step: AdamW,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let [parameter, first, second, gradient] =
+            [parameter, first, second, gradient].map(|tensor| tensor.into_primitive());
+        let (parameter, first, second) = B::kernel_adamw(parameter, first, second, gradient, step);
+        (Self::from_inner(parameter), Self::from_inner(first), Self::from_inner(second))
     }
 }
 

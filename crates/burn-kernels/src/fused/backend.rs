@@ -1,5 +1,6 @@
 //! The operations as an extension of Burn's backends.
 
+use crate::ops::AdamW;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
@@ -40,6 +41,15 @@ pub(crate) trait KernelBackend: Backend {
         value: FloatTensor<Self>,
         heads: usize,
     ) -> FloatTensor<Self>;
+
+    /// The parameter and its two moments after a step.
+    fn kernel_adamw(
+        parameter: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        step: AdamW,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
 /// The tensors of a linear layer but its input.

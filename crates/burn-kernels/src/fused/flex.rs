@@ -1,6 +1,7 @@
 //! The operations by the kernels of `cpu-kernels`.
 
 use super::backend::{AttentionState, Each, KernelBackend, KernelGradients, LinearOutput, LinearState, Terms};
+use crate::ops::AdamW;
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::TensorData;
@@ -97,6 +98,37 @@ impl KernelBackend for Flex {
     fn kernel_cross_attention(query: Values, key: Values, value: Values, heads: usize) -> Values {
         Self::cross_attention_forward([query, key, value], heads).0
     }
+
+    fn kernel_adamw(
+        parameter: Values,
+        first: Values,
+        second: Values,
+        gradient: Values,
+        step: AdamW,
+    ) -> (Values, Values, Values) {
+        let gradient = Dense::new(&gradient);
+        let [mut parameter, mut first, mut second] = [parameter, first, second].map(owned);
+        let [bias_correction_1, bias_correction_2] = step.corrections();
+        let step = kernels::AdamWStep {
+            learning_rate: step.learning_rate,
+            beta_1: step.beta_1,
+            beta_2: step.beta_2,
+            epsilon: step.epsilon,
+            weight_decay: step.weight_decay,
+            bias_correction_1,
+            bias_correction_2,
+        };
+        kernels::adamw(step, parameter.storage_mut(), gradient.values(), first.storage_mut(), second.storage_mut());
+        (parameter, first, second)
+    }
+}
+
+/// A tensor that fills its storage in order, so that the whole storage may be written.
+fn owned(values: Values) -> Values {
+    let layout = values.layout();
+    let fills =
+        layout.is_contiguous() && layout.start_offset() == 0 && values.storage::<f32>().len() == layout.num_elements();
+    if fills { values } else { Values::from_data(values.into_data()) }
 }
 
 impl KernelGradients for Flex {

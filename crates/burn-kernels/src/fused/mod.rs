@@ -7,7 +7,7 @@ mod autodiff;
 mod backend;
 mod flex;
 
-use crate::ops::{Heads, LinearTerms, RelativeTables};
+use crate::ops::{AdamW, Heads, LinearTerms, Moments, RelativeTables};
 use backend::KernelBackend;
 use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::{Device, Tensor};
@@ -91,6 +91,19 @@ pub(crate) fn cross_attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>
     }
     let (key, value) = (key.into_dispatch(), value.into_dispatch());
     Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_cross_attention(query.into_dispatch(), key, value, heads))
+}
+
+pub(crate) fn adamw<const D: usize>(step: &AdamW, moments: Moments<D>, gradient: Tensor<D>) -> Moments<D> {
+    let Moments { parameter, first, second } = moments;
+    let (parameter, first, second) = <Dispatch as KernelBackend>::kernel_adamw(
+        parameter.into_dispatch(),
+        first.into_dispatch(),
+        second.into_dispatch(),
+        gradient.into_dispatch(),
+        *step,
+    );
+    let [parameter, first, second] = [parameter, first, second].map(Tensor::from_dispatch);
+    Moments { parameter, first, second }
 }
 
 /// The tensor, or one without elements.

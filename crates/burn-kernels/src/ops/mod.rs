@@ -2,10 +2,12 @@
 
 mod attention;
 mod linear;
+mod optimizer;
 mod pointwise;
 
 pub use attention::{Heads, RelativeTables, cross_attention, self_attention};
 pub use linear::{LinearTerms, Scaled, linear};
+pub use optimizer::{AdamW, Moments};
 pub use pointwise::{gelu, layer_norm};
 
 #[cfg(feature = "cpu")]

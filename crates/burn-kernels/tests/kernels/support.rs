@@ -53,7 +53,7 @@ fn run<const D: usize>(
     (doubles(y.into_data()), found.collect())
 }
 
-fn relative_error(found: &[f64], expected: &[f64]) -> f64 {
+pub(crate) fn relative_error(found: &[f64], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());
     let differences: Vec<f64> = found.iter().zip(expected).map(|(found, expected)| found - expected).collect();
     norm(&differences) / norm(expected).max(1e-30)
