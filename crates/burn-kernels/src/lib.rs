@@ -27,8 +27,10 @@ mod fused;
 pub mod layer;
 mod ops;
 mod plain;
+mod precision;
 
 pub use ops::{
     AdamW, Heads, LinearTerms, Moments, RelativeTables, Scaled, cross_attention, gelu, layer_norm, linear,
     self_attention,
 };
+pub use precision::{Precision, PrecisionError, check as check_precision, precision, use_precision};

@@ -40,6 +40,7 @@ use crate::files::sha256;
 use crate::losses::WeightedLoss;
 use crate::optimizer::OptimizerConfig;
 use crate::schedule::Schedule;
+use burn_kernels::{Precision, check_precision};
 use salt_peft::AdapterConfig;
 use sam_model::{SamConfig, SamVariant};
 use serde::{Deserialize, Serialize};
@@ -171,6 +172,14 @@ pub struct TrainingConfig {
     /// What the bundle at the end keeps of the bases of SALT and SVD tuning: all of it (`basis`, opens anywhere and can be trained
     /// further), the updates (`delta`) or only fingerprints (`recompute`, the smallest; opens on the same kind of machine).
     pub basis: salt_peft::BasisStorage,
+    /// How exactly a CPU multiplies: `f32`, or on processors with AMX `f32-amx` and `bf16`. Chosen by the user, never by what is found.
+    #[serde(skip_serializing_if = "is_f32")]
+    pub precision: Precision,
+}
+
+/// The default is left out, so that runs from before the key keep their identity.
+fn is_f32(precision: &Precision) -> bool {
+    *precision == Precision::F32
 }
 
 /// A number, or the word `none`: an absent key means the default, so that "nothing" needs a word of its own.
@@ -214,6 +223,7 @@ impl Default for TrainingConfig {
             validate_every: 1,
             checkpoint_seconds: 30,
             basis: salt_peft::BasisStorage::Basis,
+            precision: Precision::F32,
         }
     }
 }
@@ -344,6 +354,12 @@ impl RunConfig {
         for name in &self.devices {
             name.parse::<crate::device::DeviceName>()?;
         }
+        if training.precision != Precision::F32 && self.devices.iter().any(|name| name != "cpu") {
+            let problem = format!("{} is computed by CPUs alone, found {:?}", training.precision.name(), self.devices);
+            return Err(TrainError::config("training.precision", problem));
+        }
+        check_precision(training.precision)
+            .map_err(|error| TrainError::config("training.precision", error.reason))?;
         if let Architecture::Custom(config) = &self.model.architecture {
             config.validate().map_err(|error| TrainError::config("model.architecture", error.to_string()))?;
         }

@@ -9,6 +9,7 @@ use crate::config::ModelConfig;
 use crate::error::{Result, TrainError};
 use crate::evaluate::merged;
 use crate::model::{BaseModel, Segmenter};
+use burn_kernels::{Precision, use_precision};
 use burn::tensor::Device;
 use medseg_data::decode::ImageOptions;
 use medseg_data::{Image, Protocol};
@@ -85,6 +86,11 @@ impl Session {
             let problem = "this model says itself how images are read; leave the options away";
             return Err(TrainError::config("range, pages, orientation", problem));
         }
+        let trained = manifest.provenance.as_ref().map_or(Precision::F32, |provenance| provenance.run.training.precision);
+        if let Err(error) = use_precision(trained) {
+            tracing::warn!("the model was trained in {}, and is used in f32 here: {error}", trained.name());
+            use_precision(Precision::F32).map_err(|error| TrainError::config("precision", error.to_string()))?;
+        }
         let opened = bundle.load(device, options.base.as_deref(), options.basis_cache.as_deref())?;
         Ok(Self {
             segmenter: merged(&opened.segmenter),
@@ -103,6 +109,7 @@ impl Session {
             Some(size) => size,
             None => BaseModel::native_size(model)?,
         };
+        use_precision(Precision::F32).map_err(|error| TrainError::config("precision", error.to_string()))?;
         let base = BaseModel::load(model, size, device)?;
         Ok(Self {
             segmenter: merged(&base.segmenter()),

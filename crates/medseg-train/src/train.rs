@@ -23,6 +23,7 @@ use crate::room::check_room;
 use crate::schedule::Position;
 use crate::selection::BestOfEach;
 use crate::stop::StopFlag;
+use burn_kernels::use_precision;
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
@@ -112,6 +113,8 @@ pub fn train(
     observer: &dyn Observer,
 ) -> Result<Outcome> {
     config.validate()?;
+    use_precision(config.training.precision)
+        .map_err(|error| TrainError::config("training.precision", error.reason))?;
     let adapter = config.adapter.as_ref().ok_or_else(|| TrainError::config("adapter", "nothing to train"))?;
     let mut adapter = adapter.clone();
     adapter.seed.get_or_insert(config.seed);

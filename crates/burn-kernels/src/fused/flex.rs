@@ -5,7 +5,7 @@ use crate::ops::AdamW;
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::TensorData;
-use cpu_kernels::{self as kernels, AttentionShape, Matrix, Precision, RelativePositions};
+use cpu_kernels::{self as kernels, AttentionShape, Matrix, RelativePositions};
 
 type Values = FloatTensor<Flex>;
 
@@ -54,7 +54,7 @@ fn tensor(values: Vec<f32>, shape: impl Into<Vec<usize>>) -> Values {
 
 /// Adds a product to a sum that may not exist yet; the first product takes the bias.
 fn accumulate(sum: &mut Option<Vec<f32>>, bias: Option<&[f32]>, a: Matrix, b: Matrix) {
-    let precision = Precision::F32;
+    let precision = precision();
     match (sum, bias) {
         (Some(sum), _) => kernels::add_product(sum, a, b, precision),
         (sum, Some(bias)) => *sum = Some(kernels::product_with_bias(a, b, bias, precision)),
@@ -62,8 +62,13 @@ fn accumulate(sum: &mut Option<Vec<f32>>, bias: Option<&[f32]>, a: Matrix, b: Ma
     }
 }
 
+/// What the user chose.
+fn precision() -> kernels::Precision {
+    crate::precision::kernel(crate::precision())
+}
+
 fn product(a: Matrix, b: Matrix) -> Vec<f32> {
-    kernels::product(a, b, Precision::F32)
+    kernels::product(a, b, precision())
 }
 
 impl KernelBackend for Flex {
