@@ -4,10 +4,11 @@
 //! contributes to the queries, and to the terms of relative positions, stays apart until all tasks are done and is then added in the
 //! order of the parts.
 
-use super::forward::BLOCK;
 use super::heads::{CHANNELS, Heads, HeadsMut, Operands, pack_channels, pack_tokens, packed_channels, packed_tokens};
 use super::positions::{Positions, of_strip, table_gradients};
-use super::strip::{From, Lanes, STRIP, add_channels, add_tokens, exponentiate, lanes, rescale, scores, weigh};
+use super::strip::{
+    BLOCK, From, Lanes, STRIP, add_channels, add_tokens, block, exponentiate, lanes, rescale, scores, to_rows, weigh,
+};
 use super::{AttentionShape, RelativePositions, SelfAttentionGradients};
 use crate::elementwise::accumulate;
 use crate::isa::Level;
@@ -74,7 +75,7 @@ pub(super) fn separate(shape: AttentionShape, operands: Operands, given: Given) 
 const TASKS: usize = 48;
 
 /// Keys of a part at least.
-const PART: usize = 2 * BLOCK;
+const PART: usize = 512;
 
 /// Writes the gradients of queries, keys and values, and returns those of the tables of positions if they are wanted.
 ///
@@ -93,8 +94,8 @@ unsafe fn compute(
     let positions = relative.map(|given| Positions::new(given, shape.head_dim));
     let heads = shape.batch * shape.heads;
     // Parts depend on the shape alone, and so do the bits of the sums over them.
-    let parts = TASKS.div_ceil(heads.max(1)).min(shape.keys.div_ceil(PART)).max(1);
-    let part = shape.keys.div_ceil(parts).next_multiple_of(BLOCK);
+    let parts = TASKS.div_ceil(heads.max(1)).min(shape.keys / PART).max(1);
+    let part = shape.keys.div_ceil(parts).next_multiple_of(ROWS);
     let parts = shape.keys.div_ceil(part.max(1)).max(1);
 
     // For each head and part: the strips of [channels][64] of the queries, then those of [rows + columns][64] of the positions.
@@ -147,22 +148,23 @@ impl Context<'_> {
         let channels = d.next_multiple_of(CHANNELS);
         let strips = self.shape.queries.div_ceil(STRIP);
         let (sums, terms) = sums.split_at(strips * channels * STRIP);
-        let mut row = vec![0.0; d];
-        for token in 0..self.shape.queries {
-            let (strip, lane) = (token / STRIP, token % STRIP);
-            let column = sums[strip * channels * STRIP..].iter().skip(lane).step_by(STRIP);
-            for (x, sum) in row.iter_mut().zip(column) {
-                *x = sum * self.shape.scale;
+        let mut rows = vec![0.0; d * STRIP];
+        for strip in 0..strips {
+            to_rows(self.level, &sums[strip * channels * STRIP..][..channels * STRIP], d, &mut rows);
+            let first = strip * STRIP;
+            for token in first..(first + STRIP).min(self.shape.queries) {
+                let row = &mut rows[(token - first) * d..][..d];
+                row.iter_mut().for_each(|x| *x *= self.shape.scale);
+                if let Some(positions) = self.positions {
+                    let terms = &terms[strip * positions.terms() * STRIP..];
+                    positions.add_to_query(self.level, token, terms, token - first, row);
+                }
+                // SAFETY: promised by the caller.
+                let out = unsafe { self.results[0].token(head, token) };
+                out.iter_mut().zip(row).for_each(|(out, x)| {
+                    out.write(*x);
+                });
             }
-            if let Some(positions) = self.positions {
-                let terms = &terms[strip * positions.terms() * STRIP..];
-                positions.add_to_query(self.level, token, terms, lane, &mut row);
-            }
-            // SAFETY: promised by the caller.
-            let out = unsafe { self.results[0].token(head, token) };
-            out.iter_mut().zip(&row).for_each(|(out, x)| {
-                out.write(*x);
-            });
         }
     }
 }
@@ -228,14 +230,15 @@ impl Task<'_> {
         let block_sizes = [(BLOCK + ROWS) * STRIP; 2];
         let mut block_scratch = Scratch::of(block_sizes);
         let [probabilities, gradients] = block_scratch.pieces(block_sizes);
+        let step = block(count);
         partial.fill(0.0);
         let (of_queries, of_terms) = partial.split_at_mut(shape.queries.div_ceil(STRIP) * channels * STRIP);
         for (index, of_queries) in of_queries.chunks_exact_mut((channels * STRIP).max(1)).enumerate() {
             let strip =
                 self.pack_strip(index * STRIP, [&mut *q, &mut *dy, &mut *q_rows, &mut *dy_rows, &mut *terms_of]);
             let of_terms = &mut of_terms[index * terms * STRIP..][..terms * STRIP];
-            for first in (0..count).step_by(BLOCK) {
-                let block = first..(first + BLOCK).min(count);
+            for first in (0..count).step_by(step) {
+                let block = first..(first + step).min(count);
                 let tokens = [&keys[first * d..], &values[first * d..]];
                 self.block(&strip, block.clone(), tokens, [&mut *probabilities, &mut *gradients], &mut of_keys);
                 let gradients = &gradients[..block.len() * STRIP];

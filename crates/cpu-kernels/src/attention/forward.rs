@@ -2,7 +2,9 @@
 
 use super::heads::{CHANNELS, HeadsMut, Operands, pack_channels, pack_tokens, packed_channels, packed_tokens};
 use super::positions::{Positions, of_strip};
-use super::strip::{From, Lanes, STRIP, add_channels, exponentiate, lanes, raise, rescale, scores};
+use super::strip::{
+    BLOCK, From, Lanes, STRIP, add_channels, block, exponentiate, lanes, raise, rescale, scores, to_rows,
+};
 use super::{Attended, AttentionShape, RelativePositions};
 use crate::isa::Level;
 use crate::memory::written;
@@ -12,9 +14,6 @@ use crate::tile::ROWS;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
-
-/// Keys whose scores are computed before they are summed: a multiple of 12, so that blocks begin with a panel.
-pub(super) const BLOCK: usize = 252;
 
 /// Strips of one task: the keys of a block serve all of them from the second cache.
 const STRIPS: usize = 4;
@@ -84,7 +83,7 @@ impl Task<'_> {
         let strips = queries.len().div_ceil(STRIP);
         let sizes = [strips * d * STRIP, strips * rows * STRIP, strips * terms * STRIP, (BLOCK + ROWS) * STRIP];
         let mut scratch = Scratch::of(sizes);
-        let [q, sums, terms_of, block] = scratch.pieces(sizes);
+        let [q, sums, terms_of, scratch_scores] = scratch.pieces(sizes);
         let mut state = vec![State::default(); strips];
         let matrix = self.operands.q.head(self.head);
         for index in 0..strips {
@@ -97,21 +96,22 @@ impl Task<'_> {
             }
         }
         sums.fill(0.0);
-        for first in (0..self.shape.keys).step_by(BLOCK) {
-            let keys = first..(first + BLOCK).min(self.shape.keys);
+        let block = block(self.shape.keys);
+        for first in (0..self.shape.keys).step_by(block) {
+            let keys = first..(first + block).min(self.shape.keys);
             for (index, state) in state.iter_mut().enumerate() {
                 let lanes = lanes(queries.len() - index * STRIP);
                 let from = match self.positions {
                     None => From::Zero,
                     Some(positions) => {
                         let terms = &terms_of[index * terms * STRIP..][..terms * STRIP];
-                        positions.fill(self.level, keys.clone(), terms, &mut block[..keys.len() * STRIP]);
+                        positions.fill(self.level, keys.clone(), terms, &mut scratch_scores[..keys.len() * STRIP]);
                         From::Result
                     }
                 };
                 let strip = &q[index * d * STRIP..][..d * STRIP];
-                scores(self.level, &self.keys[first * d..], strip, lanes, keys.len(), from, block);
-                let scores = &mut block[..keys.len() * STRIP];
+                scores(self.level, &self.keys[first * d..], strip, lanes, keys.len(), from, scratch_scores);
+                let scores = &mut scratch_scores[..keys.len() * STRIP];
                 let sums = &mut sums[index * rows * STRIP..][..rows * STRIP];
                 state.add(self.level, scores, lanes, sums);
                 add_channels(self.level, self.values, [first, self.shape.keys], scores, lanes, sums);
@@ -119,13 +119,15 @@ impl Task<'_> {
         }
         for (index, state) in state.iter().enumerate() {
             let first = index * STRIP;
+            // The packed queries have served.
+            let rows_of = &mut q[..d * STRIP];
+            to_rows(self.level, &sums[index * rows * STRIP..][..rows * STRIP], d, rows_of);
             for lane in 0..STRIP.min(queries.len() - first) {
                 logs[first + lane].write(state.maxima[lane] + state.sums[lane].ln());
                 let inverse = state.sums[lane].recip();
                 // SAFETY: promised by the caller.
                 let out = unsafe { self.output.token(self.head, queries.start + first + lane) };
-                let column = sums[index * rows * STRIP..].iter().skip(lane).step_by(STRIP);
-                for (out, sum) in out.iter_mut().zip(column) {
+                for (out, sum) in out.iter_mut().zip(&rows_of[lane * d..]) {
                     out.write(sum * inverse);
                 }
             }

@@ -162,10 +162,19 @@ vectorised! {
 
 #[inline(always)]
 fn add_rows_body<A: Arithmetic>(terms: &[f32], lane: usize, table: &[f32], out: &mut [f32]) {
-    for (terms, row) in terms.chunks_exact(STRIP).zip(table.chunks_exact(out.len())) {
-        for (out, x) in out.iter_mut().zip(row) {
-            *out = A::mul_add(terms[lane], *x, *out);
+    /// Channels whose sums stay in registers.
+    const SOME: usize = 64;
+    let channels = out.len();
+    for (index, out) in out.chunks_mut(SOME).enumerate() {
+        let mut sums = [0.0f32; SOME];
+        for (terms, row) in terms.chunks_exact(STRIP).zip(table.chunks_exact(channels)) {
+            let row = &row[index * SOME..][..out.len()];
+            match <&[f32; SOME]>::try_from(row) {
+                Ok(row) => sums.iter_mut().zip(row).for_each(|(sum, x)| *sum = A::mul_add(terms[lane], *x, *sum)),
+                Err(_) => sums.iter_mut().zip(row).for_each(|(sum, x)| *sum = A::mul_add(terms[lane], *x, *sum)),
+            }
         }
+        out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum);
     }
 }
 

@@ -3,8 +3,10 @@
 //! In this layout a softmax needs no sums across a register, and the scores of some keys are a right factor as they are.
 
 use super::heads::CHANNELS;
+use crate::Matrix;
 use crate::isa::Level;
 use crate::math::exp;
+use crate::pack::pack;
 use crate::tile::{COLUMNS, Panel, ROWS, Strip, Tile, ZEROS, tile};
 use crate::vectorise::{Arithmetic, vectorised};
 
@@ -17,6 +19,14 @@ pub(super) type Lanes = [f32; STRIP];
 /// Lanes that are computed for so many queries: half a strip where that is enough.
 pub(super) fn lanes(queries: usize) -> usize {
     queries.min(STRIP).next_multiple_of(COLUMNS)
+}
+
+/// The most keys whose scores are computed together.
+pub(super) const BLOCK: usize = 264;
+
+/// Keys whose scores are computed together, of so many: equal blocks that begin with a panel.
+pub(super) fn block(keys: usize) -> usize {
+    keys.div_ceil(keys.div_ceil(BLOCK).max(1)).next_multiple_of(ROWS).max(ROWS)
 }
 
 /// What a product with a strip as right factor starts from.
@@ -112,6 +122,21 @@ pub(super) fn add_tokens(level: Level, scores: &[f32], keys: usize, rows: &[f32]
             };
             // SAFETY: the lengths were checked above.
             unsafe { tile::<Strip<STRIP>>(level, (width - first).min(COLUMNS), product) }
+        }
+    }
+}
+
+/// Lanes of a strip `[channels][64]` as rows `[64][width]`, with the first `width` channels.
+pub(super) fn to_rows(level: Level, strip: &[f32], width: usize, rows: &mut [f32]) {
+    const SIDE: usize = 16;
+    let lanes = Matrix::strided(strip, [STRIP, strip.len() / STRIP], [1, STRIP]);
+    let mut some = [0.0; STRIP * SIDE];
+    for first in (0..width).step_by(SIDE) {
+        pack::<SIDE>(level, lanes, 0..STRIP, first, &mut some);
+        for (row, some) in rows.chunks_exact_mut(width).zip(some.chunks_exact(SIDE)) {
+            for (x, some) in row[first..].iter_mut().zip(some) {
+                *x = *some;
+            }
         }
     }
 }
