@@ -74,6 +74,10 @@ impl<'a> Matrix<'a> {
         self.column_stride
     }
 
+    pub(crate) fn as_ptr(&self) -> *const f32 {
+        self.data.as_ptr()
+    }
+
     /// The element in row `i` and column `j`.
     pub(crate) fn at(&self, i: usize, j: usize) -> f32 {
         self.data[i * self.row_stride + j * self.column_stride]

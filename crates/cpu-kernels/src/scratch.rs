@@ -40,6 +40,21 @@ impl Scratch {
         // SAFETY: a line is sixteen numbers without padding.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LINE) }
     }
+
+    /// Several pieces of working memory, each aligned to 64 bytes.
+    pub(crate) fn of<const N: usize>(lengths: [usize; N]) -> Self {
+        Self::new(lengths.iter().map(|length| length.next_multiple_of(LINE)).sum())
+    }
+
+    /// The pieces of [`Scratch::of`].
+    pub(crate) fn pieces<const N: usize>(&mut self, lengths: [usize; N]) -> [&mut [f32]; N] {
+        let mut rest = self.as_mut_slice();
+        lengths.map(|length| {
+            let (piece, others) = std::mem::take(&mut rest).split_at_mut(length.next_multiple_of(LINE));
+            rest = others;
+            &mut piece[..length]
+        })
+    }
 }
 
 impl Drop for Scratch {

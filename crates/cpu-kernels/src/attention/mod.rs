@@ -1,8 +1,13 @@
 //! Softmax attention of several heads, with the gradients of its operands.
 
-mod simple;
+mod backward;
+mod forward;
+mod heads;
+mod positions;
+mod strip;
 
 use crate::check;
+use heads::Operands;
 
 /// The sizes of an attention and the factor of its scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,7 +73,7 @@ pub struct SelfAttentionGradients {
 /// If an argument does not have the size that `shape` says, or `queries` and `keys` differ, or the grid is not as many tokens.
 pub fn self_attention(shape: AttentionShape, qkv: &[f32], relative: Option<RelativePositions>) -> Attended {
     check_self(shape, qkv, relative);
-    simple::forward(shape, Operands::joint(shape, qkv), relative)
+    forward::forward(shape, Operands::joint(shape, qkv), relative)
 }
 
 /// The gradients of [`self_attention`] with respect to `qkv` and, if `want_positions`, to the two tables of positions, from
@@ -88,16 +93,8 @@ pub fn self_attention_backward(
 ) -> SelfAttentionGradients {
     check_self(shape, qkv, relative);
     check_attended(shape, output, log_sum_exp, dy);
-    let (q, k, v, positions) = simple::backward(shape, Operands::joint(shape, qkv), relative, output, log_sum_exp, dy);
-    let channels = shape.channels();
-    let mut joint = Vec::with_capacity(qkv.len());
-    for ((q, k), v) in q.chunks_exact(channels).zip(k.chunks_exact(channels)).zip(v.chunks_exact(channels)) {
-        joint.extend_from_slice(q);
-        joint.extend_from_slice(k);
-        joint.extend_from_slice(v);
-    }
-    let (by_row, by_column) = positions.filter(|_| want_positions).unzip();
-    SelfAttentionGradients { qkv: joint, by_row, by_column }
+    let attended = backward::Given { output, log_sum_exp, dy };
+    backward::joint(shape, qkv, relative, attended, want_positions)
 }
 
 /// Attention of queries `q [batch, queries, heads * head_dim]` to keys `k` and values `v [batch, keys, heads * head_dim]`.
@@ -107,7 +104,7 @@ pub fn self_attention_backward(
 /// If an argument does not have the size that `shape` says.
 pub fn cross_attention(shape: AttentionShape, q: &[f32], k: &[f32], v: &[f32]) -> Attended {
     check_cross(shape, q, k, v);
-    simple::forward(shape, Operands::separate(shape, q, k, v), None)
+    forward::forward(shape, Operands::separate(shape, q, k, v), None)
 }
 
 /// The gradients of [`cross_attention`] with respect to `q`, `k` and `v`, from what it returned and the gradient of its output.
@@ -127,8 +124,7 @@ pub fn cross_attention_backward(
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     check_cross(shape, q, k, v);
     check_attended(shape, output, log_sum_exp, dy);
-    let (q, k, v, _) = simple::backward(shape, Operands::separate(shape, q, k, v), None, output, log_sum_exp, dy);
-    (q, k, v)
+    backward::separate(shape, Operands::separate(shape, q, k, v), backward::Given { output, log_sum_exp, dy })
 }
 
 #[track_caller]
@@ -160,24 +156,4 @@ fn check_attended(shape: AttentionShape, output: &[f32], log_sum_exp: &[f32], dy
     check::length("output", output.len(), &[shape.batch, shape.queries, shape.heads, shape.head_dim]);
     check::length("log_sum_exp", log_sum_exp.len(), &[shape.batch, shape.heads, shape.queries]);
     check::length("dy", dy.len(), &[shape.batch, shape.queries, shape.heads, shape.head_dim]);
-}
-
-/// Queries, keys and values wherever they are: token t of batch b has its channels at `(b * tokens + t) * stride`.
-#[derive(Clone, Copy)]
-struct Operands<'a> {
-    q: &'a [f32],
-    k: &'a [f32],
-    v: &'a [f32],
-    stride: usize,
-}
-
-impl<'a> Operands<'a> {
-    fn joint(shape: AttentionShape, qkv: &'a [f32]) -> Self {
-        let channels = shape.channels().min(qkv.len());
-        Self { q: qkv, k: &qkv[channels..], v: &qkv[(2 * channels).min(qkv.len())..], stride: 3 * channels }
-    }
-
-    fn separate(shape: AttentionShape, q: &'a [f32], k: &'a [f32], v: &'a [f32]) -> Self {
-        Self { q, k, v, stride: shape.channels() }
-    }
 }

@@ -1,4 +1,6 @@
 //! Large products: the right factor is packed once by all threads, the left one by each task for its own rows.
+//!
+//! Where the left factor has few rows, packing the right one would cost more than it saves, and tiles read it where it is.
 
 use super::{Start, Target};
 use crate::Matrix;
@@ -21,33 +23,27 @@ const RIGHT: usize = 80 << 10;
 /// Multiplications that are worth a task.
 const TASK: usize = 1 << 18;
 
+/// Rows up to which the right factor is read in place, if its rows have no gaps.
+const FEW_ROWS: usize = 64;
+
 /// # Safety
 ///
 /// As [`super::multiply`].
 pub(super) unsafe fn multiply(level: Level, a: Matrix, b: Matrix, start: Start, target: Target) {
-    let (depth, columns) = (a.columns(), b.columns());
-    let threads = rayon::current_num_threads();
-    let panels = columns.div_ceil(COLUMNS);
-    let mut right = Scratch::new(panels * depth * COLUMNS);
-    let right = &mut right.as_mut_slice()[..panels * depth * COLUMNS];
-    pack_right(level, b, right);
-    let right = &*right;
-
-    // Equal shares of the row panels, and of the columns where there are few rows. Sums do not depend on the shares.
-    let rows = a.rows().div_ceil(ROWS);
-    let most = (a.rows() * columns * depth / TASK).max(1);
-    let by_rows = rows.div_ceil(TASK_PANELS).next_multiple_of(threads).min(rows).min(most);
-    let by_columns =
-        if by_rows < threads { threads.div_ceil(by_rows).min(panels).min(most.div_ceil(by_rows)) } else { 1 };
-    let task = |index: usize| {
-        let rows = share(rows, index / by_columns, by_rows);
-        let panels = share(panels, index % by_columns, by_columns);
-        // SAFETY: the shares do not overlap.
-        unsafe { Block { level, a, right, columns, start, target }.compute(rows, panels) }
-    };
-    match by_rows * by_columns {
-        1 => task(0),
-        tasks => (0..tasks).into_par_iter().with_max_len(1).for_each(task),
+    let depth = b.rows();
+    let panels = b.columns().div_ceil(COLUMNS);
+    let in_place = if a.rows() <= FEW_ROWS && b.column_stride() == 1 { b.columns() / COLUMNS } else { 0 };
+    let mut packed = Scratch::new((panels - in_place) * depth * COLUMNS);
+    let packed = &mut packed.as_mut_slice()[..(panels - in_place) * depth * COLUMNS];
+    pack_right(level, b.part([0, in_place * COLUMNS], [depth, b.columns() - in_place * COLUMNS]), packed);
+    let product = Product { level, a, b, in_place, packed, start, target };
+    // SAFETY: promised by the caller.
+    unsafe {
+        match a.rows() {
+            0..=4 => product.compute::<4>(),
+            5..=8 => product.compute::<8>(),
+            _ => product.compute::<ROWS>(),
+        }
     }
 }
 
@@ -62,6 +58,9 @@ fn pack_right(level: Level, b: Matrix, right: &mut [f32]) {
     const GROUP: usize = 8;
     const STRETCH: usize = 64;
     let depth = b.rows();
+    if right.is_empty() {
+        return;
+    }
     let group = |(index, group): (usize, &mut [f32])| {
         for start in (0..depth).step_by(STRETCH) {
             let stretch = start..(start + STRETCH).min(depth);
@@ -78,43 +77,81 @@ fn pack_right(level: Level, b: Matrix, right: &mut [f32]) {
     }
 }
 
-struct Block<'a> {
+struct Product<'a> {
     level: Level,
     a: Matrix<'a>,
-    right: &'a [f32],
-    columns: usize,
+    b: Matrix<'a>,
+    /// So many panels of `b` are read where they are; the others are in `packed`.
+    in_place: usize,
+    packed: &'a [f32],
     start: Start<'a>,
     target: Target,
 }
 
-impl Block<'_> {
+impl Product<'_> {
+    /// All of it, with left panels of `R` rows.
+    ///
+    /// # Safety
+    ///
+    /// As [`super::multiply`].
+    unsafe fn compute<const R: usize>(&self) {
+        // Equal shares of the row panels, and of the columns where there are few rows. Sums do not depend on the shares.
+        let threads = rayon::current_num_threads();
+        let (rows, panels) = (self.a.rows().div_ceil(R), self.b.columns().div_ceil(COLUMNS));
+        let most = (self.a.rows() * self.b.columns() * self.b.rows() / TASK).max(1);
+        let by_rows = rows.div_ceil(TASK_PANELS).next_multiple_of(threads).min(rows).min(most);
+        let wanted = if by_rows < 2 * threads && self.in_place > 0 { 2 * threads } else { threads };
+        let (by_rows, by_columns) = match self.in_place {
+            0 => (by_rows, wanted.div_ceil(by_rows).min(panels).min(most.div_ceil(by_rows))),
+            _ => (1, wanted.min(panels).min(most)),
+        };
+        let task = |index: usize| {
+            let rows = share(rows, index / by_columns, by_rows);
+            let panels = share(panels, index % by_columns, by_columns);
+            // SAFETY: the shares do not overlap.
+            unsafe { self.block::<R>(rows, panels) }
+        };
+        match by_rows * by_columns {
+            1 => task(0),
+            tasks => (0..tasks).into_par_iter().with_max_len(1).for_each(task),
+        }
+    }
+
     /// The product of some row panels with some column panels.
     ///
     /// # Safety
     ///
     /// These elements of the target have to be this task's alone.
-    unsafe fn compute(&self, rows: Range<usize>, panels: Range<usize>) {
+    unsafe fn block<const R: usize>(&self, rows: Range<usize>, panels: Range<usize>) {
         let depth = self.a.columns();
         let stretches = depth.div_ceil(DEPTH);
-        let mut left = Scratch::new(rows.len() * ROWS * depth.div_ceil(stretches));
+        let mut left = Scratch::new(rows.len() * R * depth.div_ceil(stretches));
         for index in 0..stretches {
             let stretch = share(depth, index, stretches);
-            for (i, panel) in
-                left.as_mut_slice().chunks_exact_mut(ROWS * stretch.len()).zip(rows.clone()).map(|(p, i)| (i, p))
-            {
-                pack::<ROWS>(self.level, self.a.transposed(), stretch.clone(), i * ROWS, panel);
+            for (panel, i) in left.as_mut_slice().chunks_exact_mut(R * stretch.len()).zip(rows.clone()) {
+                pack::<R>(self.level, self.a.transposed(), stretch.clone(), i * R, panel);
             }
             let start = if index == 0 { self.start } else { Start::Out };
             let together = (RIGHT / (stretch.len() * COLUMNS)).max(1);
             for first in panels.clone().step_by(together) {
-                for (i, left) in rows.clone().zip(left.as_mut_slice().chunks_exact(ROWS * stretch.len())) {
+                for (i, left) in rows.clone().zip(left.as_mut_slice().chunks_exact(R * stretch.len())) {
                     for j in first..(first + together).min(panels.end) {
-                        let right = &self.right[(j * depth + stretch.start) * COLUMNS..][..stretch.len() * COLUMNS];
                         // SAFETY: promised by the caller.
-                        unsafe { self.tile(left, right, [i * ROWS, j * COLUMNS], start) };
+                        unsafe { self.tile::<R>(left, self.right(j, stretch.clone()), [i * R, j * COLUMNS], start) };
                     }
                 }
             }
+        }
+    }
+
+    /// Address and row step of a stretch of column panel `j`.
+    fn right(&self, j: usize, stretch: Range<usize>) -> (*const f32, usize) {
+        if j < self.in_place {
+            let part = self.b.part([stretch.start, j * COLUMNS], [stretch.len(), COLUMNS]);
+            (part.as_ptr(), part.row_stride())
+        } else {
+            let start = ((j - self.in_place) * self.b.rows() + stretch.start) * COLUMNS;
+            (self.packed[start..][..stretch.len() * COLUMNS].as_ptr(), COLUMNS)
         }
     }
 
@@ -123,33 +160,38 @@ impl Block<'_> {
     /// # Safety
     ///
     /// Its elements of the target have to be this task's alone.
-    unsafe fn tile(&self, left: &[f32], right: &[f32], [i, j]: [usize; 2], start: Start) {
-        let (rows, columns) = ((self.a.rows() - i).min(ROWS), (self.columns - j).min(COLUMNS));
+    unsafe fn tile<const R: usize>(
+        &self,
+        left: &[f32],
+        (b, b_step): (*const f32, usize),
+        [i, j]: [usize; 2],
+        start: Start,
+    ) {
+        let (rows, columns) = ((self.a.rows() - i).min(R), (self.b.columns() - j).min(COLUMNS));
         let out = self.target.at(i, j);
         let out_step = self.target.steps[0];
         let mut whole = Tile {
             a: left.as_ptr(),
-            b: right.as_ptr(),
-            b_step: COLUMNS,
-            depth: right.len() / COLUMNS,
+            b,
+            b_step,
+            depth: left.len() / R,
             start: ZEROS.as_ptr(),
             start_step: 0,
             out,
             out_step,
         };
-        let direct = rows == ROWS && self.target.steps[1] == 1 && (columns == 16 || columns == COLUMNS);
-        match start {
-            Start::Zero => {}
-            Start::Bias(bias) if direct => whole.start = bias[j..][..columns].as_ptr(),
-            Start::Out if direct => (whole.start, whole.start_step) = (out, out_step),
-            _ => {}
-        }
-        if direct && !matches!(start, Start::RowBias(_)) {
-            // SAFETY: the panels hold all of the depth, the target 12 rows of `columns` elements.
-            return unsafe { tile::<Panel<ROWS>>(self.level, columns, whole) };
+        if rows == R && self.target.steps[1] == 1 && (columns == 16 || columns == COLUMNS) {
+            match start {
+                Start::Zero => {}
+                Start::Bias(bias) => whole.start = bias[j..][..columns].as_ptr(),
+                Start::Out => (whole.start, whole.start_step) = (out, out_step),
+                Start::RowBias(_) => unreachable!("a bias per row comes with a transposed target"),
+            }
+            // SAFETY: the factors hold all of the depth, the target R rows of `columns` elements.
+            return unsafe { tile::<Panel<R>>(self.level, columns, whole) };
         }
         // At the edges, and where the target is transposed, by way of a tile of its own.
-        let mut own = [[0.0f32; COLUMNS]; ROWS];
+        let mut own = [[0.0f32; COLUMNS]; R];
         for (r, row) in own.iter_mut().enumerate().take(rows) {
             for (c, own) in row.iter_mut().enumerate().take(columns) {
                 *own = match start {
@@ -163,8 +205,8 @@ impl Block<'_> {
         }
         let address = own.as_mut_ptr().cast::<f32>();
         (whole.start, whole.start_step, whole.out, whole.out_step) = (address, COLUMNS, address, COLUMNS);
-        // SAFETY: the panels hold all of the depth, and `own` a whole tile.
-        unsafe { tile::<Panel<ROWS>>(self.level, columns, whole) };
+        // SAFETY: the factors hold all of the depth, and `own` a whole tile.
+        unsafe { tile::<Panel<R>>(self.level, columns, whole) };
         for (r, row) in own.iter().enumerate().take(rows) {
             for (c, own) in row.iter().enumerate().take(columns) {
                 // SAFETY: an element of the target, this task's alone.

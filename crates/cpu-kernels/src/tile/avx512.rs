@@ -8,10 +8,12 @@ use std::arch::x86_64::*;
 /// As [`super::tile`], on a machine with AVX-512.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn tile<L: Left>(columns: usize, tile: Tile) {
-    const { assert!(L::ROWS == 12 || L::ROWS == 8) };
+    const { assert!(L::ROWS == 12 || L::ROWS == 8 || L::ROWS == 4) };
     // SAFETY: promised by the caller.
     unsafe {
         match (L::ROWS, columns <= 16) {
+            (4, true) => kernel::<L, 4, 1>(tile),
+            (4, false) => kernel::<L, 4, 2>(tile),
             (8, true) => kernel::<L, 8, 1>(tile),
             (8, false) => kernel::<L, 8, 2>(tile),
             (_, true) => kernel::<L, ROWS, 1>(tile),

@@ -1,7 +1,7 @@
 //! The innermost product: a few rows times 32 columns, summed in registers.
 //!
-//! All instruction sets share one geometry. The right factor is a *panel* `[depth][32]`, the left one a panel `[depth][rows]` of 12 or 8
-//! rows (see [`crate::pack`]) or twelve rows of a [`Strip`]. AVX-512 keeps a whole tile in registers; the others take it in pieces.
+//! All instruction sets share one geometry. The right factor is a *panel* `[depth][32]`, the left one a panel `[depth][rows]` of 12, 8
+//! or 4 rows (see [`crate::pack`]) or twelve rows of a [`Strip`]. AVX-512 keeps a whole tile in registers; the others take it in pieces.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;

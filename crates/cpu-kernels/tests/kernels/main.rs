@@ -1,5 +1,6 @@
 //! Every kernel against plain loops in double precision.
 
+mod attention;
 mod gelu;
 mod product;
 mod support;

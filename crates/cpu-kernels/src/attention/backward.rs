@@ -1,0 +1,332 @@
+//! The gradients of attention. Probabilities are computed anew from scores and the logarithms of their sums.
+//!
+//! A task has one head and a part of its keys, passes over all queries, and adds to the gradients of these keys and values. What it
+//! contributes to the queries, and to the terms of relative positions, stays apart until all tasks are done and is then added in the
+//! order of the parts.
+
+use super::heads::{CHANNELS, Heads, HeadsMut, Operands, pack_channels, pack_tokens, packed_channels, packed_tokens};
+use super::positions::{Positions, of_strip, table_gradients};
+use super::strip::{
+    BLOCK, From, Lanes, STRIP, add_channels, add_tokens, block, exponentiate, lanes, rescale, scores, to_rows, weigh,
+};
+use super::{AttentionShape, RelativePositions, SelfAttentionGradients};
+use crate::elementwise::accumulate;
+use crate::isa::Level;
+use crate::memory::written;
+use crate::pack::pack;
+use crate::scratch::Scratch;
+use crate::tile::ROWS;
+use rayon::prelude::*;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+/// What the forward pass returned, and the gradient of its output.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    pub(super) output: &'a [f32],
+    pub(super) log_sum_exp: &'a [f32],
+    pub(super) dy: &'a [f32],
+}
+
+/// The gradients of queries, keys and values beside each other.
+pub(super) fn joint(
+    shape: AttentionShape,
+    qkv: &[f32],
+    relative: Option<RelativePositions>,
+    given: Given,
+    want_positions: bool,
+) -> SelfAttentionGradients {
+    let mut tables = None;
+    let fill = |out: &mut [MaybeUninit<f32>]| {
+        let stride = 3 * shape.channels();
+        let start = out.as_mut_ptr();
+        let part =
+            |index: usize| HeadsMut::new(shape, start.wrapping_add(index * shape.channels()), shape.keys, stride);
+        let results = [part(0), part(1), part(2)];
+        // SAFETY: the three arrays share `out` without overlap.
+        tables = unsafe { compute(shape, Operands::joint(shape, qkv), relative, given, results, want_positions) };
+    };
+    // SAFETY: `compute` writes every token of the three arrays, which are all of `out`.
+    let qkv = unsafe { written(qkv.len(), fill) };
+    let (by_row, by_column) = tables.unzip();
+    SelfAttentionGradients { qkv, by_row, by_column }
+}
+
+/// The gradients of queries, keys and values, each for itself.
+pub(super) fn separate(shape: AttentionShape, operands: Operands, given: Given) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    let size = |tokens: usize| shape.batch * tokens * shape.channels();
+    let (mut k, mut v) = (Vec::new(), Vec::new());
+    let array = |out: &mut [MaybeUninit<f32>], tokens| HeadsMut::new(shape, out.as_mut_ptr(), tokens, shape.channels());
+    // SAFETY: `compute` writes every token of the three arrays.
+    let q = unsafe {
+        written(size(shape.queries), |dq| {
+            k = written(size(shape.keys), |dk| {
+                v = written(size(shape.keys), |dv| {
+                    let results = [array(dq, shape.queries), array(dk, shape.keys), array(dv, shape.keys)];
+                    compute(shape, operands, None, given, results, false);
+                });
+            });
+        })
+    };
+    (q, k, v)
+}
+
+/// Tasks that a backward pass is cut into at least, where there are keys enough.
+const TASKS: usize = 48;
+
+/// Keys of a part at least.
+const PART: usize = 512;
+
+/// Writes the gradients of queries, keys and values, and returns those of the tables of positions if they are wanted.
+///
+/// # Safety
+///
+/// The results have to be as large as their shapes say, and the caller's.
+unsafe fn compute(
+    shape: AttentionShape,
+    operands: Operands,
+    relative: Option<RelativePositions>,
+    given: Given,
+    [dq, dk, dv]: [HeadsMut; 3],
+    want_positions: bool,
+) -> Option<(Vec<f32>, Vec<f32>)> {
+    let level = Level::current();
+    let positions = relative.map(|given| Positions::new(given, shape.head_dim));
+    let heads = shape.batch * shape.heads;
+    // Parts depend on the shape alone, and so do the bits of the sums over them.
+    let parts = TASKS.div_ceil(heads.max(1)).min(shape.keys / PART).max(1);
+    let part = shape.keys.div_ceil(parts).next_multiple_of(ROWS);
+    let parts = shape.keys.div_ceil(part.max(1)).max(1);
+
+    // For each head and part: the strips of [channels][64] of the queries, then those of [rows + columns][64] of the positions.
+    let strips = shape.queries.div_ceil(STRIP);
+    let channels = shape.head_dim.next_multiple_of(CHANNELS);
+    let terms = positions.as_ref().map_or(0, Positions::terms);
+    let size = strips * (channels + terms) * STRIP;
+    let mut partial = Scratch::new(heads * parts * size);
+    let partial = &mut partial.as_mut_slice()[..heads * parts * size];
+    let context = Context { level, shape, operands, positions: positions.as_ref(), given, results: [dq, dk, dv] };
+    let run = |(index, partial): (usize, &mut [f32])| {
+        let first = index % parts * part;
+        let keys = first..(first + part).min(shape.keys);
+        // SAFETY: each task has keys of its own.
+        unsafe { Task { context: &context, head: index / parts, keys }.run(partial) }
+    };
+    partial.par_chunks_exact_mut(size.max(1)).enumerate().with_max_len(1).for_each(run);
+
+    // The sums over parts, in their order, and what the positions give to the queries.
+    partial.par_chunks_exact_mut((parts * size).max(1)).enumerate().for_each(|(head, partial)| {
+        let (sum, others) = partial.split_at_mut(size);
+        others.chunks_exact(size).for_each(|other| accumulate(level, sum, other));
+        // SAFETY: each call has a head of its own.
+        unsafe { context.finish_queries(head, sum) }
+    });
+    let positions = positions.as_ref().filter(|_| want_positions)?;
+    let partial = &*partial;
+    let query = |head: usize, token: usize| operands.q.head(head).row(token);
+    let of_strip = |head: usize, strip: usize| {
+        &partial[head * parts * size + (strips * channels + strip * terms) * STRIP..][..terms * STRIP]
+    };
+    Some(table_gradients(level, positions, heads, query, of_strip))
+}
+
+struct Context<'a> {
+    level: Level,
+    shape: AttentionShape,
+    operands: Operands<'a>,
+    positions: Option<&'a Positions<'a>>,
+    given: Given<'a>,
+    results: [HeadsMut; 3],
+}
+
+impl Context<'_> {
+    /// # Safety
+    ///
+    /// The head's gradients of queries have to be this call's alone.
+    unsafe fn finish_queries(&self, head: usize, sums: &[f32]) {
+        let d = self.shape.head_dim;
+        let channels = d.next_multiple_of(CHANNELS);
+        let strips = self.shape.queries.div_ceil(STRIP);
+        let (sums, terms) = sums.split_at(strips * channels * STRIP);
+        let mut rows = vec![0.0; d * STRIP];
+        for strip in 0..strips {
+            to_rows(self.level, &sums[strip * channels * STRIP..][..channels * STRIP], d, &mut rows);
+            let first = strip * STRIP;
+            for token in first..(first + STRIP).min(self.shape.queries) {
+                let row = &mut rows[(token - first) * d..][..d];
+                row.iter_mut().for_each(|x| *x *= self.shape.scale);
+                if let Some(positions) = self.positions {
+                    let terms = &terms[strip * positions.terms() * STRIP..];
+                    positions.add_to_query(self.level, token, terms, token - first, row);
+                }
+                // SAFETY: promised by the caller.
+                let out = unsafe { self.results[0].token(head, token) };
+                out.iter_mut().zip(row).for_each(|(out, x)| {
+                    out.write(*x);
+                });
+            }
+        }
+    }
+}
+
+struct Task<'a> {
+    context: &'a Context<'a>,
+    head: usize,
+    keys: Range<usize>,
+}
+
+/// The factors of the products of one strip, packed.
+struct StripOf<'a> {
+    queries: usize,
+    /// Scaled queries, `[head_dim][64]` and `[queries][width]`.
+    q: &'a [f32],
+    q_rows: &'a [f32],
+    /// The gradient of the output, in the same two ways.
+    dy: &'a [f32],
+    dy_rows: &'a [f32],
+    log_sum_exp: Lanes,
+    /// Less the sum over channels of `output * dy`: the mean of the gradients of a query's probabilities.
+    minus_mean: Lanes,
+    terms: &'a [f32],
+}
+
+/// Gradients of the keys of a task, `[keys][width]`.
+struct OfKeys<'a> {
+    k: &'a mut [f32],
+    v: &'a mut [f32],
+}
+
+impl Task<'_> {
+    /// # Safety
+    ///
+    /// The gradients of these keys and values have to be this task's alone.
+    unsafe fn run(&self, partial: &mut [f32]) {
+        let Context { level, shape, operands, .. } = *self.context;
+        let (d, count) = (shape.head_dim, self.keys.len());
+        let (channels, width) = (d.next_multiple_of(CHANNELS), d.next_multiple_of(16));
+        let terms = self.context.positions.map_or(0, Positions::terms);
+        let padded = count.next_multiple_of(ROWS);
+        let sizes = [
+            packed_tokens(count, d),
+            packed_tokens(count, d),
+            packed_channels(count, d),
+            padded * width,
+            padded * width,
+        ];
+        let mut scratch = Scratch::of(sizes);
+        let [keys, values, key_channels, dk, dv] = scratch.pieces(sizes);
+        let of_k = operands.k.head(self.head).part([self.keys.start, 0], [count, d]);
+        let of_v = operands.v.head(self.head).part([self.keys.start, 0], [count, d]);
+        pack_tokens(level, of_k, keys);
+        pack_tokens(level, of_v, values);
+        pack_channels(level, of_k, key_channels);
+        dk.fill(0.0);
+        dv.fill(0.0);
+        let mut of_keys = OfKeys { k: dk, v: dv };
+
+        let strip_sizes = [d * STRIP, d * STRIP, STRIP * width, STRIP * width, terms * STRIP];
+        let mut strip_scratch = Scratch::of(strip_sizes);
+        let [q, dy, q_rows, dy_rows, terms_of] = strip_scratch.pieces(strip_sizes);
+        let block_sizes = [(BLOCK + ROWS) * STRIP; 2];
+        let mut block_scratch = Scratch::of(block_sizes);
+        let [probabilities, gradients] = block_scratch.pieces(block_sizes);
+        let step = block(count);
+        partial.fill(0.0);
+        let (of_queries, of_terms) = partial.split_at_mut(shape.queries.div_ceil(STRIP) * channels * STRIP);
+        for (index, of_queries) in of_queries.chunks_exact_mut((channels * STRIP).max(1)).enumerate() {
+            let strip =
+                self.pack_strip(index * STRIP, [&mut *q, &mut *dy, &mut *q_rows, &mut *dy_rows, &mut *terms_of]);
+            let of_terms = &mut of_terms[index * terms * STRIP..][..terms * STRIP];
+            for first in (0..count).step_by(step) {
+                let block = first..(first + step).min(count);
+                let tokens = [&keys[first * d..], &values[first * d..]];
+                self.block(&strip, block.clone(), tokens, [&mut *probabilities, &mut *gradients], &mut of_keys);
+                let gradients = &gradients[..block.len() * STRIP];
+                add_channels(level, key_channels, [first, count], gradients, lanes(strip.queries), of_queries);
+                if let Some(positions) = self.context.positions {
+                    let keys = self.keys.start + block.start..self.keys.start + block.end;
+                    positions.collect(level, keys, gradients, of_terms);
+                }
+            }
+        }
+        for (token, (dk, dv)) in
+            self.keys.clone().zip(of_keys.k.chunks_exact(width.max(1)).zip(of_keys.v.chunks_exact(width.max(1))))
+        {
+            for (result, row) in [(self.context.results[1], dk), (self.context.results[2], dv)] {
+                // SAFETY: promised by the caller.
+                let out = unsafe { result.token(self.head, token) };
+                out.iter_mut().zip(row).for_each(|(out, x)| {
+                    out.write(*x);
+                });
+            }
+        }
+    }
+
+    /// Probabilities and gradients of the scores of a strip with some keys, and what they add to the gradients of keys and values.
+    fn block(
+        &self,
+        strip: &StripOf,
+        block: Range<usize>,
+        [keys, values]: [&[f32]; 2],
+        [probabilities, gradients]: [&mut [f32]; 2],
+        of_keys: &mut OfKeys,
+    ) {
+        let Context { level, shape, .. } = *self.context;
+        let (count, lanes, width) = (block.len(), lanes(strip.queries), shape.head_dim.next_multiple_of(16));
+        let from = match self.context.positions {
+            None => From::Zero,
+            Some(positions) => {
+                let keys = self.keys.start + block.start..self.keys.start + block.end;
+                positions.fill(level, keys, strip.terms, &mut probabilities[..count * STRIP]);
+                From::Result
+            }
+        };
+        scores(level, keys, strip.q, lanes, count, from, probabilities);
+        exponentiate(level, &mut probabilities[..count * STRIP], lanes, &strip.log_sum_exp, &mut [0.0; STRIP]);
+        scores(level, values, strip.dy, lanes, count, From::Row(&strip.minus_mean), gradients);
+        weigh(level, &probabilities[..count * STRIP], &mut gradients[..count * STRIP]);
+        let rows = count.next_multiple_of(ROWS);
+        let range = block.start * width..(block.start + rows) * width;
+        add_tokens(level, &probabilities[..rows * STRIP], count, strip.dy_rows, width, &mut of_keys.v[range.clone()]);
+        add_tokens(level, &gradients[..rows * STRIP], count, strip.q_rows, width, &mut of_keys.k[range]);
+    }
+
+    /// The queries from `first` on.
+    fn pack_strip<'a>(&self, first: usize, [q, dy, q_rows, dy_rows, terms]: [&'a mut [f32]; 5]) -> StripOf<'a> {
+        let Context { level, shape, operands, given, .. } = *self.context;
+        let d = shape.head_dim;
+        let width = d.next_multiple_of(16);
+        let queries = first..(first + STRIP).min(shape.queries);
+        let heads = |data| Heads::new(shape, data, shape.queries, shape.channels()).head(self.head);
+        let (of_q, of_dy, of_output) = (operands.q.head(self.head), heads(given.dy), heads(given.output));
+        pack::<STRIP>(level, of_q.transposed(), 0..d, first, q);
+        pack::<STRIP>(level, of_dy.transposed(), 0..d, first, dy);
+        rescale(level, q, &[shape.scale; STRIP]);
+        let (mut log_sum_exp, mut minus_mean) = ([0.0; STRIP], [0.0; STRIP]);
+        for (lane, token) in queries.clone().enumerate() {
+            log_sum_exp[lane] = given.log_sum_exp[self.head * shape.queries + token];
+            minus_mean[lane] = -of_output.row(token).iter().zip(of_dy.row(token)).map(|(y, dy)| y * dy).sum::<f32>();
+            for (rows, row, factor) in
+                [(&mut *q_rows, of_q.row(token), shape.scale), (&mut *dy_rows, of_dy.row(token), 1.0)]
+            {
+                let out = &mut rows[lane * width..][..width];
+                out[d..].fill(0.0);
+                out.iter_mut().zip(row).for_each(|(out, x)| *out = x * factor);
+            }
+        }
+        if let Some(positions) = self.context.positions {
+            of_strip(level, positions, of_q, first, terms);
+        }
+        let rows = queries.len() * width;
+        StripOf {
+            queries: queries.len(),
+            q,
+            q_rows: &q_rows[..rows],
+            dy,
+            dy_rows: &dy_rows[..rows],
+            log_sum_exp,
+            minus_mean,
+            terms,
+        }
+    }
+}

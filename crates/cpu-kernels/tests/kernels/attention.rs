@@ -1,0 +1,252 @@
+use crate::support::{assert_close, assert_same_bits_on_any_threads, assert_sums, numbers, on_every_isa};
+use cpu_kernels::{
+    AttentionShape, RelativePositions, cross_attention, cross_attention_backward, self_attention,
+    self_attention_backward,
+};
+use proptest::prelude::*;
+
+/// Queries, keys and values in double precision, `[batch, heads][tokens][head_dim]`, and tables of positions.
+struct Problem {
+    shape: AttentionShape,
+    q: Vec<f64>,
+    k: Vec<f64>,
+    v: Vec<f64>,
+    positions: Option<([usize; 2], Vec<f64>, Vec<f64>)>,
+}
+
+#[derive(Default)]
+struct Expected {
+    output: Vec<f64>,
+    log_sum_exp: Vec<f64>,
+    dq: Vec<f64>,
+    dk: Vec<f64>,
+    dv: Vec<f64>,
+    by_row: Vec<f64>,
+    by_column: Vec<f64>,
+    /// What the terms of the sums of both tables weigh.
+    magnitudes: [Vec<f64>; 2],
+}
+
+fn wide(x: &[f32]) -> Vec<f64> {
+    x.iter().map(|x| f64::from(*x)).collect()
+}
+
+impl Problem {
+    /// Index of a channel in an array `[batch, tokens, heads * head_dim]`.
+    fn at(&self, batch: usize, head: usize, tokens: usize, token: usize, channel: usize) -> usize {
+        let AttentionShape { heads, head_dim, .. } = self.shape;
+        ((batch * tokens + token) * heads + head) * head_dim + channel
+    }
+
+    fn solve(&self, dy: &[f64]) -> Expected {
+        let AttentionShape { batch, heads, queries, keys, head_dim: d, scale } = self.shape;
+        let scale = f64::from(scale);
+        let mut out = Expected {
+            output: vec![0.0; self.q.len()],
+            dq: vec![0.0; self.q.len()],
+            dk: vec![0.0; self.k.len()],
+            dv: vec![0.0; self.v.len()],
+            ..Expected::default()
+        };
+        if let Some((_, by_row, by_column)) = &self.positions {
+            (out.by_row, out.by_column) = (vec![0.0; by_row.len()], vec![0.0; by_column.len()]);
+            out.magnitudes = [out.by_row.clone(), out.by_column.clone()];
+        }
+        for (b, h) in (0..batch).flat_map(|b| (0..heads).map(move |h| (b, h))) {
+            for i in 0..queries {
+                let q = |c| self.at(b, h, queries, i, c);
+                let k = |j, c| self.at(b, h, keys, j, c);
+                let tables = |j: usize, c: usize| {
+                    self.positions.as_ref().map(|([rows, columns], ..)| {
+                        let row = (i / columns) * rows + j / columns;
+                        let column = (i % columns) * columns + j % columns;
+                        (row * d + c, column * d + c)
+                    })
+                };
+                let score = |j| {
+                    (0..d)
+                        .map(|c| {
+                            let position = tables(j, c)
+                                .zip(self.positions.as_ref())
+                                .map_or(0.0, |((r, s), (_, x, y))| x[r] + y[s]);
+                            self.q[q(c)] * (scale * self.k[k(j, c)] + position)
+                        })
+                        .sum::<f64>()
+                };
+                let scores: Vec<f64> = (0..keys).map(score).collect();
+                let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = scores.iter().map(|s| (s - max).exp()).sum();
+                let log = max + sum.ln();
+                out.log_sum_exp.push(log);
+                let p: Vec<f64> = scores.iter().map(|s| (s - log).exp()).collect();
+                for c in 0..d {
+                    out.output[q(c)] = (0..keys).map(|j| p[j] * self.v[k(j, c)]).sum();
+                }
+                let delta: f64 = (0..d).map(|c| out.output[q(c)] * dy[q(c)]).sum();
+                for j in 0..keys {
+                    let dp = (0..d).map(|c| dy[q(c)] * self.v[k(j, c)]).sum::<f64>();
+                    let (ds, magnitude) = (p[j] * (dp - delta), p[j] * (dp.abs() + delta.abs()));
+                    for c in 0..d {
+                        out.dv[k(j, c)] += p[j] * dy[q(c)];
+                        out.dk[k(j, c)] += ds * scale * self.q[q(c)];
+                        out.dq[q(c)] += ds * scale * self.k[k(j, c)];
+                        if let Some(((r, s), (_, x, y))) = tables(j, c).zip(self.positions.as_ref()) {
+                            out.dq[q(c)] += ds * (x[r] + y[s]);
+                            out.by_row[r] += ds * self.q[q(c)];
+                            out.by_column[s] += ds * self.q[q(c)];
+                            out.magnitudes[0][r] += magnitude * self.q[q(c)].abs();
+                            out.magnitudes[1][s] += magnitude * self.q[q(c)].abs();
+                        }
+                    }
+                }
+            }
+        }
+        out
+    }
+}
+
+/// `[tokens][q | k | v]` from three arrays of rows.
+fn beside<T: Copy>(parts: [&[T]; 3], channels: usize) -> Vec<T> {
+    let [q, k, v] = parts.map(|x| x.chunks_exact(channels));
+    q.zip(k).zip(v).flat_map(|((q, k), v)| [q, k, v].concat()).collect()
+}
+
+fn check_self(batch: usize, heads: usize, grid: [usize; 2], head_dim: usize, relative: bool) {
+    let tokens = grid[0] * grid[1];
+    let scale = (head_dim as f32).powf(-0.5);
+    let shape = AttentionShape { batch, heads, queries: tokens, keys: tokens, head_dim, scale };
+    let channels = heads * head_dim;
+    let part = |seed| numbers(batch * tokens * channels, seed).iter().map(|x| x * 2.0).collect::<Vec<_>>();
+    let (q, k, v, dy) = (part(1), part(2), part(3), part(4));
+    // As small as trained ones. Probabilities are as uncertain as scores are large.
+    let table = |size: usize, seed| numbers(size * size * head_dim, seed).iter().map(|x| x * scale).collect::<Vec<_>>();
+    let (by_row, by_column) = (table(grid[0], 5), table(grid[1], 6));
+    let positions = relative.then(|| (grid, wide(&by_row), wide(&by_column)));
+    let expected = Problem { shape, q: wide(&q), k: wide(&k), v: wide(&v), positions }.solve(&wide(&dy));
+    let qkv = beside([&q, &k, &v], channels);
+    let relative = relative.then_some(RelativePositions { grid, by_row: &by_row, by_column: &by_column });
+    on_every_isa(|_| {
+        let attended = self_attention(shape, &qkv, relative);
+        assert_close(&attended.output, &expected.output, 2e-6);
+        assert_close(&attended.log_sum_exp, &expected.log_sum_exp, 1e-6);
+        let gradients =
+            self_attention_backward(shape, &qkv, relative, &attended.output, &attended.log_sum_exp, &dy, true);
+        assert_close(&gradients.qkv, &beside([&expected.dq, &expected.dk, &expected.dv], channels), 3e-6);
+        assert_eq!(gradients.by_row.is_some(), relative.is_some());
+        if let (Some(by_row), Some(by_column)) = (gradients.by_row, gradients.by_column) {
+            // Softmax leaves sums that cancel: those of a grid of one row are zero.
+            assert_sums(&by_row, &expected.by_row, &expected.magnitudes[0], 2e-6);
+            assert_sums(&by_column, &expected.by_column, &expected.magnitudes[1], 2e-6);
+        }
+    });
+}
+
+fn check_cross(shape: AttentionShape) {
+    let AttentionShape { batch, heads, queries, keys, head_dim, .. } = shape;
+    let part = |tokens: usize, seed| {
+        numbers(batch * tokens * heads * head_dim, seed).iter().map(|x| x * 2.0).collect::<Vec<_>>()
+    };
+    let (q, k, v, dy) = (part(queries, 1), part(keys, 2), part(keys, 3), part(queries, 4));
+    let expected = Problem { shape, q: wide(&q), k: wide(&k), v: wide(&v), positions: None }.solve(&wide(&dy));
+    on_every_isa(|_| {
+        let attended = cross_attention(shape, &q, &k, &v);
+        assert_close(&attended.output, &expected.output, 2e-6);
+        assert_close(&attended.log_sum_exp, &expected.log_sum_exp, 1e-6);
+        let (dq, dk, dv) = cross_attention_backward(shape, &q, &k, &v, &attended.output, &attended.log_sum_exp, &dy);
+        assert_close(&dq, &expected.dq, 3e-6);
+        assert_close(&dk, &expected.dk, 3e-6);
+        assert_close(&dv, &expected.dv, 3e-6);
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn self_attention_is_that_of_plain_loops(
+        batch in 1usize..3, heads in 1usize..4, rows in 1usize..14, columns in 1usize..14, head_dim in 1usize..40, relative: bool,
+    ) {
+        check_self(batch, heads, [rows, columns], head_dim, relative);
+    }
+
+    #[test]
+    fn cross_attention_is_that_of_plain_loops(
+        batch in 1usize..3, heads in 1usize..4, queries in 1usize..200, keys in 1usize..200, head_dim in 1usize..40,
+    ) {
+        check_cross(AttentionShape { batch, heads, queries, keys, head_dim, scale: 0.3 });
+    }
+}
+
+#[test]
+fn windows_and_whole_images_of_segment_anything() {
+    check_self(2, 2, [14, 14], 64, true);
+    check_self(1, 1, [33, 32], 64, true);
+    check_self(1, 2, [25, 24], 80, false);
+}
+
+#[test]
+fn the_decoder_of_segment_anything() {
+    check_cross(AttentionShape { batch: 1, heads: 8, queries: 7, keys: 1024, head_dim: 16, scale: 0.25 });
+    check_cross(AttentionShape { batch: 1, heads: 8, queries: 1024, keys: 7, head_dim: 16, scale: 0.25 });
+    check_cross(AttentionShape { batch: 1, heads: 8, queries: 7, keys: 7, head_dim: 32, scale: 0.25 });
+}
+
+#[test]
+fn scores_far_apart_do_not_overflow() {
+    let shape = AttentionShape { batch: 1, heads: 1, queries: 3, keys: 700, head_dim: 4, scale: 1.0 };
+    let (q, v) = (vec![30.0; 12], numbers(2800, 1));
+    let k: Vec<f32> = (0..2800).map(|i| (i / 4) as f32 * 0.1).collect();
+    on_every_isa(|_| {
+        let attended = cross_attention(shape, &q, &k, &v);
+        let expected: Vec<f64> = (0..3).flat_map(|_| v[2796..].iter().map(|x| f64::from(*x))).collect();
+        // The last key is ahead of the one before it by 12.
+        assert_close(&attended.output, &expected, 2e-5);
+    });
+}
+
+#[test]
+fn nan_and_infinity_pass_through() {
+    let shape = AttentionShape { batch: 1, heads: 2, queries: 70, keys: 300, head_dim: 8, scale: 1.0 };
+    let (q, v, dy) = (numbers(70 * 16, 1), numbers(300 * 16, 2), numbers(70 * 16, 3));
+    on_every_isa(|_| {
+        for bad in [f32::NAN, f32::INFINITY] {
+            // In a key of the first head: all queries of that head, and nothing of the other.
+            let mut k = numbers(300 * 16, 4);
+            k[299 * 16 + 3] = bad;
+            let attended = cross_attention(shape, &q, &k, &v);
+            for row in attended.output.chunks_exact(16) {
+                assert!(row[8..].iter().all(|x| x.is_finite()));
+                assert!(bad.is_infinite() || row[..8].iter().all(|x| x.is_nan()));
+            }
+            // In a value: that channel.
+            let (k, mut v) = (numbers(300 * 16, 4), v.clone());
+            v[3 * 16 + 9] = bad;
+            let attended = cross_attention(shape, &q, &k, &v);
+            for row in attended.output.chunks_exact(16) {
+                assert!(!row[9].is_finite() && row[..9].iter().chain(&row[10..]).all(|x| x.is_finite()));
+            }
+            let (dq, ..) = cross_attention_backward(shape, &q, &k, &v, &attended.output, &attended.log_sum_exp, &dy);
+            assert!(dq.chunks_exact(16).all(|row| row[8..].iter().all(|x| x.is_nan())));
+        }
+        // A key that is infinitely far away has no weight.
+        let (mut k, q) = (numbers(300 * 16, 4), vec![1.0; 70 * 16]);
+        k[..16].fill(f32::NEG_INFINITY);
+        let attended = cross_attention(shape, &q, &k, &v);
+        assert!(attended.output.iter().all(|x| x.is_finite()));
+    });
+}
+
+#[test]
+fn the_bits_do_not_depend_on_the_threads() {
+    let shape = AttentionShape { batch: 1, heads: 2, queries: 1200, keys: 1200, head_dim: 16, scale: 0.25 };
+    let (qkv, dy) = (numbers(1200 * 96, 1), numbers(1200 * 32, 2));
+    let (by_row, by_column) = (numbers(30 * 30 * 16, 3), numbers(40 * 40 * 16, 4));
+    let relative = Some(RelativePositions { grid: [30, 40], by_row: &by_row, by_column: &by_column });
+    assert_same_bits_on_any_threads(|| {
+        let attended = self_attention(shape, &qkv, relative);
+        let gradients =
+            self_attention_backward(shape, &qkv, relative, &attended.output, &attended.log_sum_exp, &dy, true);
+        let tables = [gradients.by_row, gradients.by_column].map(Option::unwrap_or_default);
+        [vec![attended.output, attended.log_sum_exp, gradients.qkv], tables.to_vec()].concat()
+    });
+}
