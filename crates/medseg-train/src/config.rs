@@ -358,8 +358,7 @@ impl RunConfig {
             let problem = format!("{} is computed by CPUs alone, found {:?}", training.precision.name(), self.devices);
             return Err(TrainError::config("training.precision", problem));
         }
-        check_precision(training.precision)
-            .map_err(|error| TrainError::config("training.precision", error.reason))?;
+        check_precision(training.precision).map_err(|error| TrainError::config("training.precision", error.reason))?;
         if let Architecture::Custom(config) = &self.model.architecture {
             config.validate().map_err(|error| TrainError::config("model.architecture", error.to_string()))?;
         }

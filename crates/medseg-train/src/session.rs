@@ -9,8 +9,8 @@ use crate::config::ModelConfig;
 use crate::error::{Result, TrainError};
 use crate::evaluate::merged;
 use crate::model::{BaseModel, Segmenter};
-use burn_kernels::{Precision, use_precision};
 use burn::tensor::Device;
+use burn_kernels::{Precision, use_precision};
 use medseg_data::decode::ImageOptions;
 use medseg_data::{Image, Protocol};
 use sam_model::{ImagePrompt, MaskAnswer, SamPredictor};
@@ -86,7 +86,8 @@ impl Session {
             let problem = "this model says itself how images are read; leave the options away";
             return Err(TrainError::config("range, pages, orientation", problem));
         }
-        let trained = manifest.provenance.as_ref().map_or(Precision::F32, |provenance| provenance.run.training.precision);
+        let trained =
+            manifest.provenance.as_ref().map_or(Precision::F32, |provenance| provenance.run.training.precision);
         if let Err(error) = use_precision(trained) {
             tracing::warn!("the model was trained in {}, and is used in f32 here: {error}", trained.name());
             use_precision(Precision::F32).map_err(|error| TrainError::config("precision", error.to_string()))?;

@@ -23,10 +23,10 @@ use crate::room::check_room;
 use crate::schedule::Position;
 use crate::selection::BestOfEach;
 use crate::stop::StopFlag;
-use burn_kernels::use_precision;
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
+use burn_kernels::use_precision;
 use data_parallel::DataParallel;
 use salt_peft::{BasisStorage, Method, first_non_finite, first_non_finite_gradient};
 use sam_model::{PreprocessError, SamError};
@@ -113,8 +113,7 @@ pub fn train(
     observer: &dyn Observer,
 ) -> Result<Outcome> {
     config.validate()?;
-    use_precision(config.training.precision)
-        .map_err(|error| TrainError::config("training.precision", error.reason))?;
+    use_precision(config.training.precision).map_err(|error| TrainError::config("training.precision", error.reason))?;
     let adapter = config.adapter.as_ref().ok_or_else(|| TrainError::config("adapter", "nothing to train"))?;
     let mut adapter = adapter.clone();
     adapter.seed.get_or_insert(config.seed);
