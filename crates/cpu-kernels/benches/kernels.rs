@@ -3,7 +3,10 @@
 //! Products stand beside those of the `gemm` crate. Numbers are of all threads; set `MALLOC_MMAP_THRESHOLD_=1073741824` and
 //! `MALLOC_TRIM_THRESHOLD_=2147483647`, or the system's work on fresh pages is measured with them.
 
-use cpu_kernels::{Matrix, Precision, product};
+use cpu_kernels::{
+    AdamWStep, AttentionShape, Matrix, Precision, RelativePositions, adamw, add, column_dots, cross_attention, gelu,
+    gelu_backward, layer_norm, layer_norm_backward, product, self_attention, self_attention_backward,
+};
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use std::hint::black_box;
 
@@ -86,10 +89,105 @@ fn products(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Products in reduced precision, where the machine has AMX.
+fn reduced(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("reduced product");
+    for precision in [Precision::F32OnAmx, Precision::Bf16] {
+        if let Err(error) = precision.check() {
+            eprintln!("skipped: {error}");
+            continue;
+        }
+        for [m, k, n] in [[1024, 768, 2304], [1024, 768, 768], [1024, 768, 3072], [1024, 3072, 768]] {
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            group.throughput(Throughput::Elements((2 * m * k * n) as u64));
+            group.bench_function(format!("{m}x{k}x{n} {precision:?}"), |bencher| {
+                bencher.iter(|| black_box(product(Matrix::new(&a, m, k), Matrix::new(&b, k, n), precision)));
+            });
+        }
+    }
+    group.finish();
+}
+
+/// Throughput is that of the products: two forward, five backward.
+fn attention(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("attention");
+    for (batch, grid, with_positions) in [
+        (1, [32, 32], false),
+        (1, [32, 32], true),
+        (1, [64, 64], false),
+        (1, [64, 64], true),
+        (9, [14, 14], true),
+        (25, [14, 14], true),
+    ] {
+        let tokens = grid[0] * grid[1];
+        let shape = AttentionShape { batch, heads: 12, queries: tokens, keys: tokens, head_dim: 64, scale: 0.125 };
+        let (qkv, dy) = (numbers(batch * tokens * 3 * 768, 1), numbers(batch * tokens * 768, 2));
+        let (by_row, by_column) = (numbers(grid[0] * grid[0] * 64, 3), numbers(grid[1] * grid[1] * 64, 4));
+        let relative = with_positions.then_some(RelativePositions { grid, by_row: &by_row, by_column: &by_column });
+        let name = format!("{batch} x {tokens} tokens{}", if with_positions { ", positions" } else { "" });
+        let multiplications = batch * 12 * tokens * tokens * 64;
+        group.throughput(Throughput::Elements((4 * multiplications) as u64));
+        group.bench_function(&name, |bencher| bencher.iter(|| black_box(self_attention(shape, &qkv, relative))));
+        let attended = self_attention(shape, &qkv, relative);
+        group.throughput(Throughput::Elements((10 * multiplications) as u64));
+        group.bench_function(format!("{name}, backward"), |bencher| {
+            bencher.iter(|| {
+                let (output, logs) = (&attended.output, &attended.log_sum_exp);
+                black_box(self_attention_backward(shape, &qkv, relative, output, logs, &dy, with_positions))
+            });
+        });
+    }
+    for [queries, keys] in [[7, 1024], [1024, 7]] {
+        let shape = AttentionShape { batch: 1, heads: 8, queries, keys, head_dim: 16, scale: 0.25 };
+        let (q, k, v) = (numbers(queries * 128, 1), numbers(keys * 128, 2), numbers(keys * 128, 3));
+        group.throughput(Throughput::Elements((4 * queries * keys * 128) as u64));
+        group.bench_function(format!("{queries} of {keys}"), |bencher| {
+            bencher.iter(|| black_box(cross_attention(shape, &q, &k, &v)));
+        });
+    }
+    group.finish();
+}
+
+fn rows(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("rows");
+    let (x, dy) = (numbers(1024 * 3072, 1), numbers(1024 * 3072, 2));
+    group.throughput(Throughput::Elements(1024 * 3072));
+    group.bench_function("gelu 1024x3072", |bencher| bencher.iter(|| black_box(gelu(&x))));
+    group.bench_function("gelu 1024x3072, backward", |bencher| bencher.iter(|| black_box(gelu_backward(&x, &dy))));
+    let (x, dy) = (&x[..1024 * 768], &dy[..1024 * 768]);
+    let (weight, bias) = (numbers(768, 3), numbers(768, 4));
+    group.throughput(Throughput::Elements(1024 * 768));
+    group.bench_function("layer norm 1024x768", |bencher| {
+        bencher.iter(|| black_box(layer_norm(x, &weight, &bias, 1e-6)));
+    });
+    group.bench_function("layer norm 1024x768, backward", |bencher| {
+        bencher.iter(|| black_box(layer_norm_backward(x, &weight, dy, 1e-6, true)));
+    });
+    group.bench_function("add 1024x768", |bencher| bencher.iter(|| black_box(add(x, dy))));
+    group.bench_function("column dots 1024x768", |bencher| bencher.iter(|| black_box(column_dots(x, dy, 768))));
+    const PARAMETERS: usize = 9_000_000;
+    let (mut parameter, gradient) = (numbers(PARAMETERS, 1), numbers(PARAMETERS, 2));
+    let (mut first, mut second) = (vec![0.0; PARAMETERS], vec![0.0; PARAMETERS]);
+    let step = AdamWStep {
+        learning_rate: 1e-3,
+        beta_1: 0.9,
+        beta_2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.01,
+        bias_correction_1: 0.1,
+        bias_correction_2: 0.001,
+    };
+    group.throughput(Throughput::Elements(PARAMETERS as u64));
+    group.bench_function("adamw, 9.0 M parameters", |bencher| {
+        bencher.iter(|| adamw(step, &mut parameter, &gradient, &mut first, &mut second));
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).warm_up_time(std::time::Duration::from_millis(200))
         .measurement_time(std::time::Duration::from_millis(800));
-    targets = products
+    targets = products, reduced, attention, rows
 }
 criterion_main!(benches);

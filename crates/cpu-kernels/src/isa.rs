@@ -82,7 +82,11 @@ fn detect() -> Isa {
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl");
-    if avx512 { Isa::Avx512 } else { Isa::Avx2 }
+    match avx512 {
+        true if is_x86_feature_detected!("avx512bf16") && crate::amx::available() => Isa::Amx,
+        true => Isa::Avx512,
+        false => Isa::Avx2,
+    }
 }
 
 #[cfg(not(target_arch = "x86_64"))]

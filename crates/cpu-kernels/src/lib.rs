@@ -29,6 +29,8 @@
 //! ```
 
 mod adamw;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod attention;
 mod check;
 mod columns;

@@ -4,6 +4,9 @@ use crate::Isa;
 use thiserror::Error;
 
 /// How exactly a product is computed. Inputs, results and sums are `f32` in all of them; what differs is the rounding of the factors.
+///
+/// It is the user's choice and never made by detection. Products of less than 65,536 multiplications are computed in `f32` whatever is
+/// asked for. On AMX subnormal numbers count as zero, and infinity may come out as NaN where factors are split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// `f32` throughout.

@@ -41,6 +41,13 @@ impl Scratch {
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LINE) }
     }
 
+    /// The same as words of 32 bits.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn as_mut_words(&mut self) -> &mut [u32] {
+        // SAFETY: a line is sixteen words without padding, and every pattern of bits is a number.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LINE) }
+    }
+
     /// Several pieces of working memory, each aligned to 64 bytes.
     pub(crate) fn of<const N: usize>(lengths: [usize; N]) -> Self {
         Self::new(lengths.iter().map(|length| length.next_multiple_of(LINE)).sum())

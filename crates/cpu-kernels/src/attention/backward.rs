@@ -105,7 +105,16 @@ unsafe fn compute(
     let size = strips * (channels + terms) * STRIP;
     let mut partial = Scratch::new(heads * parts * size);
     let partial = &mut partial.as_mut_slice()[..heads * parts * size];
-    let context = Context { level, shape, operands, positions: positions.as_ref(), given, results: [dq, dk, dv] };
+    // The terms of positions serve all parts.
+    let mut terms_of = Scratch::new(heads * strips * terms * STRIP);
+    let terms_of = &mut terms_of.as_mut_slice()[..heads * strips * terms * STRIP];
+    if let Some(positions) = &positions {
+        terms_of.par_chunks_exact_mut(terms * STRIP).enumerate().for_each(|(index, terms)| {
+            of_strip(level, positions, operands.q.head(index / strips), index % strips * STRIP, terms);
+        });
+    }
+    let context =
+        Context { level, terms_of, shape, operands, positions: positions.as_ref(), given, results: [dq, dk, dv] };
     let run = |(index, partial): (usize, &mut [f32])| {
         let first = index % parts * part;
         let keys = first..(first + part).min(shape.keys);
@@ -135,6 +144,8 @@ struct Context<'a> {
     shape: AttentionShape,
     operands: Operands<'a>,
     positions: Option<&'a Positions<'a>>,
+    /// `[batch, heads][strip][rows + columns][64]`.
+    terms_of: &'a [f32],
     given: Given<'a>,
     results: [HeadsMut; 3],
 }
@@ -224,9 +235,9 @@ impl Task<'_> {
         dv.fill(0.0);
         let mut of_keys = OfKeys { k: dk, v: dv };
 
-        let strip_sizes = [d * STRIP, d * STRIP, STRIP * width, STRIP * width, terms * STRIP];
+        let strip_sizes = [d * STRIP, d * STRIP, STRIP * width, STRIP * width];
         let mut strip_scratch = Scratch::of(strip_sizes);
-        let [q, dy, q_rows, dy_rows, terms_of] = strip_scratch.pieces(strip_sizes);
+        let [q, dy, q_rows, dy_rows] = strip_scratch.pieces(strip_sizes);
         let block_sizes = [(BLOCK + ROWS) * STRIP; 2];
         let mut block_scratch = Scratch::of(block_sizes);
         let [probabilities, gradients] = block_scratch.pieces(block_sizes);
@@ -234,8 +245,7 @@ impl Task<'_> {
         partial.fill(0.0);
         let (of_queries, of_terms) = partial.split_at_mut(shape.queries.div_ceil(STRIP) * channels * STRIP);
         for (index, of_queries) in of_queries.chunks_exact_mut((channels * STRIP).max(1)).enumerate() {
-            let strip =
-                self.pack_strip(index * STRIP, [&mut *q, &mut *dy, &mut *q_rows, &mut *dy_rows, &mut *terms_of]);
+            let strip = self.pack_strip(index * STRIP, [&mut *q, &mut *dy, &mut *q_rows, &mut *dy_rows]);
             let of_terms = &mut of_terms[index * terms * STRIP..][..terms * STRIP];
             for first in (0..count).step_by(step) {
                 let block = first..(first + step).min(count);
@@ -292,7 +302,7 @@ impl Task<'_> {
     }
 
     /// The queries from `first` on.
-    fn pack_strip<'a>(&self, first: usize, [q, dy, q_rows, dy_rows, terms]: [&'a mut [f32]; 5]) -> StripOf<'a> {
+    fn pack_strip<'a>(&'a self, first: usize, [q, dy, q_rows, dy_rows]: [&'a mut [f32]; 4]) -> StripOf<'a> {
         let Context { level, shape, operands, given, .. } = *self.context;
         let d = shape.head_dim;
         let width = d.next_multiple_of(16);
@@ -314,9 +324,9 @@ impl Task<'_> {
                 out.iter_mut().zip(row).for_each(|(out, x)| *out = x * factor);
             }
         }
-        if let Some(positions) = self.context.positions {
-            of_strip(level, positions, of_q, first, terms);
-        }
+        let terms = self.context.positions.map_or(0, Positions::terms) * STRIP;
+        let strip = self.head * shape.queries.div_ceil(STRIP) + first / STRIP;
+        let terms = &self.context.terms_of[strip * terms..][..terms];
         let rows = queries.len() * width;
         StripOf {
             queries: queries.len(),

@@ -2,7 +2,7 @@
 //!
 //! Where the left factor has few rows, packing the right one would cost more than it saves, and tiles read it where it is.
 
-use super::{Start, Target};
+use super::{Start, Target, share};
 use crate::Matrix;
 use crate::isa::Level;
 use crate::pack::pack;
@@ -45,11 +45,6 @@ pub(super) unsafe fn multiply(level: Level, a: Matrix, b: Matrix, start: Start, 
             _ => product.compute::<ROWS>(),
         }
     }
-}
-
-/// The part of `0..whole` that belongs to one of several equal shares.
-fn share(whole: usize, index: usize, shares: usize) -> Range<usize> {
-    index * whole / shares..(index + 1) * whole / shares
 }
 
 /// Panels of 32 columns one after the other, `[panel][depth][32]`.
@@ -194,13 +189,8 @@ impl Product<'_> {
         let mut own = [[0.0f32; COLUMNS]; R];
         for (r, row) in own.iter_mut().enumerate().take(rows) {
             for (c, own) in row.iter_mut().enumerate().take(columns) {
-                *own = match start {
-                    Start::Zero => 0.0,
-                    Start::Bias(bias) => bias[j + c],
-                    Start::RowBias(bias) => bias[i + r],
-                    // SAFETY: an element of the target, initialised where the product starts from it.
-                    Start::Out => unsafe { *self.target.at(i + r, j + c) },
-                };
+                // SAFETY: an element of the target, initialised where the product starts from it.
+                *own = unsafe { start.at(self.target, i + r, j + c) };
             }
         }
         let address = own.as_mut_ptr().cast::<f32>();

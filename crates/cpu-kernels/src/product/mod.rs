@@ -2,10 +2,13 @@
 
 mod blocked;
 mod small;
+#[cfg(target_arch = "x86_64")]
+mod tiled;
 
 use crate::isa::Level;
 use crate::memory::written;
 use crate::{Matrix, Precision, check};
+use std::ops::Range;
 
 /// `a b`.
 ///
@@ -70,6 +73,21 @@ enum Start<'a> {
 }
 
 impl Start<'_> {
+    /// What element (i, j) is added to.
+    ///
+    /// # Safety
+    ///
+    /// The element has to be there, and initialised if the product starts from it.
+    unsafe fn at(self, target: Target, i: usize, j: usize) -> f32 {
+        match self {
+            Self::Zero => 0.0,
+            Self::Bias(bias) => bias[j],
+            Self::RowBias(bias) => bias[i],
+            // SAFETY: promised by the caller.
+            Self::Out => unsafe { *target.at(i, j) },
+        }
+    }
+
     fn transposed(self) -> Self {
         match self {
             Self::Bias(bias) => Self::RowBias(bias),
@@ -98,20 +116,37 @@ impl Target {
     }
 }
 
+/// The part of `0..whole` that belongs to one of several equal shares.
+fn share(whole: usize, index: usize, shares: usize) -> Range<usize> {
+    index * whole / shares..(index + 1) * whole / shares
+}
+
 /// Below so many multiplications a product is not worth packing its factors.
 const SMALL: usize = 1 << 16;
 
 /// # Safety
 ///
 /// All elements of the target have to be the caller's, and initialised if the product starts from them.
-unsafe fn multiply(a: Matrix, b: Matrix, start: Start, target: Target, _precision: Precision) {
+unsafe fn multiply(a: Matrix, b: Matrix, start: Start, target: Target, precision: Precision) {
     let level = Level::current();
     let work = a.rows() * b.columns() * a.columns();
     // SAFETY: promised by the caller.
     unsafe {
         if work < SMALL {
-            small::multiply(level, a, b, start, target);
-        } else if a.rows() < crate::tile::ROWS && b.columns() > a.rows() && b.column_stride() != 1 {
+            return small::multiply(level, a, b, start, target);
+        }
+        #[cfg(target_arch = "x86_64")]
+        {
+            use crate::amx::Hardware;
+            use tiled::Terms;
+            match precision {
+                Precision::F32 => {}
+                Precision::F32OnAmx => return tiled::multiply::<Hardware>(level, a, b, start, target, Terms::Three),
+                Precision::Bf16 => return tiled::multiply::<Hardware>(level, a, b, start, target, Terms::One),
+            }
+        }
+        let _ = precision;
+        if a.rows() < crate::tile::ROWS && b.columns() > a.rows() && b.column_stride() != 1 {
             // Few rows: as columns they cost a packed panel and not the waste of a tile.
             let target = Target { steps: [target.steps[1], target.steps[0]], ..target };
             blocked::multiply(level, b.transposed(), a.transposed(), start.transposed(), target);

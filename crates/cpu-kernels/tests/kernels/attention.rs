@@ -83,11 +83,11 @@ impl Problem {
                     out.output[q(c)] = (0..keys).map(|j| p[j] * self.v[k(j, c)]).sum();
                 }
                 let delta: f64 = (0..d).map(|c| out.output[q(c)] * dy[q(c)]).sum();
-                for j in 0..keys {
+                for (j, &p) in p.iter().enumerate() {
                     let dp = (0..d).map(|c| dy[q(c)] * self.v[k(j, c)]).sum::<f64>();
-                    let (ds, magnitude) = (p[j] * (dp - delta), p[j] * (dp.abs() + delta.abs()));
+                    let (ds, magnitude) = (p * (dp - delta), p * (dp.abs() + delta.abs()));
                     for c in 0..d {
-                        out.dv[k(j, c)] += p[j] * dy[q(c)];
+                        out.dv[k(j, c)] += p * dy[q(c)];
                         out.dk[k(j, c)] += ds * scale * self.q[q(c)];
                         out.dq[q(c)] += ds * scale * self.k[k(j, c)];
                         if let Some(((r, s), (_, x, y))) = tables(j, c).zip(self.positions.as_ref()) {

@@ -3,4 +3,5 @@
 mod attention;
 mod gelu;
 mod product;
+mod rows;
 mod support;

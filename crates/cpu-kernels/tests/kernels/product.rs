@@ -1,5 +1,5 @@
 use crate::support::{assert_same_bits_on_any_threads, assert_sums, numbers, on_every_isa};
-use cpu_kernels::{Matrix, Precision, add_product, product, product_with_bias};
+use cpu_kernels::{Isa, KernelError, Matrix, Precision, add_product, product, product_with_bias};
 use proptest::prelude::*;
 
 /// The product, and the product of magnitudes.
@@ -99,6 +99,26 @@ fn empty_products() {
         product_with_bias(deepless.0, deepless.1, &[1.0, 2.0, 3.0], Precision::F32),
         [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]
     );
+}
+
+/// The products of rounded factors differ from those in double precision by the error that their documentation says.
+#[test]
+fn rounded_products_on_amx() {
+    let [m, k, n] = [130, 300, 170];
+    let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+    let (expected, magnitudes) = expected(&a, &b, [m, k, n]);
+    let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+    let ran = Isa::with(Isa::Amx, || {
+        assert_sums(&product(a, b, Precision::F32OnAmx), &expected, &magnitudes, 4e-6);
+        assert_sums(&product(a, b, Precision::Bf16), &expected, &magnitudes, 4e-3);
+        assert_same_bits_on_any_threads(|| vec![product(a, b, Precision::F32OnAmx), product(a, b, Precision::Bf16)]);
+    });
+    if ran.is_none() {
+        eprintln!("skipped: this machine has no AMX");
+        for precision in [Precision::F32OnAmx, Precision::Bf16] {
+            assert!(matches!(precision.check(), Err(KernelError::NoAmx { .. })));
+        }
+    }
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub(crate) fn on_every_isa(f: impl Fn(Isa)) {
 #[track_caller]
 pub(crate) fn assert_same_bits_on_any_threads(f: impl Fn() -> Vec<Vec<f32>> + Sync) {
     let on = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         let results = pool.install(&f);
         results.into_iter().map(|x| x.into_iter().map(f32::to_bits).collect::<Vec<_>>()).collect::<Vec<_>>()
     };

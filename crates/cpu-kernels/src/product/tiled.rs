@@ -1,0 +1,261 @@
+//! Products of factors that are rounded to bf16, or split into two bf16 numbers, on tiles.
+
+use super::{Start, Target, share};
+use crate::Matrix;
+use crate::amx::{SIDE, STEP, Tiles};
+use crate::isa::Level;
+use crate::pack::pack;
+use crate::scratch::Scratch;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Which roundings of its factors a product sums.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Terms {
+    /// `a b`, both rounded.
+    One,
+    /// `high high + high low + low high`: all but what is below the rounding of `f32`.
+    Three,
+}
+
+/// A factor rounded, or what its rounding left.
+#[derive(Clone, Copy, PartialEq)]
+enum Rounding {
+    High,
+    Low,
+}
+
+impl Terms {
+    /// The roundings of the left and the right factor in each term.
+    fn roundings(self) -> &'static [[Rounding; 2]] {
+        use Rounding::{High, Low};
+        match self {
+            Self::One => &[[High, High]],
+            Self::Three => &[[High, High], [High, Low], [Low, High]],
+        }
+    }
+}
+
+/// Words of packed left panels that one task keeps in the second cache: 1 MB.
+const LEFT: usize = 1 << 18;
+
+/// Words of right panels that stay there beside them.
+const RIGHT: usize = 50 << 10;
+
+/// # Safety
+///
+/// As [`super::multiply`].
+pub(super) unsafe fn multiply<T: Tiles>(
+    level: Level,
+    a: Matrix,
+    b: Matrix,
+    start: Start,
+    target: Target,
+    terms: Terms,
+) {
+    let [rows, columns] = [a.rows(), b.columns()].map(|size| size.div_ceil(SIDE));
+    let panel = b.rows().div_ceil(SIDE) * terms.roundings().len() * STEP;
+    let mut right = Scratch::new(columns * panel);
+    let right = &mut right.as_mut_words()[..columns * panel];
+    right.par_chunks_exact_mut(panel).enumerate().for_each(|(j, out)| pack_right(level, b, j, terms, out));
+    let right = &*right;
+
+    let threads = rayon::current_num_threads();
+    let by_rows = (rows * panel).div_ceil(LEFT).next_multiple_of(threads).min(rows);
+    let by_columns = if by_rows < threads { threads.div_ceil(by_rows).min(columns) } else { 1 };
+    (0..by_rows * by_columns).into_par_iter().with_max_len(1).for_each(|index| {
+        let rows = share(rows, index / by_columns, by_rows);
+        let columns = share(columns, index % by_columns, by_columns);
+        // SAFETY: the shares do not overlap.
+        unsafe { block::<T>(level, a, right, [rows, columns], b.columns(), start, target, terms) }
+    });
+}
+
+/// The product of some left panels with some right panels.
+///
+/// # Safety
+///
+/// These elements of the target have to be this task's alone.
+#[allow(clippy::too_many_arguments)]
+unsafe fn block<T: Tiles>(
+    level: Level,
+    a: Matrix,
+    right: &[u32],
+    [rows, columns]: [Range<usize>; 2],
+    width: usize,
+    start: Start,
+    target: Target,
+    terms: Terms,
+) {
+    let panel = a.columns().div_ceil(SIDE) * terms.roundings().len() * STEP;
+    let mut left = Scratch::new(rows.len() * panel);
+    let left = &mut left.as_mut_words()[..rows.len() * panel];
+    for (i, out) in rows.clone().zip(left.chunks_exact_mut(panel)) {
+        pack_left(level, a, i, terms, out);
+    }
+    let tiles = T::ready();
+    let mut out = [[0.0; SIDE]; SIDE];
+    let together = (RIGHT / panel).max(1);
+    for first in columns.clone().step_by(together) {
+        for (i, left) in rows.clone().zip(left.chunks_exact(panel)) {
+            for j in first..(first + together).min(columns.end) {
+                tiles.multiply(left, &right[j * panel..][..panel], &mut out);
+                let (i, j) = (i * SIDE, j * SIDE);
+                for (r, row) in out.iter().enumerate().take(a.rows() - i) {
+                    for (c, sum) in row.iter().enumerate().take(width - j) {
+                        // SAFETY: an element of the target, this task's alone.
+                        unsafe {
+                            let before = start.at(target, i + r, j + c);
+                            target.at(i + r, j + c).write(before + sum);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A square of 32 x 32 from row `i` and column `j` on; what is not there is zero.
+fn square(level: Level, from: Matrix, i: usize, j: usize, out: &mut [f32; SIDE * SIDE]) {
+    let rows = i..(i + SIDE).min(from.rows());
+    out[rows.len() * SIDE..].fill(0.0);
+    pack::<SIDE>(level, from, rows, j, out);
+}
+
+/// Rows `32 i ..` of the left factor: for each step and term two tiles `[16 rows][16 pairs]`, where a pair is two neighbours of a row.
+fn pack_left(level: Level, a: Matrix, i: usize, terms: Terms, out: &mut [u32]) {
+    let mut values = [0.0; SIDE * SIDE];
+    for (step, out) in out.chunks_exact_mut(terms.roundings().len() * STEP).enumerate() {
+        square(level, a, i * SIDE, step * SIDE, &mut values);
+        for (out, [rounding, _]) in out.chunks_exact_mut(STEP).zip(terms.roundings()) {
+            for (word, pair) in out.iter_mut().zip(values.as_chunks().0) {
+                let [x, y] = *pair;
+                *word = pair_of(x, y, *rounding);
+            }
+        }
+    }
+}
+
+/// Columns `32 j ..` of the right factor: for each step and term two tiles `[16 pairs][16 columns]`, where a pair is two neighbours of
+/// a column.
+fn pack_right(level: Level, b: Matrix, j: usize, terms: Terms, out: &mut [u32]) {
+    let mut values = [0.0; SIDE * SIDE];
+    for (step, out) in out.chunks_exact_mut(terms.roundings().len() * STEP).enumerate() {
+        square(level, b, step * SIDE, j * SIDE, &mut values);
+        for (out, [_, rounding]) in out.chunks_exact_mut(STEP).zip(terms.roundings()) {
+            for (tile, first) in out.chunks_exact_mut(STEP / 2).zip([0, SIDE / 2]) {
+                for (words, rows) in tile.chunks_exact_mut(SIDE / 2).zip(values.chunks_exact(2 * SIDE)) {
+                    for ((word, x), y) in words.iter_mut().zip(&rows[first..]).zip(&rows[SIDE + first..]) {
+                        *word = pair_of(*x, *y, *rounding);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn pair_of(x: f32, y: f32, rounding: Rounding) -> u32 {
+    match rounding {
+        Rounding::High => rounded(x) >> 16 | rounded(y),
+        Rounding::Low => rounded(rest(x)) >> 16 | rounded(rest(y)),
+    }
+}
+
+/// The nearest bf16 number, in the upper half of the bits; ties go to even, NaN stays NaN.
+#[inline(always)]
+fn rounded(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let nearest = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) & 0xffff_0000;
+    if x.is_nan() { 0x7fc0_0000 } else { nearest }
+}
+
+/// What rounding to bf16 leaves; nothing of infinity.
+#[inline(always)]
+fn rest(x: f32) -> f32 {
+    let rest = x - f32::from_bits(rounded(x));
+    if x.is_infinite() { 0.0 } else { rest }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tiles in plain arithmetic.
+    struct Model;
+
+    impl Tiles for Model {
+        fn ready() -> Self {
+            Self
+        }
+
+        fn multiply(&self, a: &[u32], b: &[u32], out: &mut [[f32; SIDE]; SIDE]) {
+            let halves = |word: u32| [f32::from_bits(word << 16), f32::from_bits(word & 0xffff_0000)];
+            for (i, row) in out.iter_mut().enumerate() {
+                for (j, sum) in row.iter_mut().enumerate() {
+                    *sum = 0.0;
+                    for (a, b) in a.chunks_exact(STEP).zip(b.chunks_exact(STEP)) {
+                        for pair in 0..16 {
+                            let a = halves(a[i / 16 * 256 + i % 16 * 16 + pair]);
+                            let b = halves(b[j / 16 * 256 + pair * 16 + j % 16]);
+                            *sum += a[0] * b[0] + a[1] * b[1];
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn product_of(a: Matrix, b: Matrix, bias: &[f32], terms: Terms) -> Vec<f32> {
+        let mut out = vec![f32::NAN; a.rows() * b.columns()];
+        let target = Target { out: out.as_mut_ptr(), steps: [b.columns(), 1] };
+        // SAFETY: `out` has as many elements as the product.
+        unsafe { multiply::<Model>(Level::current(), a, b, Start::Bias(bias), target, terms) };
+        out
+    }
+
+    /// Numbers between -1 and 1.
+    fn numbers(len: usize, step: f32) -> Vec<f32> {
+        (0..len).map(|i| (i as f32 * step).sin()).collect()
+    }
+
+    #[test]
+    fn panels_hold_the_factors_in_every_layout() {
+        for [m, k, n] in [[1, 1, 1], [33, 31, 34], [70, 65, 40], [32, 64, 96]] {
+            let (a, b, bias) = (numbers(m * k, 1.7), numbers(k * n, 2.3), numbers(n, 0.9));
+            let exact = |i: usize, j: usize, round: fn(f32) -> f32| {
+                let sum = (0..k).map(|p| f64::from(round(a[i * k + p])) * f64::from(round(b[p * n + j]))).sum::<f64>();
+                sum + f64::from(bias[j])
+            };
+            let (a_t, b_t): (Vec<f32>, Vec<f32>) = (
+                (0..m * k).map(|i| a[i % m * k + i / m]).collect(),
+                (0..k * n).map(|i| b[i % k * n + i / k]).collect(),
+            );
+            let lefts = [Matrix::new(&a, m, k), Matrix::new(&a_t, k, m).transposed()];
+            let rights = [Matrix::new(&b, k, n), Matrix::new(&b_t, n, k).transposed()];
+            for (left, right) in lefts.into_iter().flat_map(|left| rights.map(|right| (left, right))) {
+                let one = product_of(left, right, &bias, Terms::One);
+                let three = product_of(left, right, &bias, Terms::Three);
+                for i in 0..m {
+                    for j in 0..n {
+                        let of_rounded = exact(i, j, |x| f32::from_bits(rounded(x)));
+                        assert!((f64::from(one[i * n + j]) - of_rounded).abs() < 1e-6 * (k + 1) as f64);
+                        assert!((f64::from(three[i * n + j]) - exact(i, j, |x| x)).abs() < 4e-6 * (k + 1) as f64);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rounding_is_to_nearest_even_and_keeps_nan() {
+        assert_eq!(rounded(1.0), 0x3f80_0000);
+        assert_eq!(rounded(f32::from_bits(0x3f80_8000)), 0x3f80_0000);
+        assert_eq!(rounded(f32::from_bits(0x3f81_8000)), 0x3f82_0000);
+        assert_eq!(rounded(f32::from_bits(0x3f80_8001)), 0x3f81_0000);
+        assert!(f32::from_bits(rounded(f32::from_bits(0x7fff_ffff))).is_nan());
+        assert_eq!(f32::from_bits(rounded(f32::NEG_INFINITY)), f32::NEG_INFINITY);
+        assert_eq!(rest(f32::INFINITY), 0.0);
+        assert!(rest(f32::NAN).is_nan());
+    }
+}
