@@ -73,9 +73,10 @@ mod restore;
 
 pub use automatic::{AutomaticPrompt, TextAffine};
 pub use checkpoint::{Checkpoint, LoadReport, Mismatch};
-pub use config::{PositionResize, SamConfig, SamVariant};
+pub use config::{HieraConfig, PositionResize, SamConfig, SamVariant};
 pub use error::SamError;
-pub use mask_decoder::MaskPrediction;
+pub use image_encoder::ImageFeatures;
+pub use mask_decoder::{MaskChoice, MaskPrediction};
 pub use model::{Sam, upsample_logits};
 pub use nn::{LayerNorm, Mlp};
 pub use predictor::{ImageEmbedding, ImagePrompt, MaskAnswer, SamPredictor, draw_overlay};

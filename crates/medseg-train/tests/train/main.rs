@@ -4,4 +4,5 @@
 
 mod bundle;
 mod resume;
+mod sam2;
 mod support;

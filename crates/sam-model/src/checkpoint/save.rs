@@ -54,7 +54,7 @@ impl Sam {
 
     /// Refuses a model with parameters that a SAM does not have.
     fn check_parameters(&self) -> Result<(), SamError> {
-        let expected = slots(&self.config().init(&self.image_encoder.pos_embed.lazy_device())?);
+        let expected = slots(&self.config().init(&self.device())?);
         match slots(self).into_keys().find(|name| !expected.contains_key(name)) {
             None => Ok(()),
             Some(name) => {
