@@ -102,6 +102,8 @@ pub(crate) struct Compare<'a> {
     gradients: &'a Gradients,
     /// What stands before a parameter's name in the reference.
     prefix: &'a str,
+    /// The largest distance that is no problem, as a share of the norm.
+    pub(crate) limit: f64,
     path: Vec<(String, String)>,
     pub(crate) compared: usize,
     /// The largest distance over the norm, among gradients that are not zero.
@@ -111,7 +113,8 @@ pub(crate) struct Compare<'a> {
 
 impl<'a> Compare<'a> {
     pub(crate) fn new(reference: &'a Reference, gradients: &'a Gradients, prefix: &'a str) -> Self {
-        Self { reference, gradients, prefix, path: Vec::new(), compared: 0, largest: 0.0, problems: Vec::new() }
+        let (path, problems) = (Vec::new(), Vec::new());
+        Self { reference, gradients, prefix, limit: 2e-5, path, compared: 0, largest: 0.0, problems }
     }
 }
 
@@ -146,7 +149,7 @@ impl ModuleVisitor for Compare<'_> {
                 if scale > 1e-4 {
                     self.largest = self.largest.max(distance / scale);
                 }
-                if distance.is_nan() || distance > 2e-5 * scale + 1e-5 {
+                if distance.is_nan() || distance > self.limit * scale + 1e-5 {
                     self.problems.push(format!("{name}: distance {distance:.2e}, norm {scale:.2e}"));
                 }
                 self.compared += 1;

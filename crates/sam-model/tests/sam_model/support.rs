@@ -47,6 +47,11 @@ impl FixtureSet {
         Self::having(&SAM2_FAMILY)
     }
 
+    /// The same with others that were computed from them.
+    pub(crate) fn sam2_with(others: &[&str]) -> Self {
+        Self::having(&[&SAM2_FAMILY, others].concat())
+    }
+
     fn having(names: &[&str]) -> Self {
         let committed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
         let Some(given) = std::env::var_os("SALT_PARITY_DIR").map(PathBuf::from) else {
