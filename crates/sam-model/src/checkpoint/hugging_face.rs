@@ -123,8 +123,8 @@ pub(super) fn describe(config: &SamConfig) -> Result<Value, SamError> {
         let expected = "`sam`: Hugging Face's SamModel has no other arithmetic";
         return Err(SamError::config("variant", expected, "paper"));
     }
-    if config.is_sam2() {
-        return Err(SamError::config("hiera", "none: only a SAM is written in Hugging Face's form", "a SAM 2"));
+    if let Some(hiera) = &config.hiera {
+        return Ok(super::sam2::describe(config, hiera));
     }
     Ok(json!({
         "architectures": ["SamModel"],

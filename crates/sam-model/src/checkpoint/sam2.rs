@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::hugging_face::{self, read_config};
 use crate::config::HieraConfig;
@@ -113,6 +114,95 @@ pub(super) fn from_hugging_face(name: &str, stacks: &BTreeMap<String, usize>) ->
         true => format!("sam_{name}"),
         false => name,
     }
+}
+
+/// Where Hugging Face keeps the frequencies a second time.
+pub(super) const SECOND_POSITIONS: &str = "prompt_encoder.shared_embedding.positional_embedding";
+
+/// The way back, up to the names that Hugging Face shares with its SAM.
+pub(super) fn to_hugging_face(name: &str) -> String {
+    let mut name = name.strip_prefix("sam_").unwrap_or(name).replace(".conv.", ".");
+    for (theirs, ours) in HUGGING_FACE.into_iter().rev() {
+        name = name.replace(ours, theirs);
+    }
+    name
+}
+
+/// The content of `config.json` beside a model's weights.
+pub(super) fn describe(config: &SamConfig, hiera: &HieraConfig) -> Value {
+    let side = |stride: usize| [config.image_size / stride; 2];
+    let each = |first: usize| [0, 1, 2, 3].map(|stage: usize| first << stage);
+    let mut channels = each(config.embed_dim);
+    let embed_dims = channels;
+    channels.reverse();
+    json!({
+        "architectures": ["Sam2Model"],
+        "dtype": "float32",
+        "initializer_range": 0.02,
+        "mask_decoder_config": {
+            "attention_downsample_rate": config.attention_downsample_rate,
+            "dynamic_multimask_stability_delta": 0.05,
+            "dynamic_multimask_stability_thresh": 0.98,
+            "dynamic_multimask_via_stability": true,
+            "hidden_act": "gelu",
+            "hidden_size": config.output_channels,
+            "iou_head_depth": config.iou_head_depth,
+            "iou_head_hidden_dim": config.iou_head_hidden_dim,
+            "mlp_dim": config.decoder_mlp_dim,
+            "model_type": "sam2_mask_decoder",
+            "num_attention_heads": config.decoder_heads,
+            "num_hidden_layers": config.decoder_depth,
+            "num_multimask_outputs": config.num_multimask_outputs,
+        },
+        "model_type": "sam2",
+        "prompt_encoder_config": {
+            "hidden_act": "gelu",
+            "hidden_size": config.output_channels,
+            "image_size": config.image_size,
+            "layer_norm_eps": 1e-6,
+            "mask_input_channels": config.mask_input_channels,
+            "model_type": "sam2_prompt_encoder",
+            "num_point_embeddings": 4,
+            "patch_size": config.patch_size,
+            "scale": 1,
+        },
+        "vision_config": {
+            "backbone_channel_list": channels,
+            "backbone_config": {
+                "blocks_per_stage": hiera.stages,
+                "embed_dim_per_stage": embed_dims,
+                "global_attention_blocks": config.global_attention_blocks,
+                "hidden_act": "gelu",
+                "hidden_size": config.embed_dim,
+                "image_size": side(1),
+                "initializer_range": 0.02,
+                "layer_norm_eps": 1e-6,
+                "mlp_ratio": config.mlp_ratio,
+                "model_type": "sam2_hiera_det_model",
+                "num_attention_heads": config.num_heads,
+                "num_attention_heads_per_stage": each(config.num_heads),
+                "num_channels": 3,
+                "num_query_pool_stages": 3,
+                "patch_kernel_size": [7, 7],
+                "patch_padding": [3, 3],
+                "patch_stride": [4, 4],
+                "query_stride": [2, 2],
+                "window_positional_embedding_background_size": hiera.background_grid,
+                "window_size_per_stage": hiera.windows,
+            },
+            "backbone_feature_sizes": [side(4), side(8), side(16)],
+            "fpn_hidden_size": config.output_channels,
+            "fpn_kernel_size": 1,
+            "fpn_padding": 0,
+            "fpn_stride": 1,
+            "fpn_top_down_levels": [2, 3],
+            "hidden_act": "gelu",
+            "initializer_range": 0.02,
+            "layer_norm_eps": 1e-6,
+            "model_type": "sam2_vision_model",
+            "num_feature_levels": 3,
+        },
+    })
 }
 
 /// What `config.json` beside Hugging Face's weights tells of a SAM 2.

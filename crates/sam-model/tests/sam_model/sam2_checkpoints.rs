@@ -127,6 +127,31 @@ fn a_round_trip_keeps_every_bit_name_and_layout() {
     }
 }
 
+/// The folder that transformers opens: its own names, shapes, bits and configuration.
+#[test]
+fn a_hugging_face_folder_is_what_transformers_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sam, _) = load(&sam2_fixture("sam2_tiny.pt")).unwrap();
+    sam.save_huggingface(folder.path()).unwrap();
+    let weights = folder.path().join("model.safetensors");
+    assert_eq!(read(&weights), read(&sam2_fixture("hf_sam2_tiny/model.safetensors")));
+    let config = |path: PathBuf| serde_json::from_slice::<serde_json::Value>(&std::fs::read(path).unwrap()).unwrap();
+    let (ours, theirs) = (config(folder.path().join("config.json")), config(sam2_fixture("hf_sam2_tiny/config.json")));
+    agree("", &ours, &theirs);
+    let (again, _) = Sam::from_checkpoint(&weights, &Device::default()).unwrap();
+    assert_eq!(again.config(), &tiny_sam2_config());
+    let paper = tiny_sam2_config().paper(64).init(&Device::default()).unwrap();
+    assert!(matches!(paper.save_huggingface(folder.path()), Err(SamError::Config { field: "variant", .. })));
+}
+
+/// Every entry that is written must be theirs; they write more, which is of every model and has its default.
+fn agree(place: &str, ours: &serde_json::Value, theirs: &serde_json::Value) {
+    match ours.as_object() {
+        Some(entries) => entries.iter().for_each(|(key, value)| agree(&format!("{place}.{key}"), value, &theirs[key])),
+        None => assert_eq!(ours, theirs, "{place}"),
+    }
+}
+
 /// A published model is known by its width and stages; of another only the file beside it, or its own metadata, can tell the rest.
 #[test]
 fn the_configuration_is_read_off_the_shapes() {

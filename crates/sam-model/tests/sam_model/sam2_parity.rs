@@ -5,7 +5,7 @@ use sam_model::parity::compare_with_reference;
 use sam_model::{AutomaticPrompt, Checkpoint, MaskPrediction, SamConfig, upsample_logits};
 
 use crate::gradients::Reference;
-use crate::support::{close, sam2_fixture, tiny_sam2_config};
+use crate::support::{close, sam2_config, sam2_fixture, tiny_sam2_config};
 
 const TOLERANCE: f64 = 1e-4;
 const IO: &str = "sam2_tiny_io.safetensors";
@@ -43,6 +43,27 @@ fn from_hugging_face() {
 #[test]
 fn with_gradients_recorded() {
     check("sam2_tiny.safetensors", &Device::default().autodiff());
+}
+
+/// References that are too large for the repository: every folder named in `SAM2_REFERENCES` (separated as in `PATH`), each as
+/// `sam2_tiny.py` writes it.
+#[test]
+fn from_other_references() {
+    let Some(folders) = std::env::var_os("SAM2_REFERENCES") else {
+        eprintln!("skipped: SAM2_REFERENCES names no folders");
+        return;
+    };
+    for folder in std::env::split_paths(&folders) {
+        let config = sam2_config(&folder.join("sam2_tiny.json"));
+        let device = Device::default();
+        let (sam, _) = Checkpoint::open(folder.join("sam2_tiny.pt")).unwrap().load(&config, &device).unwrap();
+        let stages = compare_with_reference(&sam, folder.join(IO), &device).unwrap();
+        for stage in &stages {
+            eprintln!("  {:<24} {:.2e} {:.2e}", stage.stage, stage.absolute, stage.relative);
+        }
+        let beyond: Vec<_> = stages.iter().filter(|stage| !stage.within(TOLERANCE)).collect();
+        assert!(beyond.is_empty(), "{} stages, {beyond:#?}", stages.len());
+    }
 }
 
 /// Stable, unstable, empty, and a hair below the threshold.

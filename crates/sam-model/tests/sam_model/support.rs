@@ -1,6 +1,6 @@
 //! What the tests share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -90,7 +90,12 @@ pub(crate) fn sam2_fixture(name: &str) -> PathBuf {
 
 /// The reference SAM 2's configuration, from the argument names of the script that made it.
 pub(crate) fn tiny_sam2_config() -> SamConfig {
-    let text = std::fs::read_to_string(sam2_fixture("sam2_tiny.json")).unwrap();
+    sam2_config(&sam2_fixture("sam2_tiny.json"))
+}
+
+/// A SAM 2's configuration from what the script wrote.
+pub(crate) fn sam2_config(path: &Path) -> SamConfig {
+    let text = std::fs::read_to_string(path).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let number = |key: &str| usize::try_from(json[key].as_u64().unwrap()).unwrap();
     let list = |key: &str| -> Vec<usize> { serde_json::from_value(json[key].clone()).unwrap() };
