@@ -46,7 +46,8 @@ fn with_gradients_recorded() {
 }
 
 /// References that are too large for the repository: every folder named in `SAM2_REFERENCES` (separated as in `PATH`), each as
-/// `sam2_tiny.py` writes it.
+/// `sam2_tiny.py` writes it. With `SAM2_REFERENCES_IN_F64` in f64, for one folder and this test alone: random weights of full size make
+/// softmaxes so sharp that the original's f32 is itself further than the tolerance from its f64.
 #[test]
 fn from_other_references() {
     let Some(folders) = std::env::var_os("SAM2_REFERENCES") else {
@@ -55,7 +56,10 @@ fn from_other_references() {
     };
     for folder in std::env::split_paths(&folders) {
         let config = sam2_config(&folder.join("sam2_tiny.json"));
-        let device = Device::default();
+        let mut device = Device::default();
+        if std::env::var_os("SAM2_REFERENCES_IN_F64").is_some() {
+            device.configure(burn::tensor::FloatDType::F64).unwrap();
+        }
         let (sam, _) = Checkpoint::open(folder.join("sam2_tiny.pt")).unwrap().load(&config, &device).unwrap();
         let stages = compare_with_reference(&sam, folder.join(IO), &device).unwrap();
         for stage in &stages {
