@@ -130,6 +130,14 @@ pub enum Architecture {
     VitH,
     /// The small SAM of the demonstration.
     Mini,
+    /// SAM 2 or 2.1, tiny.
+    Sam2Tiny,
+    /// SAM 2 or 2.1, small.
+    Sam2Small,
+    /// SAM 2 or 2.1, base+.
+    Sam2BasePlus,
+    /// SAM 2 or 2.1, large.
+    Sam2Large,
     /// Every size given.
     Custom(Box<SamConfig>),
 }
@@ -143,6 +151,10 @@ impl Architecture {
             Self::VitL => Some(SamConfig::vit_l()),
             Self::VitH => Some(SamConfig::vit_h()),
             Self::Mini => Some(SamConfig::mini()),
+            Self::Sam2Tiny => Some(SamConfig::sam2_tiny()),
+            Self::Sam2Small => Some(SamConfig::sam2_small()),
+            Self::Sam2BasePlus => Some(SamConfig::sam2_base_plus()),
+            Self::Sam2Large => Some(SamConfig::sam2_large()),
             Self::Custom(config) => Some((**config).clone()),
         }
     }

@@ -104,7 +104,7 @@ impl BaseModel {
     ///
     /// # Errors
     /// The file cannot be read or does not fit the architecture (all tensors that do not fit are listed), or an image size that
-    /// is no multiple of the patch.
+    /// is no multiple of what the model takes ([`SamConfig::input_multiple`]).
     pub fn load(config: &ModelConfig, image_size: usize, device: &Device) -> Result<Self> {
         let architecture = |fallback: SamConfig| {
             let own = config.architecture.config().unwrap_or(fallback);
@@ -122,9 +122,10 @@ impl BaseModel {
         if let Some(folder) = &config.adapter {
             base = base.with_adapter(folder, device)?;
         }
-        let patch = base.config().patch_size;
-        if image_size == 0 || !image_size.is_multiple_of(patch) {
-            let problem = format!("must be a multiple of the model's patch of {patch} px, found {image_size}");
+        let (multiple, is_sam2) = (base.config().input_multiple(), base.config().is_sam2());
+        if image_size == 0 || !image_size.is_multiple_of(multiple) {
+            let of_what = if is_sam2 { "strides" } else { "patch" };
+            let problem = format!("must be a multiple of the model's {of_what} of {multiple} px, found {image_size}");
             return Err(TrainError::config("input size (data.image-size)", problem));
         }
         Ok(base)
@@ -280,6 +281,7 @@ fn mini(config: &ModelConfig, image_size: usize, device: &Device) -> Result<Base
 fn notes(report: &LoadReport) -> Vec<String> {
     let done = [
         ("ignored", &report.ignored),
+        ("set aside, for video alone,", &report.video),
         ("dropped", &report.dropped),
         ("resampled", &report.resampled),
         ("rounded to f32", &report.converted),

@@ -112,12 +112,14 @@ impl Session {
         };
         use_precision(Precision::F32).map_err(|error| TrainError::config("precision", error.to_string()))?;
         let base = BaseModel::load(model, size, device)?;
+        // Prompt tokens were trained here, and training prepares every image in one way; a plain checkpoint has its own.
+        let protocol = if base.labels().is_some() { Protocol::Default } else { base.config().native_protocol() };
         Ok(Self {
             segmenter: merged(&base.segmenter()),
             adapted: None,
             labels: base.labels().unwrap_or_default().to_vec(),
             automatic: base.labels().is_some(),
-            preprocessing: Preprocessing::new(options.reading, Protocol::Default, size)?,
+            preprocessing: Preprocessing::new(options.reading, protocol, size)?,
             fingerprint: base.card.sha256.clone(),
             base: Some(base),
             manifest: None,

@@ -134,14 +134,14 @@ impl Learner {
     /// One pass of the encoder and two of the decoder.
     pub(crate) fn forward(&self, batch: &Batch, kind: PromptKind) -> Result<Predictions> {
         let [_, _, height, width] = batch.images.dims();
-        let embedding = self.sam.encode_image(batch.images.clone()).map_err(sam_error)?;
-        let automatic = self.sam.decode_automatic(embedding.clone(), &self.automatic).map_err(sam_error)?;
+        let features = self.sam.encode(batch.images.clone()).map_err(sam_error)?;
+        let automatic = self.sam.decode_automatic(features.clone(), &self.automatic).map_err(sam_error)?;
         let prompts = batch.prompts(kind, &batch.images.device())?;
-        let prompted = self.sam.decode(embedding.clone(), &prompts, false).map_err(sam_error)?;
+        let prompted = self.sam.decode(features.clone(), &prompts, false).map_err(sam_error)?;
         Ok(Predictions {
             automatic: upsample_logits(automatic, [height, width]),
             prompted: upsample_logits(prompted.low_resolution, [height, width]),
-            dense: self.dense_logits(embedding),
+            dense: self.dense_logits(features.embedding),
             quality: prompted.iou,
         })
     }

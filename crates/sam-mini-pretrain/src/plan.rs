@@ -152,10 +152,10 @@ impl Plan {
                 let found = format!("batch {}, shard {}", phase.batch, phase.shard);
                 return Err(TrainError::config(field("shard"), format!("must lie in 1..=batch, found {found}")));
             }
-            let patch = self.model.patch_size;
-            let fits = |size: &usize| (32..=2048).contains(size) && size.is_multiple_of(patch);
+            let multiple = self.model.input_multiple();
+            let fits = |size: &usize| (32..=2048).contains(size) && size.is_multiple_of(multiple);
             if phase.sizes.is_empty() || !phase.sizes.iter().all(fits) {
-                let expected = format!("must be multiples of the patch ({patch} px) in 32..=2048");
+                let expected = format!("must be multiples of the patch ({multiple} px) in 32..=2048");
                 return Err(TrainError::config(field("sizes"), format!("{expected}, found {:?}", phase.sizes)));
             }
         }

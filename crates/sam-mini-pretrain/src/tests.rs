@@ -98,7 +98,7 @@ fn exported_files_load_as_a_sam_and_hold_half_precision() {
     assert_eq!(sam.config(), &plan(4).model);
     let (prompt, labels) = sam_model::AutomaticPrompt::load(&files.prompt, &device).unwrap();
     assert_eq!((prompt.labels(), labels), (1, vec!["line".to_string()]));
-    for value in sam.image_encoder.blocks[0].attn.qkv.weight.val().into_data().iter::<f32>() {
+    for value in sam.image_encoder.as_vit().unwrap().blocks[0].attn.qkv.weight.val().into_data().iter::<f32>() {
         assert_eq!(half::f16::from_f32(value).to_f32(), value);
     }
     let read: super::Card = serde_json::from_slice(&std::fs::read(&files.card).unwrap()).unwrap();

@@ -1,13 +1,14 @@
 //! Wall time, processor time and peak memory of every stage, for one model and input size.
 //!
-//! `cargo run -p sam-model --example stages -- vit_b 512 [train]` (models: vit_b, vit_l, vit_h, mini, vit_b_paper; `train` adds a
+//! `cargo run -p sam-model --example stages -- vit_b 512 [train]` (models: vit_b, vit_l, vit_h, mini, vit_b_paper, sam2_tiny,
+//! sam2_small, sam2_base_plus, sam2_large; `train` adds a
 //! forward and backward pass through everything). Processor time is what to compare on a machine that others use too.
 //! Memory is read from /proc and therefore only shown on Linux.
 
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
-use sam_model::{AutomaticPrompt, PointLabel, Prompts, SamConfig};
+use sam_model::{AutomaticPrompt, ImageFeatures, PointLabel, Prompts, SamConfig};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -19,14 +20,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "vit_h" => SamConfig::vit_h(),
         "mini" => SamConfig::mini(),
         "vit_b_paper" => SamConfig::vit_b().paper(side),
-        other => return Err(format!("expected vit_b, vit_l, vit_h, mini or vit_b_paper, found {other}").into()),
+        "sam2_tiny" => SamConfig::sam2_tiny(),
+        "sam2_small" => SamConfig::sam2_small(),
+        "sam2_base_plus" => SamConfig::sam2_base_plus(),
+        "sam2_large" => SamConfig::sam2_large(),
+        other => return Err(format!("expected a model that the example's first lines name, found {other}").into()),
     };
     println!("{name} at {side} x {side}: wall time, processor time, peak memory");
     let device = Device::default();
     let image = Tensor::<4>::ones([1, 3, side, side], &device);
     let sam = stage("weights", || config.init_seeded(1, &device))?;
-    stage("encoder, first call", || Ok::<_, sam_model::SamError>(done(sam.encode_image(image.clone())?)))?;
-    let embedding = stage("encoder", || Ok::<_, sam_model::SamError>(done(sam.encode_image(image.clone())?)))?;
+    stage("encoder, first call", || Ok::<_, sam_model::SamError>(encoded(sam.encode(image.clone())?)))?;
+    let embedding = stage("encoder", || Ok::<_, sam_model::SamError>(encoded(sam.encode(image.clone())?)))?;
     let point = vec![([10.0, 10.0], PointLabel::Foreground)];
     let prompts = Prompts::none(1).with_points(&[point], &device)?;
     for label in ["decoder, first call", "decoder"] {
@@ -42,15 +47,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let batch = arguments.get(3).map_or(Ok(1), |batch| batch.parse())?;
         for _ in 0..3 {
             let images = Tensor::<4>::ones([batch, 3, side, side], &device);
-            let encoded = stage("training: encoder", || Ok::<_, sam_model::SamError>(done(sam.encode_image(images)?)))?;
+            let features = stage("training: encoder", || Ok::<_, sam_model::SamError>(encoded(sam.encode(images)?)))?;
             let loss = stage("training: decoder", || {
-                let logits = sam.decode_automatic(encoded, &prompt)?;
+                let logits = sam.decode_automatic(features, &prompt)?;
                 Ok::<_, sam_model::SamError>(logits.powf_scalar(2.0).mean())
             })?;
             stage("training: backward", || Ok::<_, std::convert::Infallible>(loss.backward()))?;
         }
     }
     Ok(())
+}
+
+/// Waits for the image's features.
+fn encoded(features: ImageFeatures) -> ImageFeatures {
+    for map in features.high_resolution.iter().flatten() {
+        done(map.clone());
+    }
+    ImageFeatures { embedding: done(features.embedding), high_resolution: features.high_resolution }
 }
 
 /// Waits for the result; on a GPU the work would otherwise only have been queued.

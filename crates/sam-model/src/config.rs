@@ -1,5 +1,10 @@
 //! The shape of a model: presets, serialisation, validation.
 
+mod hiera;
+
+pub use hiera::HieraConfig;
+pub(crate) use hiera::{HieraBlockShape, PATCH_STRIDE};
+
 use serde::{Deserialize, Serialize};
 
 use crate::SamError;
@@ -18,6 +23,9 @@ pub enum SamVariant {
     /// - the absolute positions have the size of the training image's own grid (average-pooled from the checkpoint's);
     /// - the decoder's attentions get no positional encodings, except the query of the last one, and the dense
     ///   "no mask" embedding is not added.
+    ///
+    /// Of a SAM 2, the released code keeps the encoder and runs a decoder without high-resolution features, object score, IoU
+    /// sigmoid and "no memory" vector; the dense "no mask" embedding is added there, and every automatic token stands twice.
     ///
     /// The released code returns probabilities; this crate returns logits in both variants. Its parameter counts and
     /// published results belong to this variant.
@@ -38,8 +46,9 @@ pub enum PositionResize {
     Bicubic,
 }
 
-/// Every size of a SAM. Presets: [`vit_b`](Self::vit_b), [`vit_l`](Self::vit_l), [`vit_h`](Self::vit_h) and
-/// [`mini`](Self::mini); any configuration in between is a struct update away.
+/// Every size of a SAM or SAM 2. Presets: [`vit_b`](Self::vit_b), [`vit_l`](Self::vit_l), [`vit_h`](Self::vit_h) and
+/// [`mini`](Self::mini); [`sam2_tiny`](Self::sam2_tiny), [`sam2_small`](Self::sam2_small), [`sam2_base_plus`](Self::sam2_base_plus)
+/// and [`sam2_large`](Self::sam2_large); any configuration in between is a struct update away.
 ///
 /// The serialised form also understands the argument names of the original code (`img_size`, `out_chans`,
 /// `global_attn_indexes`, `mask_in_chans`). Unknown keys are errors.
@@ -102,6 +111,9 @@ pub struct SamConfig {
     /// How absolute positions follow the input size.
     #[serde(default)]
     pub position_resize: PositionResize,
+    /// The stages of SAM 2's encoder; none for SAM, whose encoder is a plain vision transformer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hiera: Option<HieraConfig>,
 }
 
 fn default_mlp_ratio() -> f64 {
@@ -145,6 +157,7 @@ impl SamConfig {
             num_multimask_outputs: default_num_multimask_outputs(),
             variant: SamVariant::Sam,
             position_resize: PositionResize::Pool,
+            hiera: None,
         }
     }
 
@@ -198,11 +211,14 @@ impl SamConfig {
 
     /// Whether the blocks hold relative position tables.
     pub fn uses_relative_positions(&self) -> bool {
-        self.variant == SamVariant::Sam
+        self.variant == SamVariant::Sam && !self.is_sam2()
     }
 
     /// Window side of block `index`; 0 means global attention.
     pub fn block_window(&self, index: usize) -> usize {
+        if let Some(hiera) = &self.hiera {
+            return self.hiera_block(hiera, index).window;
+        }
         match self.variant {
             SamVariant::Sam if !self.global_attention_blocks.contains(&index) => self.window_size,
             _ => 0,
@@ -212,8 +228,8 @@ impl SamConfig {
     /// Epsilon of the encoder's layer norms.
     pub fn encoder_norm_epsilon(&self) -> f64 {
         match self.variant {
-            SamVariant::Sam => 1e-6,
-            SamVariant::Paper => 1e-5,
+            SamVariant::Paper if !self.is_sam2() => 1e-5,
+            _ => 1e-6,
         }
     }
 
@@ -275,6 +291,9 @@ impl SamConfig {
                 index,
             ));
         }
-        Ok(())
+        match &self.hiera {
+            Some(hiera) => self.validate_hiera(hiera),
+            None => Ok(()),
+        }
     }
 }

@@ -68,6 +68,18 @@ pub enum SamError {
         mismatch: Mismatch,
     },
 
+    /// A checkpoint holds another kind of model than the one that is asked for: a SAM instead of a SAM 2, the reverse, or the video
+    /// part of a SAM 2 alone. Nothing was loaded.
+    #[error("{path}: expected {expected}, found {found}", path = path.display())]
+    OtherModel {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What the configuration asks for.
+        expected: &'static str,
+        /// What the names of the tensors show.
+        found: &'static str,
+    },
+
     /// An image cannot be prepared, or logits cannot be brought back to it.
     #[error(transparent)]
     Preprocess(#[from] sam_preprocess::PreprocessError),

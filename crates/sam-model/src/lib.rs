@@ -1,4 +1,4 @@
-//! Segment Anything (SAM) in [Burn](https://burn.dev): trainable, tested against the original after every block, and permissively
+//! Segment Anything (SAM, and SAM 2 on images) in [Burn](https://burn.dev): trainable, tested against the original after every block, and permissively
 //! licensed.
 //!
 //! SAM (Kirillov et al., 2023) is a vision transformer that embeds an image once, and a small decoder that answers prompts about it:
@@ -6,9 +6,11 @@
 //!
 //! - [`SamConfig`] names every size: `vit_b`, `vit_l`, `vit_h`, a `mini` that two CPU cores can train, and anything in between.
 //!   [`SamVariant::Paper`] is the arithmetic of the SALT paper's released code instead of the original's.
+//! - The presets `sam2_tiny` to `sam2_large` are SAM 2 and 2.1's image path: another encoder, the same prompts, a decoder that sees finer
+//!   maps ([`ImageFeatures`]). Everything below takes either.
 //! - [`Sam`] is three Burn modules whose parameter paths are the key names of the published checkpoints, so adapters and
 //!   optimizers address `image_encoder.blocks.0.attn.qkv.weight` by that name. Inputs have any size that is a multiple of
-//!   the patch; positions follow.
+//!   the patch (32 in SAM 2); positions follow.
 //! - [`Checkpoint`] reads Meta's `.pth` (without executing anything), Hugging Face's `SamModel`, MedSAM's and micro-sam's files and our
 //!   own safetensors. A file that does not fit gives three named lists and no model. [`Sam::save`] writes the original's names, so
 //!   what is tuned here opens in the tools of the Python world.
@@ -38,10 +40,10 @@
 //! let mut optimizer = AdamWConfig::new().init();
 //!
 //! let image = Tensor::<4>::ones([1, 3, 64, 64], &device);
-//! let embedding = sam.encode_image(image)?.detach(); // the encoder is not trained here, so it runs once
+//! let features = sam.encode(image)?.detach(); // the encoder is not trained here, so it runs once
 //! let mut losses = Vec::new();
 //! for _ in 0..5 {
-//!     let logits = sam.decode_automatic(embedding.clone(), &prompt)?; // [1, 1, 32, 32]
+//!     let logits = sam.decode_automatic(features.clone(), &prompt)?; // [1, 1, 32, 32]
 //!     let loss = (logits - 1.0).powf_scalar(2.0).mean();
 //!     losses.push(loss.clone().into_scalar::<f32>());
 //!     let gradients = GradientsParams::from_grads(loss.backward(), &prompt);
@@ -49,7 +51,7 @@
 //! }
 //! assert!(losses[4] < losses[0]);
 //!
-//! let logits = upsample_logits(sam.decode_automatic(embedding, &prompt)?, [64, 64]);
+//! let logits = upsample_logits(sam.decode_automatic(features, &prompt)?, [64, 64]);
 //! assert_eq!(logits.dims(), [1, 1, 64, 64]);
 //! # Ok(())
 //! # }
@@ -73,9 +75,10 @@ mod restore;
 
 pub use automatic::{AutomaticPrompt, TextAffine};
 pub use checkpoint::{Checkpoint, LoadReport, Mismatch};
-pub use config::{PositionResize, SamConfig, SamVariant};
+pub use config::{HieraConfig, PositionResize, SamConfig, SamVariant};
 pub use error::SamError;
-pub use mask_decoder::MaskPrediction;
+pub use image_encoder::ImageFeatures;
+pub use mask_decoder::{MaskChoice, MaskPrediction};
 pub use model::{Sam, upsample_logits};
 pub use nn::{LayerNorm, Mlp};
 pub use predictor::{ImageEmbedding, ImagePrompt, MaskAnswer, SamPredictor, draw_overlay};

@@ -1,8 +1,10 @@
 //! Comparison with a reference, stage by stage.
 //!
 //! A reference file is a safetensors file with an input image, prompts and what the original computes from them after every
-//! stage; `tests/fixtures/sam_tiny.py` writes one for any configuration. The comparison runs the model from the image on
+//! stage; `tests/fixtures/sam_tiny.py` (SAM) and `sam2_tiny.py` (SAM 2) write one for any configuration. The comparison runs the model from the image on
 //! (errors accumulate as they do in use) and reports the largest difference of every tensor of the file.
+
+mod sam2;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,6 +50,9 @@ pub fn compare_with_reference(
     device: &Device,
 ) -> Result<Vec<StageDifference>, SamError> {
     let path = reference.as_ref();
+    if sam.config().is_sam2() {
+        return sam2::compare(sam, path, device);
+    }
     let mut comparison = Comparison { path, file: TensorFile::read(path)?.tensors, done: Vec::new(), device };
     let image = comparison.input::<4>("image")?;
     let embedding = comparison.encoder(sam, image.clone(), "enc.")?;
@@ -110,7 +115,10 @@ impl Comparison<'_> {
 
     fn encoder(&mut self, sam: &Sam, image: Tensor<4>, prefix: &str) -> Result<Tensor<4>, SamError> {
         sam.check_images(&image)?;
-        let stages = sam.image_encoder.forward_stages(image);
+        let encoder = sam.image_encoder.as_vit().ok_or_else(|| {
+            SamError::format(self.path, "expected a reference of a SAM 2, as the model is one; found one of a SAM")
+        })?;
+        let stages = encoder.forward_stages(image);
         self.check(&format!("{prefix}patch_embed"), stages.patch_embed)?;
         self.check(&format!("{prefix}pos"), stages.positions)?;
         for (index, block) in stages.blocks.into_iter().enumerate() {

@@ -8,17 +8,31 @@ use burn::tensor::{Device, Tensor, TensorData};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use medseg_metrics::Mask;
 use rayon::prelude::*;
-use sam_preprocess::{Image, NetworkInput, Preprocess, Protocol, ResizeGeometry, RestoredMask};
+use sam_preprocess::{Image, NetworkInput, Preprocess, ResizeGeometry, RestoredMask};
 
-use crate::{AutomaticPrompt, PointLabel, Prompts, Sam, SamError, restore_masks};
+use crate::{AutomaticPrompt, ImageFeatures, MaskChoice, PointLabel, Prompts, Sam, SamError, restore_masks};
 
 /// An embedded image: what the encoder made of it, and where it lies in the input.
 #[derive(Debug, Clone)]
 pub struct ImageEmbedding {
     /// `[1, C, h, w]`.
     pub embedding: Tensor<4>,
+    /// The two finer maps of a SAM 2, see [`ImageFeatures`].
+    pub high_resolution: Option<[Tensor<4>; 2]>,
     /// From the original image to the network's input and back.
     pub geometry: ResizeGeometry,
+}
+
+impl ImageEmbedding {
+    fn new(features: ImageFeatures, geometry: ResizeGeometry) -> Self {
+        let ImageFeatures { embedding, high_resolution } = features;
+        Self { embedding, high_resolution, geometry }
+    }
+
+    /// What the decoder needs of it.
+    pub fn features(&self) -> ImageFeatures {
+        ImageFeatures { embedding: self.embedding.clone(), high_resolution: self.high_resolution.clone() }
+    }
 }
 
 /// A prompt in pixels of the original image.
@@ -37,13 +51,20 @@ pub struct ImagePrompt {
 pub struct MaskAnswer {
     /// The foreground.
     pub mask: Mask,
-    /// Logits, `[height, width]`; above zero is foreground (at least zero under [`Protocol::Paper`]).
+    /// Logits, `[height, width]`; above zero is foreground (at least zero under [`Protocol::Paper`](crate::Protocol::Paper)).
     pub logits: Vec<f32>,
-    /// Logits at the decoder's resolution, `[4h, 4w]`, for the next prompt.
+    /// Logits at the decoder's resolution, `[4h, 4w]`, for the next prompt; of a SAM 2 within -32 and 32, as its own predictor
+    /// returns them.
     pub low_resolution: Tensor<2>,
     /// The model's own estimate of the mask's intersection over union; absent in automatic segmentation.
     pub iou: Option<f32>,
+    /// SAM 2's logit of whether the object is in the image at all; above zero it is. The mask does not depend on it. Absent in SAM
+    /// and in automatic segmentation.
+    pub object_score: Option<f32>,
 }
+
+/// The largest magnitude of the low-resolution logits that SAM 2's predictor returns.
+const SAM2_LOGIT_LIMIT: f32 = 32.0;
 
 /// A model in evaluation form with the image that was set last.
 ///
@@ -73,15 +94,15 @@ pub struct SamPredictor {
 }
 
 impl SamPredictor {
-    /// Takes the model out of training, with [`Protocol::Default`], inputs of its native size and room for 8 embeddings in the
-    /// cache.
+    /// Takes the model out of training, with its own way of preparing images ([`Protocol::Default`](crate::Protocol::Default) for SAM, [`Protocol::Sam2`](crate::Protocol::Sam2) for
+    /// SAM 2), inputs of its native size and room for 8 embeddings in the cache.
     ///
     /// # Errors
     /// [`SamError::Preprocess`] for a model whose native size no input has; a valid configuration has none such.
     pub fn new(sam: Sam) -> Result<Self, SamError> {
         let sam = sam.valid();
-        let device = sam.image_encoder.pos_embed.lazy_device();
-        let preprocess = Preprocess::new(Protocol::Default, sam.config().image_size)?;
+        let device = sam.device();
+        let preprocess = Preprocess::new(sam.config().native_protocol(), sam.config().image_size)?;
         Ok(Self { sam, device, preprocess, current: None, cache: VecDeque::new(), cache_capacity: 8 })
     }
 
@@ -89,11 +110,11 @@ impl SamPredictor {
     /// again.
     ///
     /// # Errors
-    /// [`SamError::Value`] if its size is no multiple of the patch size.
+    /// [`SamError::Value`] if its size is no multiple of [`SamConfig::input_multiple`](crate::SamConfig::input_multiple).
     pub fn with_preprocess(mut self, preprocess: Preprocess) -> Result<Self, SamError> {
-        let (patch, size) = (self.sam.config().patch_size, preprocess.size());
-        if !size.is_multiple_of(patch) {
-            return Err(SamError::value("input size", format!("a positive multiple of {patch}"), size));
+        let (multiple, size) = (self.sam.config().input_multiple(), preprocess.size());
+        if !size.is_multiple_of(multiple) {
+            return Err(SamError::value("input size", format!("a positive multiple of {multiple}"), size));
         }
         self.preprocess = preprocess;
         self.current = None;
@@ -121,23 +142,23 @@ impl SamPredictor {
     /// Embeds one image without setting it.
     ///
     /// # Errors
-    /// As [`Sam::encode_image`].
+    /// As [`Sam::encode`].
     pub fn embed(&self, image: &Image) -> Result<ImageEmbedding, SamError> {
         let (inputs, geometries) = self.inputs(std::slice::from_ref(image));
-        Ok(ImageEmbedding { embedding: self.sam.encode_image(inputs)?, geometry: geometries[0] })
+        Ok(ImageEmbedding::new(self.sam.encode(inputs)?, geometries[0]))
     }
 
     /// Embeds several images in one encoder pass, without setting any.
     ///
     /// # Errors
-    /// As [`Sam::encode_image`]. No images give no embeddings.
+    /// As [`Sam::encode`]. No images give no embeddings.
     pub fn embed_batch(&self, images: &[Image]) -> Result<Vec<ImageEmbedding>, SamError> {
         if images.is_empty() {
             return Ok(Vec::new());
         }
         let (inputs, geometries) = self.inputs(images);
-        let embeddings = self.sam.encode_image(inputs)?;
-        let part = |(index, geometry)| ImageEmbedding { embedding: embeddings.clone().narrow(0, index, 1), geometry };
+        let features = self.sam.encode(inputs)?;
+        let part = |(index, geometry)| ImageEmbedding::new(features.image(index), geometry);
         Ok(geometries.into_iter().enumerate().map(part).collect())
     }
 
@@ -158,7 +179,7 @@ impl SamPredictor {
         }
         let (inputs, geometries) = self.inputs(images);
         let logits = self.sam.forward_automatic(inputs, &prompt.valid())?;
-        self.answers(logits, &geometries, None)
+        self.answers(logits, &geometries, None, None)
     }
 
     /// Images as the network's input, `[N, 3, size, size]`, and where each lies in it.
@@ -174,7 +195,7 @@ impl SamPredictor {
     /// Sets the image that the following prompts are about. An image in the cache is not encoded again.
     ///
     /// # Errors
-    /// As [`Sam::encode_image`].
+    /// As [`Sam::encode`].
     pub fn set_image(&mut self, image: &Image) -> Result<(), SamError> {
         let key = fingerprint(image);
         let known = self.cache.iter().position(|(cached, _)| *cached == key);
@@ -191,7 +212,8 @@ impl SamPredictor {
     /// Sets an embedding that was made earlier by a predictor with the same model and input size.
     ///
     /// # Errors
-    /// [`SamError::Shape`] if it is not that of one image of this predictor's input size.
+    /// [`SamError::Shape`] if it is not that of one image of this predictor's input size; [`SamError::Value`] for the embedding of
+    /// a SAM in a SAM 2, and the reverse.
     pub fn set_embedding(&mut self, embedding: ImageEmbedding) -> Result<(), SamError> {
         let config = self.sam.config();
         let grid = self.preprocess.size() / config.patch_size;
@@ -199,6 +221,7 @@ impl SamPredictor {
         if embedding.embedding.dims() != expected || embedding.geometry.side != self.preprocess.size() {
             return Err(SamError::shape("image embedding", format!("{expected:?}"), &embedding.embedding.dims()));
         }
+        self.sam.check_features(&embedding.features())?;
         self.current = Some(embedding);
         Ok(())
     }
@@ -209,7 +232,7 @@ impl SamPredictor {
     }
 
     /// Answers prompts about the image that is set, all in one pass of the decoder: for each prompt one mask, or with
-    /// `multimask` three.
+    /// `multimask` three. A SAM 2 that is asked for one mask answers with [`MaskChoice::Stable`].
     ///
     /// # Errors
     /// [`SamError::NoImage`]; [`SamError::Value`] and [`SamError::Shape`] for prompts that are none, or if only some of the
@@ -220,9 +243,15 @@ impl SamPredictor {
             return Ok(Vec::new());
         }
         let batch = self.batch(prompts, &image.geometry)?;
-        let answer = self.sam.decode(image.embedding.clone(), &batch, multimask)?;
-        let iou: Vec<f32> = answer.iou.into_data().convert::<f32>().iter::<f32>().collect();
-        self.answers(answer.low_resolution, &vec![image.geometry; prompts.len()], Some(&iou))
+        let choice = match (multimask, self.sam.config().uses_sam2_heads()) {
+            (false, true) => MaskChoice::Stable,
+            (multimask, _) => multimask.into(),
+        };
+        let answer = self.sam.decode(image.features(), &batch, choice)?;
+        let values = |tensor: Tensor<2>| tensor.into_data().convert::<f32>().iter::<f32>().collect::<Vec<f32>>();
+        let (iou, object_score) = (values(answer.iou), answer.object_score.map(values));
+        let geometries = vec![image.geometry; prompts.len()];
+        self.answers(answer.low_resolution, &geometries, Some(&iou), object_score.as_deref())
     }
 
     /// Segments every label of an automatic prompt in the image that is set: one mask per label.
@@ -231,8 +260,8 @@ impl SamPredictor {
     /// [`SamError::NoImage`]; [`SamError::Shape`] for a prompt of another model.
     pub fn predict_automatic(&self, prompt: &AutomaticPrompt) -> Result<Vec<MaskAnswer>, SamError> {
         let image = self.current.as_ref().ok_or(SamError::NoImage)?;
-        let logits = self.sam.decode_automatic(image.embedding.clone(), &prompt.valid())?;
-        Ok(self.answers(logits, &[image.geometry], None)?.into_iter().flatten().collect())
+        let logits = self.sam.decode_automatic(image.features(), &prompt.valid())?;
+        Ok(self.answers(logits, &[image.geometry], None, None)?.into_iter().flatten().collect())
     }
 
     fn batch(&self, prompts: &[ImagePrompt], geometry: &ResizeGeometry) -> Result<Prompts, SamError> {
@@ -277,9 +306,14 @@ impl SamPredictor {
         low_resolution: Tensor<4>,
         geometries: &[ResizeGeometry],
         iou: Option<&[f32]>,
+        object_score: Option<&[f32]>,
     ) -> Result<Vec<Vec<MaskAnswer>>, SamError> {
         let [_, masks, height, width] = low_resolution.dims();
         let restored = restore_masks(low_resolution.clone(), &self.preprocess, geometries)?;
+        let low_resolution = match self.sam.config().is_sam2() {
+            true => low_resolution.clamp(-SAM2_LOGIT_LIMIT, SAM2_LOGIT_LIMIT),
+            false => low_resolution,
+        };
         let answer = |entry: usize, (mask, RestoredMask { logits, mask: foreground }): (usize, RestoredMask)| {
             let place = low_resolution.clone().slice([entry..entry + 1, mask..mask + 1]);
             MaskAnswer {
@@ -287,6 +321,7 @@ impl SamPredictor {
                 logits,
                 low_resolution: place.reshape([height, width]),
                 iou: iou.and_then(|iou| iou.get(entry * masks + mask)).copied(),
+                object_score: object_score.and_then(|scores| scores.get(entry)).copied(),
             }
         };
         let entries = restored.into_iter().enumerate();

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use rayon::prelude::*;
-use sam_preprocess::{Preprocess, ResizeGeometry, RestoredMask};
+use sam_preprocess::{Preprocess, Protocol, ResizeGeometry, RestoredMask};
 
 use crate::{SamError, upsample_logits};
 
@@ -12,7 +12,8 @@ use crate::{SamError, upsample_logits};
 /// `geometries` tells where each entry's image lay in the input. The logits are upsampled to the input's size on their device
 /// ([`upsample_logits`]), then the padding is cut off and the rest interpolated to the original size on the host, and the protocol
 /// decides what is foreground ([`Preprocess::restore`]). Training's evaluation and [`SamPredictor`](crate::SamPredictor) both
-/// end here, so a mask is the same bits in both.
+/// end here, so a mask is the same bits in both. Under [`Protocol::Sam2`] the logits go straight to the original size, as SAM 2's
+/// predictor does it.
 ///
 /// # Errors
 /// [`SamError::Shape`] unless there is one geometry per entry; [`SamError::Value`] for logits that are not f32 on the host;
@@ -27,6 +28,9 @@ pub fn restore_masks(
     if geometries.len() != entries {
         return Err(SamError::shape("geometries", format!("one for each of {entries} entries"), &[geometries.len()]));
     }
+    if preprocess.protocol() == Protocol::Sam2 {
+        return restore_directly(logits, preprocess, geometries);
+    }
     let data = upsample_logits(logits, [side, side]).into_data().convert::<f32>();
     let values = data.as_slice::<f32>().map_err(|e| SamError::value("logits", "f32 values", format!("{e:?}")))?;
     let restored: Vec<RestoredMask> = values
@@ -36,4 +40,27 @@ pub fn restore_masks(
         .collect::<Result<_, _>>()?;
     let mut restored = restored.into_iter();
     Ok((0..entries).map(|_| restored.by_ref().take(masks).collect()).collect())
+}
+
+/// Straight from the decoder's resolution to the images' own.
+fn restore_directly(
+    logits: Tensor<4>,
+    preprocess: &Preprocess,
+    geometries: &[ResizeGeometry],
+) -> Result<Vec<Vec<RestoredMask>>, SamError> {
+    let restore = |(entry, geometry): (usize, &ResizeGeometry)| {
+        if geometry.side != preprocess.size() {
+            let expected = format!("made for inputs of {} px", preprocess.size());
+            return Err(SamError::value("geometry", expected, format!("one of {} px", geometry.side)));
+        }
+        let (width, height) = geometry.original;
+        let data = upsample_logits(logits.clone().narrow(0, entry, 1), [height, width]).into_data().convert::<f32>();
+        let values = data.as_slice::<f32>().map_err(|e| SamError::value("logits", "f32 values", format!("{e:?}")))?;
+        let decide = |logits: &[f32]| {
+            let mask = preprocess.protocol().decide(height, width, logits)?;
+            Ok(RestoredMask { mask, logits: logits.to_vec() })
+        };
+        values.chunks_exact(height * width).map(decide).collect()
+    };
+    geometries.iter().enumerate().map(restore).collect()
 }

@@ -37,6 +37,11 @@ impl ResizeGeometry {
         Self { original, resized, side }
     }
 
+    /// Segment Anything 2's rule: both sides become `side`.
+    pub(crate) fn stretched(original: (usize, usize), side: usize) -> Self {
+        Self { original, resized: (side, side), side }
+    }
+
     /// A point (x, y) of the original image in pixels of the resized square, as Segment Anything's predictor brings prompts
     /// there: each coordinate times the ratio of the sides.
     pub fn to_resized(&self, [x, y]: [f32; 2]) -> [f32; 2] {

@@ -1,7 +1,7 @@
 //! The way to the network's input and back, as one value.
 
 use crate::resize::resize_rounded_once;
-use crate::{Image, PreprocessError, Protocol, ResizeGeometry, resize_image};
+use crate::{Image, PreprocessError, Protocol, ResizeGeometry, resize_image, resize_to_floats};
 use medseg_metrics::Mask;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -80,12 +80,29 @@ impl Preprocess {
     }
 
     /// An image as the network sees it, and the way back: [`resize`](Self::resize), then [`normalise`](Self::normalise).
+    /// Under [`Protocol::Sam2`] the resized values are not rounded in between.
     pub fn prepare(&self, image: &Image) -> NetworkInput {
-        NetworkInput { values: self.normalise(&self.resize(image)), geometry: self.geometry(image.size()) }
+        let values = match self.protocol {
+            Protocol::Sam2 => self.stretch(image),
+            _ => self.normalise(&self.resize(image)),
+        };
+        NetworkInput { values, geometry: self.geometry(image.size()) }
+    }
+
+    /// The image stretched to the square and normalised, without rounding.
+    fn stretch(&self, image: &Image) -> Vec<f32> {
+        let (mean, deviation) = (self.protocol.mean(), self.protocol.standard_deviation());
+        let resized = resize_to_floats(image, self.size, self.size);
+        let channels = image.channels();
+        let plane = |c: usize| {
+            let values = resized.iter().skip(if channels == 1 { 0 } else { c }).step_by(channels);
+            values.map(move |value| (value - mean[c]) / deviation[c])
+        };
+        (0..3).flat_map(plane).collect()
     }
 
     /// The image in the size that it has in the square, antialiased: as Pillow's `BILINEAR` ([`Protocol::Default`]), or as
-    /// torchvision's `Resize`, which rounds once ([`Protocol::Paper`]).
+    /// torchvision's `Resize`, which rounds once ([`Protocol::Paper`], [`Protocol::Sam2`]).
     pub fn resize<'a>(&self, image: &'a Image) -> Cow<'a, Image> {
         let (width, height) = self.geometry(image.size()).resized;
         if image.size() == (width, height) {
@@ -93,7 +110,7 @@ impl Preprocess {
         }
         Cow::Owned(match self.protocol {
             Protocol::Default => resize_image(image, width, height),
-            Protocol::Paper => resize_rounded_once(image, width, height),
+            Protocol::Paper | Protocol::Sam2 => resize_rounded_once(image, width, height),
         })
     }
 

@@ -1,4 +1,4 @@
-//! The two ways of preprocessing that this project has.
+//! The ways of preprocessing that this project has.
 
 use crate::{PreprocessError, ResizeGeometry};
 use medseg_metrics::Mask;
@@ -23,14 +23,18 @@ pub enum Protocol {
     /// resized with the image and left soft, padding before a stretch of each image to 0..255, first standard deviation
     /// 53.395; foreground where the probability is at least one half. For checking the paper's numbers.
     Paper,
+    /// Segment Anything 2's own: stretched to the square (each axis by its own factor, no padding) with antialiasing on floats that
+    /// are not rounded, then normalised as in [`Protocol::Default`]; foreground where the logit is above 0. For prediction, not for
+    /// augmentation.
+    Sam2,
 }
 
 impl Protocol {
-    /// Whether a pixel with this logit is foreground: above 0 under [`Protocol::Default`] (Segment Anything's
+    /// Whether a pixel with this logit is foreground: above 0 under [`Protocol::Default`] and [`Protocol::Sam2`] (their
     /// `mask_threshold`), at least 0 under [`Protocol::Paper`] (its code asks for a sigmoid of at least 0.5).
     pub fn is_foreground(self, logit: f32) -> bool {
         match self {
-            Self::Default => logit > 0.0,
+            Self::Default | Self::Sam2 => logit > 0.0,
             Self::Paper => logit >= 0.0,
         }
     }
@@ -43,7 +47,7 @@ impl Protocol {
     /// What they are then divided by.
     pub fn standard_deviation(self) -> [f32; 3] {
         match self {
-            Self::Default => STD,
+            Self::Default | Self::Sam2 => STD,
             Self::Paper => STD_PAPER,
         }
     }
@@ -66,13 +70,16 @@ impl Protocol {
         match self {
             Self::Default => ResizeGeometry::longest_side(original, side),
             Self::Paper => ResizeGeometry::paper(original, side),
+            Self::Sam2 => ResizeGeometry::stretched(original, side),
         }
     }
 
     /// What every byte value of every channel becomes. The paper's stretch to 0..255 needs the image's extremes.
     pub(crate) fn tables(self, extremes: impl Fn() -> (u8, u8)) -> [[f32; 256]; 3] {
         match self {
-            Self::Default => std::array::from_fn(|c| std::array::from_fn(|v| (v as f32 - MEAN[c]) / STD[c])),
+            Self::Default | Self::Sam2 => {
+                std::array::from_fn(|c| std::array::from_fn(|v| (v as f32 - MEAN[c]) / STD[c]))
+            }
             Self::Paper => {
                 let (low, high) = extremes();
                 let span = f32::from(high) - f32::from(low);

@@ -12,11 +12,21 @@ pub use pointwise::{gelu, layer_norm};
 
 #[cfg(feature = "cpu")]
 use burn::tensor::{DType, Tensor};
+#[cfg(feature = "cpu")]
+use std::sync::OnceLock;
+
+/// The environment variable that switches the kernels off (`SALT_KERNELS=off`): everything is composed of Burn's operations then.
+#[cfg(feature = "cpu")]
+const SWITCH: &str = "SALT_KERNELS";
 
 /// Whether the kernels of the CPU serve this tensor.
 #[cfg(feature = "cpu")]
 fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
     use burn::backend::DispatchDevice;
+    static OFF: OnceLock<bool> = OnceLock::new();
+    if *OFF.get_or_init(|| std::env::var_os(SWITCH).is_some_and(|value| value == "off")) {
+        return false;
+    }
     let on_cpu = matches!(x.device().as_dispatch().clone().inner(), DispatchDevice::Flex(_));
     on_cpu && x.dtype() == DType::F32 && x.shape().num_elements() > 0
 }

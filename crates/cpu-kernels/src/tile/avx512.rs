@@ -30,9 +30,8 @@ unsafe fn kernel<L: Left, const R: usize, const V: usize>(tile: Tile) {
     // SAFETY: the caller promises R rows and 16 V columns of every operand. Prefetching faults nowhere.
     unsafe {
         let mut sums = [[_mm512_setzero_ps(); V]; R];
-        for (i, row) in sums.iter_mut().enumerate() {
-            for (v, sum) in row.iter_mut().enumerate() {
-                *sum = _mm512_loadu_ps(start.add(i * start_step + 16 * v));
+        for i in 0..R {
+            for v in 0..V {
                 _mm_prefetch::<_MM_HINT_ET0>(out.add(i * out_step + 16 * v).cast());
             }
         }
@@ -53,7 +52,9 @@ unsafe fn kernel<L: Left, const R: usize, const V: usize>(tile: Tile) {
         }
         for (i, row) in sums.iter().enumerate() {
             for (v, &sum) in row.iter().enumerate() {
-                _mm512_storeu_ps(out.add(i * out_step + 16 * v), sum);
+                // Added last: the products are rounded at their own size, not at that of the start.
+                let start = _mm512_loadu_ps(start.add(i * start_step + 16 * v));
+                _mm512_storeu_ps(out.add(i * out_step + 16 * v), _mm512_add_ps(start, sum));
             }
         }
     }

@@ -61,9 +61,6 @@ unsafe fn piece<A: Arithmetic, L: Left, const R: usize, const C: usize>(tile: Ti
     // SAFETY: the caller promises R rows and C columns of every operand.
     unsafe {
         let mut sums = [[0.0f32; C]; R];
-        for (i, row) in sums.iter_mut().enumerate() {
-            *row = tile.start.add(i * tile.start_step).cast::<[f32; C]>().read();
-        }
         for p in 0..tile.depth {
             let right = tile.b.add(p * tile.b_step).cast::<[f32; C]>().read();
             let left = tile.a.add(p * L::DEPTH_STEP);
@@ -74,7 +71,12 @@ unsafe fn piece<A: Arithmetic, L: Left, const R: usize, const C: usize>(tile: Ti
                 }
             }
         }
-        for (i, row) in sums.iter().enumerate() {
+        for (i, row) in sums.iter_mut().enumerate() {
+            // Added last: the products are rounded at their own size, not at that of the start.
+            let start = tile.start.add(i * tile.start_step).cast::<[f32; C]>().read();
+            for (sum, start) in row.iter_mut().zip(start) {
+                *sum += start;
+            }
             tile.out.add(i * tile.out_step).cast::<[f32; C]>().write(*row);
         }
     }

@@ -81,6 +81,10 @@ impl Pipeline {
         if !(8..=4096).contains(&size) {
             return Err(wrong());
         }
+        if protocol == Protocol::Sam2 {
+            // Its inputs are never rounded to grey levels, on which augmentation works.
+            return Err(DataError::config("protocol", "`default` or `paper`, for images with masks", "sam2"));
+        }
         augmentation.validate()?;
         if protocol == Protocol::Paper {
             let a = &augmentation;
@@ -204,7 +208,7 @@ impl Pipeline {
         let (width, height) = geometry.resized;
         let floats = |plane: &Image| plane.data().iter().map(|&v| f32::from(v)).collect::<Vec<f32>>();
         let (image, mask, ignored) = match self.protocol() {
-            Protocol::Default => {
+            Protocol::Default | Protocol::Sam2 => {
                 let image = self.preprocess.normalise(&planes.image);
                 (image, floats(&planes.mask), planes.ignored.as_ref().map(floats))
             }

@@ -5,4 +5,5 @@
 mod bundle;
 mod ignored;
 mod resume;
+mod sam2;
 mod support;

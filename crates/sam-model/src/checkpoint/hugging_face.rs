@@ -51,9 +51,9 @@ pub(super) fn stack_depths(names: &[String]) -> BTreeMap<String, usize> {
 /// `mask_decoder.iou_prediction_head.proj_in.weight` to (`mask_decoder.iou_prediction_head.`, `proj_in.weight`).
 fn split_stack(name: &str) -> Option<(&str, &str)> {
     const HYPERNETWORKS: &str = "mask_decoder.output_hypernetworks_mlps.";
-    const IOU_HEAD: &str = "mask_decoder.iou_prediction_head.";
-    if name.starts_with(IOU_HEAD) {
-        return Some(name.split_at(IOU_HEAD.len()));
+    const HEADS: [&str; 2] = ["mask_decoder.iou_prediction_head.", "mask_decoder.pred_obj_score_head."];
+    if let Some(head) = HEADS.into_iter().find(|head| name.starts_with(head)) {
+        return Some(name.split_at(head.len()));
     }
     let rest = name.strip_prefix(HYPERNETWORKS)?;
     let index_length = rest.find('.')? + 1;
@@ -122,6 +122,9 @@ pub(super) fn describe(config: &SamConfig) -> Result<Value, SamError> {
     if config.variant != SamVariant::Sam {
         let expected = "`sam`: Hugging Face's SamModel has no other arithmetic";
         return Err(SamError::config("variant", expected, "paper"));
+    }
+    if let Some(hiera) = &config.hiera {
+        return Ok(super::sam2::describe(config, hiera));
     }
     Ok(json!({
         "architectures": ["SamModel"],
@@ -203,16 +206,25 @@ pub(super) fn decoder_heads_beside(weights: &Path) -> Result<Option<usize>, SamE
             Self { num_attention_heads: 8 }
         }
     }
+    let Some(model) = read_config::<Model>(weights)? else { return Ok(None) };
+    let is_sam = model.model_type.is_some_and(|kind| kind == MODEL_TYPE);
+    Ok(is_sam.then_some(model.mask_decoder_config.num_attention_heads))
+}
+
+/// What is asked of `config.json` beside Hugging Face's weights; nothing where there is no such file.
+///
+/// # Errors
+/// [`SamError::Io`] and [`SamError::Format`] for a file that is there but cannot be read.
+pub(super) fn read_config<T: serde::de::DeserializeOwned>(weights: &Path) -> Result<Option<T>, SamError> {
     let path = weights.with_file_name(CONFIG_FILE);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(SamError::io(path, error)),
     };
-    let model: Model = serde_json::from_str(&text)
-        .map_err(|e| SamError::format(path, format!("no configuration of a Hugging Face model: {e}")))?;
-    let is_sam = model.model_type.is_some_and(|kind| kind == MODEL_TYPE);
-    Ok(is_sam.then_some(model.mask_decoder_config.num_attention_heads))
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|e| SamError::format(path, format!("no configuration of a Hugging Face model: {e}")))
 }
 
 /// The file that holds the configuration.

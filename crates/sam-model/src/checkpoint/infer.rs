@@ -70,6 +70,7 @@ pub(super) fn infer_config<'a>(shape: impl Fn(&str) -> Option<&'a [usize]>) -> R
         num_multimask_outputs: dim("mask_decoder.mask_tokens.weight", 0)?.saturating_sub(1),
         variant,
         position_resize: PositionResize::default(),
+        hiera: None,
     };
     config.validate()?;
     Ok(config)

@@ -6,7 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::hugging_face::{from_hugging_face, stack_depths};
+use super::sam2::{self, ModelKind};
+use super::source::Source;
 use super::wrappers::{Ambiguous, ModelPlace, bare};
+use crate::SamError;
 
 /// What the names of one checkpoint mean.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +24,33 @@ pub(super) struct KeyMap {
     pub(super) hugging_face: bool,
     /// Tensors of the file that nothing here knows.
     pub(super) unknown: Vec<String>,
+    /// SAM 2's video part.
+    pub(super) video: Vec<String>,
+    /// Which of the models the file holds, where its encoder tells.
+    pub(super) kind: Option<ModelKind>,
+    /// Model tensors that are one row of the file's tensor, by the model's names.
+    pub(super) rows: BTreeMap<String, usize>,
+}
+
+impl KeyMap {
+    /// The shape of a model's tensor in the file.
+    pub(super) fn shape(&self, source: &Source, model_name: &str) -> Option<Vec<usize>> {
+        let found = source.shape(self.by_model_name.get(model_name)?)?;
+        Some(match (self.rows.get(model_name), found) {
+            (Some(&row), [rows, width]) if row < *rows => vec![1, *width],
+            _ => found.to_vec(),
+        })
+    }
+
+    /// The values of a model's tensor in the file.
+    pub(super) fn read(&self, source: &Source, model_name: &str) -> Result<Vec<f32>, SamError> {
+        let missing = || SamError::format(source.path(), format!("tensor `{model_name}` is missing"));
+        let file_name = self.by_model_name.get(model_name).ok_or_else(missing)?;
+        let values = source.read(file_name)?;
+        let Some(row) = self.rows.get(model_name) else { return Ok(values) };
+        let width = source.shape(file_name).and_then(|shape| shape.get(1)).copied().ok_or_else(missing)?;
+        values.get(row * width..(row + 1) * width).map(<[f32]>::to_vec).ok_or_else(missing)
+    }
 }
 
 /// Image statistics that some exporters add to the model.
@@ -33,19 +63,35 @@ pub(super) fn map_keys<'a>(names: impl Iterator<Item = &'a str>) -> Result<KeyMa
     let inner = |bare: &'_ str| bare.strip_prefix(place.prefix.as_str()).map(str::to_owned);
     let own: Vec<String> = names.iter().filter_map(|(bare, _)| inner(bare)).collect();
     let stacks = if place.hugging_face { stack_depths(&own) } else { BTreeMap::new() };
-    let mut map = KeyMap { hugging_face: place.hugging_face, ..KeyMap::default() };
+    let kind = ModelKind::of(&own);
+    let mut map = KeyMap { hugging_face: place.hugging_face, kind, ..KeyMap::default() };
     for (bare, name) in &names {
         let Some(inner) = inner(bare) else {
             let list = if place.is_companion(bare) { &mut map.ignored } else { &mut map.unknown };
             list.push((*name).to_owned());
             continue;
         };
+        if kind == Some(ModelKind::Sam2) && sam2::is_video(&inner, place.hugging_face) {
+            map.video.push((*name).to_owned());
+            continue;
+        }
         // Where the model has no wrapper, its companions stand beside its parts.
         if STATISTICS.contains(&inner.as_str()) || (place.prefix.is_empty() && place.is_companion(&inner)) {
             map.ignored.push((*name).to_owned());
             continue;
         }
-        let model_name = if place.hugging_face { from_hugging_face(&inner, &stacks) } else { inner };
+        let model_name = match (place.hugging_face, kind) {
+            (false, _) => inner,
+            (true, Some(ModelKind::Sam2)) => sam2::from_hugging_face(&inner, &stacks),
+            (true, _) => from_hugging_face(&inner, &stacks),
+        };
+        if place.hugging_face && model_name == sam2::STACKED_POINTS {
+            for (row, model_name) in sam2::point_embeddings().enumerate() {
+                map.rows.insert(model_name.clone(), row);
+                map.by_model_name.insert(model_name, (*name).to_owned());
+            }
+            continue;
+        }
         match map.by_model_name.get(&model_name) {
             Some(kept) => map.duplicates.push((kept.clone(), (*name).to_owned())),
             None => {

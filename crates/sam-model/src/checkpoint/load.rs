@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::keys::KeyMap;
+use super::sam2::{self, ModelKind};
 use super::source::Source;
 use super::{LoadReport, Mismatch};
 use crate::image_encoder::resized_positions;
@@ -89,9 +90,10 @@ pub(super) fn load(
     config: &SamConfig,
     device: &Device,
 ) -> Result<(Sam, LoadReport), SamError> {
+    check_kind(source, keys, config)?;
     let model = config.init(device)?;
     let slots = slots(&model);
-    let mut report = LoadReport { ignored: keys.ignored.clone(), ..LoadReport::default() };
+    let mut report = LoadReport { ignored: keys.ignored.clone(), video: keys.video.clone(), ..LoadReport::default() };
     compare(source, keys, config, &slots, &mut report)?;
     for (kept, duplicate) in &keys.duplicates {
         if source.read(kept)? != source.read(duplicate)? {
@@ -110,6 +112,19 @@ pub(super) fn load(
     }
 }
 
+/// Refuses a file that holds the other of the two models, by name instead of by hundreds of tensors.
+fn check_kind(source: &Source, keys: &KeyMap, config: &SamConfig) -> Result<(), SamError> {
+    let expected = if config.is_sam2() { ModelKind::Sam2 } else { ModelKind::Sam };
+    match keys.kind {
+        Some(found) if found != expected => Err(SamError::OtherModel {
+            path: source.path().to_owned(),
+            expected: expected.describe(),
+            found: found.describe(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Fills the three lists; what the paper's variant drops and resamples goes into the report instead.
 fn compare(
     source: &Source,
@@ -125,21 +140,21 @@ fn compare(
         ..Mismatch::default()
     };
     for (name, slot) in slots {
-        let found = keys.by_model_name.get(name).and_then(|file_name| source.shape(file_name));
+        let found = keys.shape(source, name);
         match found {
             None => mismatch.missing.push(name.clone()),
             Some(found) if found == slot.file_shape => {}
-            Some(found) if paper && name == POS_EMBED && poolable(found, &slot.file_shape) => {
+            Some(found) if paper && name == POS_EMBED && poolable(&found, &slot.file_shape) => {
                 report.resampled.push(name.clone());
             }
-            Some(found) => mismatch.misshaped.push((name.clone(), slot.file_shape.clone(), found.to_vec())),
+            Some(found) => mismatch.misshaped.push((name.clone(), slot.file_shape.clone(), found)),
         }
     }
     for (name, file_name) in &keys.by_model_name {
         if slots.contains_key(name) {
             continue;
         }
-        if paper && is_relative_position(name, config.depth) {
+        if paper && (is_relative_position(name, config.depth) || sam2::is_head(name)) {
             report.dropped.push(file_name.clone());
         } else {
             mismatch.unexpected.push(file_name.clone());
@@ -179,15 +194,15 @@ struct Filler<'a> {
 impl Filler<'_> {
     fn values<const D: usize>(&self, shape: [usize; D]) -> Result<Tensor<D>, SamError> {
         let name = self.place.name();
-        let missing = || SamError::format(self.source.path(), format!("tensor `{name}` is missing"));
-        let file_name = self.keys.by_model_name.get(&name).ok_or_else(missing)?;
-        let found = self.source.shape(file_name).ok_or_else(missing)?.to_vec();
-        let values = self.source.read(file_name)?;
+        let values = self.keys.read(self.source, &name)?;
+        let found = self.keys.shape(self.source, &name).unwrap_or_default();
         let slot = self.place.slot(&shape);
         let device = self.device;
-        if found != slot.file_shape {
+        if let [rows, columns, height, width] = found[..]
+            && found != slot.file_shape
+        {
             // Only the paper's positions get here, see `compare`.
-            let from: [usize; 4] = [found[0], found[1], found[2], found[3]];
+            let from = [rows, columns, height, width];
             let positions = Tensor::<4>::from_data(TensorData::new(values, from), device);
             let pooled = resized_positions(positions, [slot.file_shape[1], slot.file_shape[2]], PositionResize::Pool);
             return Ok(pooled.reshape(shape));

@@ -4,6 +4,7 @@ mod hugging_face;
 mod infer;
 mod keys;
 mod load;
+mod sam2;
 mod save;
 mod source;
 mod wrappers;
@@ -17,6 +18,7 @@ use burn::tensor::Device;
 use crate::{Sam, SamConfig, SamError};
 use hugging_face::decoder_heads_beside;
 use keys::{KeyMap, map_keys};
+use sam2::ModelKind;
 use source::Source;
 use wrappers::Ambiguous;
 
@@ -44,7 +46,9 @@ pub struct LoadReport {
     /// Tensors of the file that are no part of the model and known to be so: optimizer states, losses,
     /// random states, image statistics, an averaged copy beside the model itself.
     pub ignored: Vec<String>,
-    /// Relative positions, which [`SamVariant::Paper`](crate::SamVariant::Paper) does not have.
+    /// The video part of a SAM 2, which this crate has no use for.
+    pub video: Vec<String>,
+    /// Relative positions, or the parts of SAM 2's decoder, which [`SamVariant::Paper`](crate::SamVariant::Paper) does not have.
     pub dropped: Vec<String>,
     /// Tensors whose 64-bit values were rounded to f32, by the file's names.
     pub converted: Vec<String>,
@@ -121,7 +125,10 @@ impl Checkpoint {
 
     /// The configuration that the file carries, or else the one that its shapes tell.
     ///
-    /// Two things are not visible in the shapes of a file that carries none: the decoder's number of heads, taken to be 8 as
+    /// The shapes of a SAM 2 do not show its windows, heads and global blocks: a published one is recognised by its width and its
+    /// blocks per stage, of another Hugging Face's `config.json` beside its weights tells them.
+    ///
+    /// Two things are not visible in the shapes of a SAM that carries none: the decoder's number of heads, taken to be 8 as
     /// in every published SAM (Hugging Face's `config.json` beside its weights tells it), and how positions follow other input sizes,
     /// which is the default.
     ///
@@ -135,6 +142,12 @@ impl Checkpoint {
                 config.validate().map_err(|e| {
                     SamError::format(self.source.path(), format!("metadata `{CONFIG_KEY}` describes no model: {e}"))
                 })?;
+                Ok(config)
+            }
+            None if self.keys.kind == Some(ModelKind::Sam2) => {
+                let beside = if self.keys.hugging_face { sam2::Beside::read(self.source.path())? } else { None };
+                let config = sam2::infer_config(|name| self.keys.shape(&self.source, name), beside)
+                    .map_err(|e| SamError::format(self.source.path(), format!("no SAM 2 that is known: {e}")))?;
                 Ok(config)
             }
             None => {
@@ -157,6 +170,14 @@ impl Checkpoint {
     }
 
     fn infer_config(&self) -> Result<SamConfig, SamError> {
+        let video = self.source.names().filter(|name| sam2::names_video_part(name)).count();
+        if self.keys.kind.is_none() && video > 0 {
+            return Err(SamError::OtherModel {
+                path: self.source.path().to_owned(),
+                expected: "a model with an image encoder (tensors under `image_encoder.` or `vision_encoder.`)",
+                found: "the video part of a SAM 2 alone (tensors under `memory_attention.` or `memory_encoder.`)",
+            });
+        }
         let missing: Vec<&str> = infer::NEEDED.into_iter().filter(|name| self.shape(name).is_none()).collect();
         if missing.is_empty() {
             return infer::infer_config(|name| self.shape(name))
@@ -197,12 +218,17 @@ pub(crate) struct TensorFile {
 
 impl TensorFile {
     pub(crate) fn read(path: &Path) -> Result<Self, SamError> {
+        Self::read_some(path, |_| true)
+    }
+
+    /// The tensors whose names are wanted, and none of the others.
+    pub(crate) fn read_some(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Self, SamError> {
         let source = Source::open(path)?;
         let read = |name: &str| {
             let shape = source.shape(name).unwrap_or_default().to_vec();
             Ok((name.to_owned(), (shape, source.read(name)?)))
         };
-        let tensors = source.names().map(read).collect::<Result<_, SamError>>()?;
+        let tensors = source.names().filter(|name| wanted(name)).map(read).collect::<Result<_, SamError>>()?;
         Ok(Self { tensors, metadata: source.metadata })
     }
 }

@@ -12,6 +12,7 @@ use safetensors::tensor::{Dtype, View};
 use super::CONFIG_KEY;
 use super::hugging_face;
 use super::load::{Place, Slot, slots, transpose};
+use super::sam2;
 use crate::{Sam, SamError};
 
 impl Sam {
@@ -31,8 +32,8 @@ impl Sam {
         save_module(self, path, CONFIG_KEY, config)
     }
 
-    /// Writes the model into `folder` as Hugging Face's transformers stores it, so that `SamModel.from_pretrained(folder)` opens
-    /// it: `model.safetensors` under its names, f32, and `config.json`. The folder is made if it does not exist; files of these
+    /// Writes the model into `folder` as Hugging Face's transformers stores it, so that `SamModel.from_pretrained(folder)` (or
+    /// `Sam2Model`) opens it: `model.safetensors` under its names, f32, and `config.json`. The folder is made if it does not exist; files of these
     /// names in it are replaced, each whole or not at all.
     ///
     /// # Errors
@@ -43,7 +44,8 @@ impl Sam {
         let config = hugging_face::describe(self.config())?;
         self.check_parameters()?;
         std::fs::create_dir_all(folder).map_err(|e| SamError::io(folder, e))?;
-        let tensors = hugging_face::rename_all(collect(self));
+        let tensors = if self.config().is_sam2() { as_sam2(collect(self)) } else { collect(self) };
+        let tensors = hugging_face::rename_all(tensors);
         // transformers asks for this entry.
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
         write(&folder.join(hugging_face::WEIGHTS_FILE), tensors, metadata)?;
@@ -54,7 +56,7 @@ impl Sam {
 
     /// Refuses a model with parameters that a SAM does not have.
     fn check_parameters(&self) -> Result<(), SamError> {
-        let expected = slots(&self.config().init(&self.image_encoder.pos_embed.lazy_device())?);
+        let expected = slots(&self.config().init(&self.device())?);
         match slots(self).into_keys().find(|name| !expected.contains_key(name)) {
             None => Ok(()),
             Some(name) => {
@@ -77,7 +79,25 @@ fn collect<M: Module>(module: &M) -> Vec<(String, Stored)> {
     collector.tensors
 }
 
+/// SAM 2's tensors as Hugging Face cuts them, under the names that it shares with SAM: the four point embeddings in one, the
+/// frequencies twice.
+fn as_sam2(tensors: Vec<(String, Stored)>) -> Vec<(String, Stored)> {
+    let (points, mut others): (Vec<_>, Vec<_>) =
+        tensors.into_iter().partition(|(name, _)| sam2::point_embeddings().any(|point| point == *name));
+    if let Some((_, first)) = points.first() {
+        let shape = vec![points.len(), first.values.len()];
+        let values = points.iter().flat_map(|(_, point)| point.values.iter().copied()).collect();
+        others.push((sam2::STACKED_POINTS.to_owned(), Stored { shape, values }));
+    }
+    let renamed = others.into_iter().map(|(name, stored)| (sam2::to_hugging_face(&name), stored));
+    let mut renamed: Vec<_> = renamed.collect();
+    let copy = renamed.iter().find(|(name, _)| name == hugging_face::POSITIONS).map(|(_, stored)| stored.clone());
+    renamed.extend(copy.map(|stored| (sam2::SECOND_POSITIONS.to_owned(), stored)));
+    renamed
+}
+
 /// A parameter in the file's layout.
+#[derive(Clone)]
 struct Stored {
     shape: Vec<usize>,
     values: Vec<f32>,

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 /// can stand anywhere in a name, since parts of a model can be wrapped alone.
 const TRANSPARENT: [&str; 4] = ["_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
 
-/// The parts of a SAM, in the original's and in Hugging Face's spelling. What stands before them is the wrapper.
+/// The parts of a SAM or SAM 2, in the original's and in Hugging Face's spelling. What stands before them is the wrapper.
 const ENCODERS: [&str; 2] = ["image_encoder", HUGGING_FACE_ENCODER];
-const OTHER_PARTS: [&str; 2] = ["prompt_encoder", "mask_decoder"];
+const OTHER_PARTS: [&str; 4] = ["prompt_encoder", "mask_decoder", "sam_prompt_encoder", "sam_mask_decoder"];
 const HUGGING_FACE_ENCODER: &str = "vision_encoder";
 
 /// Words of entries that stand beside a model and are no part of it.

@@ -1,93 +1,69 @@
-//! The image encoder: a plain vision transformer with windowed and global attention, and a convolutional neck.
+//! The image encoders: SAM's plain vision transformer and SAM 2's trunk of stages, each with its neck.
 
 mod attention;
 mod block;
+mod features;
+pub mod hiera;
 mod neck;
 mod patch_embed;
 mod positions;
+mod vit;
 
 pub use attention::Attention;
 pub use block::{Block, BlockMlp};
+pub use features::ImageFeatures;
+pub use hiera::HieraEncoder;
 pub use neck::Neck;
-use neck::{neck_forward, new_neck};
 pub use patch_embed::PatchEmbed;
-
-use burn::module::{Module, Param};
-use burn::nn::Initializer;
-use burn::tensor::{Device, Tensor};
-
-use crate::{PositionResize, SamConfig};
 pub(crate) use positions::resized_positions;
+pub use vit::{EncoderStages, VitEncoder};
 
-/// Image to embedding: `[N, 3, H, W]` to `[N, output_channels, H / patch, W / patch]`.
-///
-/// `H` and `W` are any multiples of the patch size; absolute and relative positions follow the grid.
-#[derive(Module, Debug)]
-pub struct ImageEncoder {
-    /// The patch convolution.
-    pub patch_embed: PatchEmbed,
-    /// Absolute positions, `[1, grid, grid, embed_dim]`, initially zero.
-    pub pos_embed: Param<Tensor<4>>,
-    /// The transformer blocks.
-    pub blocks: Vec<Block>,
-    /// The neck.
-    pub neck: Neck,
-    #[module(skip)]
-    position_resize: PositionResize,
-}
+use burn::tensor::Device;
 
-/// The encoder's intermediate results, for stage-by-stage comparison.
+use crate::SamConfig;
+use crate::nn::alternatives;
+
+/// Image to features, as SAM or as SAM 2 does it. The parameters' paths are those of the encoder that is there.
 #[derive(Debug, Clone)]
-pub struct EncoderStages {
-    /// After the patch convolution, `[N, h, w, embed_dim]`.
-    pub patch_embed: Tensor<4>,
-    /// After adding the absolute positions, `[N, h, w, embed_dim]`.
-    pub positions: Tensor<4>,
-    /// After each block, `[N, h, w, embed_dim]`.
-    pub blocks: Vec<Tensor<4>>,
-    /// The embedding, `[N, output_channels, h, w]`.
-    pub neck: Tensor<4>,
+#[allow(clippy::large_enum_variant, reason = "there is one per model")]
+pub enum ImageEncoder {
+    /// SAM's.
+    Vit(VitEncoder),
+    /// SAM 2's.
+    Hiera(HieraEncoder),
 }
+
+alternatives!(ImageEncoder { Vit, Hiera });
 
 impl ImageEncoder {
     pub(crate) fn new(config: &SamConfig, device: &Device) -> Self {
-        let grid = config.grid_size();
-        Self {
-            patch_embed: PatchEmbed::new(config.patch_size, config.embed_dim, device),
-            pos_embed: Initializer::Zeros.init([1, grid, grid, config.embed_dim], device),
-            blocks: (0..config.depth).map(|index| Block::new(config, index, device)).collect(),
-            neck: new_neck(config.embed_dim, config.output_channels, device),
-            position_resize: config.position_resize,
+        match &config.hiera {
+            None => Self::Vit(VitEncoder::new(config, device)),
+            Some(hiera) => Self::Hiera(HieraEncoder::new(config, hiera, device)),
         }
     }
 
-    /// `[N, 3, H, W]` to `[N, output_channels, H / patch, W / patch]`.
-    ///
-    /// # Panics
-    /// If `H` or `W` is no multiple of the patch size; [`Sam::encode_image`](crate::Sam::encode_image) checks this.
-    pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
-        let mut x = self.add_positions(self.patch_embed.forward(image));
-        for block in &self.blocks {
-            x = block.forward(x);
+    /// SAM's encoder, if this is one.
+    pub fn as_vit(&self) -> Option<&VitEncoder> {
+        match self {
+            Self::Vit(encoder) => Some(encoder),
+            Self::Hiera(_) => None,
         }
-        neck_forward(&self.neck, x)
     }
 
-    /// The same computation, keeping the result of every stage.
-    pub fn forward_stages(&self, image: Tensor<4>) -> EncoderStages {
-        let patch_embed = self.patch_embed.forward(image);
-        let positions = self.add_positions(patch_embed.clone());
-        let mut x = positions.clone();
-        let mut blocks = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
-            x = block.forward(x);
-            blocks.push(x.clone());
+    /// SAM 2's encoder, if this is one.
+    pub fn as_hiera(&self) -> Option<&HieraEncoder> {
+        match self {
+            Self::Hiera(encoder) => Some(encoder),
+            Self::Vit(_) => None,
         }
-        EncoderStages { patch_embed, positions, blocks, neck: neck_forward(&self.neck, x) }
     }
 
-    fn add_positions(&self, x: Tensor<4>) -> Tensor<4> {
-        let [_, height, width, _] = x.dims();
-        x + resized_positions(self.pos_embed.val(), [height, width], self.position_resize)
+    /// The device of the parameters.
+    pub fn device(&self) -> Device {
+        match self {
+            Self::Vit(encoder) => encoder.pos_embed.lazy_device(),
+            Self::Hiera(encoder) => encoder.trunk.pos_embed.lazy_device(),
+        }
     }
 }

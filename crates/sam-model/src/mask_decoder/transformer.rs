@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use burn_kernels::layer::linear;
 
 use super::DecoderAttention;
-use crate::nn::LayerNorm;
+use crate::nn::{LayerNorm, Mlp, alternatives};
 use crate::{SamConfig, SamVariant};
 
 /// Epsilon of the decoder's layer norms (PyTorch's default, unlike the encoder's).
@@ -38,7 +38,7 @@ pub struct TwoWayBlock {
     /// After it.
     pub norm2: LayerNorm,
     /// On the tokens.
-    pub mlp: DecoderMlp,
+    pub mlp: TwoWayMlp,
     /// After it.
     pub norm3: LayerNorm,
     /// After the attention of the image to the tokens.
@@ -48,6 +48,18 @@ pub struct TwoWayBlock {
     /// The first layer's self-attention sees no positions and has no residual connection.
     is_first: bool,
 }
+
+/// Two linear layers with ReLU between them, under the names of the model's checkpoints.
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is one per layer")]
+pub enum TwoWayMlp {
+    /// SAM's `lin1` and `lin2`.
+    Named(DecoderMlp),
+    /// SAM 2's `layers.0` and `layers.1`.
+    Stack(Mlp),
+}
+
+alternatives!(TwoWayMlp { Named, Stack });
 
 /// Two linear layers with ReLU between them.
 #[derive(Module, Debug)]
@@ -82,10 +94,7 @@ impl TwoWayTransformer {
 
     /// Image `[N, h * w, C]`, its positions `[1, h * w, C]` and tokens `[N, T, C]` to the updated tokens and image.
     pub fn forward(&self, image: Tensor<3>, image_positions: Tensor<3>, tokens: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
-        let positions = match self.variant {
-            SamVariant::Sam => Positions { tokens: Some(tokens.clone()), image: Some(image_positions) },
-            SamVariant::Paper => Positions { tokens: None, image: None },
-        };
+        let positions = self.positions(image_positions, &tokens);
         let (mut queries, mut keys) = (tokens.clone(), image);
         for layer in &self.layers {
             (queries, keys) = layer.forward(queries, keys, &positions);
@@ -94,6 +103,26 @@ impl TwoWayTransformer {
         let key = add(&keys, &positions.image);
         let attended = self.final_attn_token_to_image.forward(query, key, keys.clone());
         (self.norm_final_attn.forward(queries + attended), keys)
+    }
+}
+
+impl TwoWayTransformer {
+    fn positions(&self, image: Tensor<3>, tokens: &Tensor<3>) -> Positions {
+        match self.variant {
+            SamVariant::Sam => Positions { tokens: Some(tokens.clone()), image: Some(image) },
+            SamVariant::Paper => Positions { tokens: None, image: None },
+        }
+    }
+
+    /// Tokens and image after the first layer, for stage-by-stage comparison.
+    pub(crate) fn first_layer(
+        &self,
+        image: Tensor<3>,
+        image_positions: Tensor<3>,
+        tokens: Tensor<3>,
+    ) -> Option<(Tensor<3>, Tensor<3>)> {
+        let positions = self.positions(image_positions, &tokens);
+        self.layers.first().map(|layer| layer.forward(tokens, image, &positions))
     }
 }
 
@@ -107,10 +136,7 @@ impl TwoWayBlock {
             norm1: norm(),
             cross_attn_token_to_image: cross(),
             norm2: norm(),
-            mlp: DecoderMlp {
-                lin1: LinearConfig::new(channels, config.decoder_mlp_dim).init(device),
-                lin2: LinearConfig::new(config.decoder_mlp_dim, channels).init(device),
-            },
+            mlp: TwoWayMlp::new(config, device),
             norm3: norm(),
             norm4: norm(),
             cross_attn_image_to_token: cross(),
@@ -137,6 +163,27 @@ impl TwoWayBlock {
         let query = add(&queries, &positions.tokens);
         let attended = self.cross_attn_image_to_token.forward(key, query, queries.clone());
         (queries, self.norm4.forward(keys + attended))
+    }
+}
+
+impl TwoWayMlp {
+    fn new(config: &SamConfig, device: &Device) -> Self {
+        let (channels, hidden) = (config.output_channels, config.decoder_mlp_dim);
+        if config.is_sam2() {
+            return Self::Stack(Mlp::new(channels, hidden, channels, 2, device));
+        }
+        Self::Named(DecoderMlp {
+            lin1: LinearConfig::new(channels, hidden).init(device),
+            lin2: LinearConfig::new(hidden, channels).init(device),
+        })
+    }
+
+    /// `[N, T, C]` to the same shape.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::Named(mlp) => mlp.forward(x),
+            Self::Stack(mlp) => mlp.forward(x),
+        }
     }
 }
 

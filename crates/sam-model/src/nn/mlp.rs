@@ -27,12 +27,21 @@ impl Mlp {
     }
 
     /// `[..., input]` to `[..., output]`.
-    pub fn forward<const D: usize>(&self, mut x: Tensor<D>) -> Tensor<D> {
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.forward_with(x, relu)
+    }
+
+    /// The same with another activation between the layers.
+    pub(crate) fn forward_with<const D: usize>(
+        &self,
+        mut x: Tensor<D>,
+        activation: impl Fn(Tensor<D>) -> Tensor<D>,
+    ) -> Tensor<D> {
         let last = self.layers.len().saturating_sub(1);
         for (i, layer) in self.layers.iter().enumerate() {
             x = linear(layer, x);
             if i != last {
-                x = relu(x);
+                x = activation(x);
             }
         }
         x

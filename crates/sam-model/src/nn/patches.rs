@@ -26,6 +26,14 @@ pub(crate) fn pointwise_convolution(conv: &Conv2d, rows: Tensor<2>) -> Tensor<2>
     product(rows, weight.reshape([out, inputs]).transpose(), conv.bias.as_ref().map(|bias| bias.val()))
 }
 
+/// A 1x1 convolution of a channels-first map: `[N, in, h, w]` to `[N, out, h, w]`.
+pub(crate) fn pointwise_map(conv: &Conv2d, map: Tensor<4>) -> Tensor<4> {
+    let [n, channels, height, width] = map.dims();
+    let rows = pointwise_convolution(conv, map.permute([0, 2, 3, 1]).reshape([n * height * width, channels]));
+    let [_, out] = rows.dims();
+    rows.reshape([n, height, width, out]).permute([0, 3, 1, 2])
+}
+
 /// A transposed convolution with kernel and stride 2, without its pixel shuffle: `[rows, in]` to `[rows * 4, out]`, the four
 /// output pixels of a row in the order (top left, top right, bottom left, bottom right).
 pub(crate) fn double_pixels(conv: &ConvTranspose2d, rows: Tensor<2>) -> Tensor<2> {

@@ -31,6 +31,17 @@ pub struct PromptEncoder {
     pub mask_downscaling: MaskDownscaling,
     /// Dense embedding of "no mask prompt", `[1, C]`.
     pub no_mask_embed: Embedding,
+    #[module(skip)]
+    sparse_order: SparseOrder,
+}
+
+/// How points and boxes become a list of tokens. The decoder does not see the order, but it sees the padding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SparseOrder {
+    /// SAM: points, then a padding point unless there is a box, then the box.
+    PointsFirst,
+    /// SAM 2: a box is two points before the others, and a padding point ends every list.
+    CornersFirst,
 }
 
 /// What the decoder needs to know about the prompts.
@@ -62,6 +73,7 @@ impl PromptEncoder {
                 Conv2dConfig::new([hidden, channels], [1, 1]).init(device),
             ),
             no_mask_embed: embedding(),
+            sparse_order: if config.is_sam2() { SparseOrder::CornersFirst } else { SparseOrder::PointsFirst },
         }
     }
 
@@ -81,19 +93,22 @@ impl PromptEncoder {
     }
 
     fn sparse(&self, prompts: &Prompts, input_size: [usize; 2]) -> Option<Tensor<3>> {
-        let points = prompts.points().map(|(coordinates, labels)| {
-            let (coordinates, labels) = match prompts.boxes() {
-                Some(_) => (coordinates.clone(), labels.clone()),
-                // Without a box, the original appends one padding point.
-                None => pad_points(coordinates.clone(), labels.clone()),
-            };
-            self.embed_points(coordinates, labels, input_size)
-        });
+        let points = prompts
+            .points()
+            .map(|(coordinates, labels)| self.embed_points(coordinates.clone(), labels.clone(), input_size));
         let boxes = prompts.boxes().map(|boxes| self.embed_boxes(boxes.clone(), input_size));
-        match (points, boxes) {
-            (Some(points), Some(boxes)) => Some(Tensor::cat(vec![points, boxes], 1)),
-            (points, boxes) => points.or(boxes),
-        }
+        let padding = || {
+            let row = self.not_a_point_embed.weight.val();
+            let [_, channels] = row.dims();
+            row.unsqueeze::<3>().expand([prompts.count(), 1, channels])
+        };
+        let parts: Vec<Tensor<3>> = match (self.sparse_order, points, boxes) {
+            (_, None, None) => return None,
+            (SparseOrder::PointsFirst, Some(points), None) => vec![points, padding()],
+            (SparseOrder::PointsFirst, points, boxes) => points.into_iter().chain(boxes).collect(),
+            (SparseOrder::CornersFirst, points, boxes) => boxes.into_iter().chain(points).chain([padding()]).collect(),
+        };
+        Some(Tensor::cat(parts, 1))
     }
 
     /// `[N, P, 2]` pixel coordinates (x, y) and `[N, P]` labels to `[N, P, C]`.
@@ -140,12 +155,4 @@ impl PromptEncoder {
         let [_, _, channels] = positions.dims();
         positions.swap_dims(1, 2).reshape([1, channels, grid[0], grid[1]])
     }
-}
-
-fn pad_points(coordinates: Tensor<3>, labels: Tensor<2, Int>) -> (Tensor<3>, Tensor<2, Int>) {
-    let [n, _, _] = coordinates.dims();
-    let device = coordinates.device();
-    let origin = Tensor::zeros([n, 1, 2], &device);
-    let padding = Tensor::full([n, 1], PointLabel::Padding.code(), &device);
-    (Tensor::cat(vec![coordinates, origin], 1), Tensor::cat(vec![labels, padding], 1))
 }

@@ -325,7 +325,8 @@ fn half_precision_widens_exactly_and_integers_are_refused() {
         }
         load(&write(&folder, &tensors))
     };
-    let weight = |sam: &Sam| sam.image_encoder.blocks[0].mlp.lin1.bias.as_ref().unwrap().val().into_data();
+    let weight =
+        |sam: &Sam| sam.image_encoder.as_vit().unwrap().blocks[0].mlp.lin1.bias.as_ref().unwrap().val().into_data();
     let full = weight(&load(&fixture("sam_tiny.pth")).unwrap().0);
     let (sam, _) = convert(Dtype::F16, |v| half::f16::from_f32(v).to_le_bytes().to_vec()).unwrap();
     let expected: Vec<f32> = full.iter::<f32>().map(|v| half::f16::from_f32(v).to_f32()).collect();
@@ -387,5 +388,5 @@ fn gradients_survive_loading() {
     assert!(!frequencies.is_require_grad());
     let image = Tensor::<4>::ones([1, 3, 64, 64], &device);
     let gradients = sam.encode_image(image).unwrap().sum().backward();
-    assert!(sam.image_encoder.pos_embed.val().grad(&gradients).is_some());
+    assert!(sam.image_encoder.as_vit().unwrap().pos_embed.val().grad(&gradients).is_some());
 }

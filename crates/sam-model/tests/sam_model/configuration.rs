@@ -135,7 +135,12 @@ fn a_seed_decides_every_weight() {
     assert_ne!(run(&config, 3), run(&config, 4));
     let deeper = SamConfig { depth: 3, ..config.clone() };
     let weight = |config: &SamConfig| {
-        config.init_seeded(3, &device).unwrap().image_encoder.blocks[1].attn.qkv.weight.val().into_data()
+        config.init_seeded(3, &device).unwrap().image_encoder.as_vit().unwrap().blocks[1]
+            .attn
+            .qkv
+            .weight
+            .val()
+            .into_data()
     };
     assert_eq!(weight(&config), weight(&deeper));
 }
@@ -151,12 +156,13 @@ fn seeded_weights_have_the_originals_distributions() {
     };
     let values = |data: burn::tensor::TensorData| data.iter::<f32>().collect::<Vec<_>>();
     let bound = (192f32).sqrt().recip();
-    let (largest, deviation) = spread(values(sam.image_encoder.blocks[0].attn.qkv.weight.val().into_data()));
+    let (largest, deviation) =
+        spread(values(sam.image_encoder.as_vit().unwrap().blocks[0].attn.qkv.weight.val().into_data()));
     assert!(largest <= bound && largest > 0.99 * bound);
     assert!((deviation - f64::from(bound) / 3f64.sqrt()).abs() < 1e-3);
     let matrix = &sam.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix;
     assert!(!matrix.is_require_grad(), "the frequencies are a buffer");
     let (_, deviation) = spread(values(matrix.val().into_data()));
     assert!((deviation - 1.0).abs() < 0.3, "{deviation}");
-    assert_eq!(spread(values(sam.image_encoder.pos_embed.val().into_data())), (0.0, 0.0));
+    assert_eq!(spread(values(sam.image_encoder.as_vit().unwrap().pos_embed.val().into_data())), (0.0, 0.0));
 }

@@ -1,6 +1,7 @@
 //! Gradients: against the original's automatic differentiation, parameter by parameter, and against finite differences.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
@@ -10,12 +11,16 @@ use sam_model::{AutomaticPrompt, Checkpoint, Prompts, Sam, SamConfig, SamVariant
 use crate::support::{FixtureSet, automatic_prompt};
 
 /// The reference file's tensors.
-struct Reference(BTreeMap<String, (Vec<usize>, Vec<f32>)>);
+pub(crate) struct Reference(pub(crate) BTreeMap<String, (Vec<usize>, Vec<f32>)>);
 
 impl Reference {
     fn read() -> Self {
         const NAME: &str = "sam_gradients.safetensors";
-        let bytes = std::fs::read(FixtureSet::with(&[NAME]).path(NAME)).unwrap();
+        Self::from(&FixtureSet::with(&[NAME]).path(NAME))
+    }
+
+    pub(crate) fn from(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let read = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
             let values = view.data().chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap())).collect();
@@ -24,7 +29,7 @@ impl Reference {
         Self(file.tensors().into_iter().map(read).collect())
     }
 
-    fn tensor<const D: usize>(&self, name: &str, device: &Device) -> Tensor<D> {
+    pub(crate) fn tensor<const D: usize>(&self, name: &str, device: &Device) -> Tensor<D> {
         let (shape, values) = &self.0[name];
         Tensor::from_data(TensorData::new(values.clone(), shape.clone()), device)
     }
@@ -92,12 +97,25 @@ fn reference_loss(sam: &Sam, reference: &Reference, image: Tensor<4>, device: &D
 }
 
 /// Relative distance of every parameter's gradient from the reference's, in the file's layout.
-struct Compare<'a> {
+pub(crate) struct Compare<'a> {
     reference: &'a Reference,
     gradients: &'a Gradients,
+    /// What stands before a parameter's name in the reference.
+    prefix: &'a str,
+    /// The largest distance that is no problem, as a share of the norm.
+    pub(crate) limit: f64,
     path: Vec<(String, String)>,
-    compared: usize,
-    problems: Vec<String>,
+    pub(crate) compared: usize,
+    /// The largest distance over the norm, among gradients that are not zero.
+    pub(crate) largest: f64,
+    pub(crate) problems: Vec<String>,
+}
+
+impl<'a> Compare<'a> {
+    pub(crate) fn new(reference: &'a Reference, gradients: &'a Gradients, prefix: &'a str) -> Self {
+        let (path, problems) = (Vec::new(), Vec::new());
+        Self { reference, gradients, prefix, limit: 2e-5, path, compared: 0, largest: 0.0, problems }
+    }
 }
 
 impl ModuleVisitor for Compare<'_> {
@@ -109,7 +127,7 @@ impl ModuleVisitor for Compare<'_> {
     }
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let name = self.path.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(".");
-        let expected = self.reference.0.get(&format!("g.{name}"));
+        let expected = self.reference.0.get(&format!("{}{name}", self.prefix));
         let found = param.val().grad(self.gradients);
         match (expected, found) {
             (None, None) => {}
@@ -128,7 +146,10 @@ impl ModuleVisitor for Compare<'_> {
                 let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
                 let scale = norm(&mut expected.iter().map(|v| f64::from(*v)));
                 let distance = norm(&mut expected.iter().zip(&found).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-                if distance.is_nan() || distance > 2e-5 * scale + 1e-5 {
+                if scale > 1e-4 {
+                    self.largest = self.largest.max(distance / scale);
+                }
+                if distance.is_nan() || distance > self.limit * scale + 1e-5 {
                     self.problems.push(format!("{name}: distance {distance:.2e}, norm {scale:.2e}"));
                 }
                 self.compared += 1;
@@ -149,8 +170,7 @@ fn every_gradient_is_that_of_the_original() {
     assert!((value - expected).abs() <= 1e-5 * expected.abs().max(100.0), "loss {value}, expected {expected}");
 
     let gradients = loss.backward();
-    let mut compare =
-        Compare { reference: &reference, gradients: &gradients, path: Vec::new(), compared: 0, problems: Vec::new() };
+    let mut compare = Compare::new(&reference, &gradients, "g.");
     sam.visit(&mut compare);
     assert!(compare.problems.is_empty(), "{:#?}", compare.problems);
     assert!(compare.compared >= 140, "only {} gradients were compared", compare.compared);

@@ -1,13 +1,13 @@
 //! What the tests share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
-use sam_model::{AutomaticPrompt, Sam, SamConfig};
+use sam_model::{AutomaticPrompt, HieraConfig, Sam, SamConfig};
 
 /// The reference model in every kind of file, with its configuration and what the original computes from it. They belong together:
 /// other weights have other files throughout.
@@ -20,6 +20,16 @@ const FAMILY: [&str; 6] = [
     "hf_sam_tiny/model.safetensors",
 ];
 
+/// The same of the reference SAM 2.
+const SAM2_FAMILY: [&str; 6] = [
+    "sam2_tiny.json",
+    "sam2_tiny.pt",
+    "sam2_tiny.safetensors",
+    "sam2_tiny_io.safetensors",
+    "hf_sam2_tiny/config.json",
+    "hf_sam2_tiny/model.safetensors",
+];
+
 /// The reference files of one test, all from one folder: from `SALT_PARITY_DIR` if that has every one of them, else the copies beside
 /// the tests.
 pub(crate) struct FixtureSet {
@@ -29,11 +39,25 @@ pub(crate) struct FixtureSet {
 impl FixtureSet {
     /// The reference model's files and others that were computed from them.
     pub(crate) fn with(others: &[&str]) -> Self {
+        Self::having(&[&FAMILY, others].concat())
+    }
+
+    /// The files of the reference SAM 2.
+    pub(crate) fn sam2() -> Self {
+        Self::having(&SAM2_FAMILY)
+    }
+
+    /// The same with others that were computed from them.
+    pub(crate) fn sam2_with(others: &[&str]) -> Self {
+        Self::having(&[&SAM2_FAMILY, others].concat())
+    }
+
+    fn having(names: &[&str]) -> Self {
         let committed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
         let Some(given) = std::env::var_os("SALT_PARITY_DIR").map(PathBuf::from) else {
             return Self { folder: committed };
         };
-        match FAMILY.iter().chain(others).find(|name| !given.join(name).is_file()) {
+        match names.iter().find(|name| !given.join(name).is_file()) {
             None => Self { folder: given },
             Some(name) => {
                 eprintln!("{} has no {name}: the committed files are used, all of them", given.display());
@@ -56,6 +80,55 @@ impl FixtureSet {
         let checkpoint = sam_model::Checkpoint::open(self.path("sam_tiny.safetensors")).unwrap();
         checkpoint.load(&self.config(), device).unwrap().0
     }
+}
+
+/// A file of the reference SAM 2.
+pub(crate) fn sam2_fixture(name: &str) -> PathBuf {
+    assert!(SAM2_FAMILY.contains(&name), "{name} is no file of the reference SAM 2");
+    FixtureSet::sam2().path(name)
+}
+
+/// The reference SAM 2's configuration, from the argument names of the script that made it.
+pub(crate) fn tiny_sam2_config() -> SamConfig {
+    sam2_config(&sam2_fixture("sam2_tiny.json"))
+}
+
+/// A SAM 2's configuration from what the script wrote.
+pub(crate) fn sam2_config(path: &Path) -> SamConfig {
+    let text = std::fs::read_to_string(path).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let number = |key: &str| usize::try_from(json[key].as_u64().unwrap()).unwrap();
+    let list = |key: &str| -> Vec<usize> { serde_json::from_value(json[key].clone()).unwrap() };
+    let windows: [usize; 4] = list("window_spec").try_into().unwrap();
+    SamConfig {
+        image_size: number("image_size"),
+        embed_dim: number("embed_dim"),
+        num_heads: number("num_heads"),
+        depth: list("stages").iter().sum(),
+        mlp_ratio: json["mlp_ratio"].as_f64().unwrap(),
+        window_size: windows[0],
+        global_attention_blocks: list("global_att_blocks"),
+        output_channels: number("d_model"),
+        mask_input_channels: number("mask_in_chans"),
+        decoder_depth: number("decoder_depth"),
+        decoder_heads: number("decoder_heads"),
+        decoder_mlp_dim: number("decoder_mlp_dim"),
+        iou_head_depth: number("iou_head_depth"),
+        iou_head_hidden_dim: number("iou_head_hidden_dim"),
+        num_multimask_outputs: number("num_multimask_outputs"),
+        hiera: Some(HieraConfig {
+            stages: list("stages").try_into().unwrap(),
+            windows,
+            background_grid: list("window_pos_embed_bkg_spatial_size").try_into().unwrap(),
+        }),
+        ..SamConfig::sam2_tiny()
+    }
+}
+
+/// The reference SAM 2.
+pub(crate) fn tiny_sam2(device: &Device) -> Sam {
+    let checkpoint = sam_model::Checkpoint::open(sam2_fixture("sam2_tiny.pt")).unwrap();
+    checkpoint.load(&tiny_sam2_config(), device).unwrap().0
 }
 
 /// A file of the reference model.

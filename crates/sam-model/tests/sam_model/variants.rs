@@ -2,6 +2,7 @@
 
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
+use sam_model::image_encoder::ImageEncoder;
 use sam_model::{AutomaticPrompt, Checkpoint, PositionResize, Prompts, SamConfig, SamError, SamVariant};
 
 use crate::support::{FixtureSet, close, normal, tiny_config, tiny_sam};
@@ -106,18 +107,20 @@ fn positions_follow_the_grid() {
     for resize in [PositionResize::Pool, PositionResize::Bilinear, PositionResize::Bicubic] {
         let config =
             SamConfig { depth: 1, global_attention_blocks: vec![], position_resize: resize, ..SamConfig::mini() };
-        let mut sam = config.init_seeded(2, &device).unwrap();
+        let ImageEncoder::Vit(mut encoder) = config.init_seeded(2, &device).unwrap().image_encoder else {
+            panic!("expected the encoder of a SAM")
+        };
         let table = normal([1, 32, 32, 192], 3, &device);
-        sam.image_encoder.pos_embed = Param::from_tensor(table.clone());
-        let stages = sam.image_encoder.forward_stages(Tensor::zeros([1, 3, 128, 128], &device));
+        encoder.pos_embed = Param::from_tensor(table.clone());
+        let stages = encoder.forward_stages(Tensor::zeros([1, 3, 128, 128], &device));
         let added = stages.positions - stages.patch_embed;
         if resize == PositionResize::Pool {
             let mean = table.reshape([16, 2, 16, 2, 192]).mean_dim(1).mean_dim(3).reshape([1, 16, 16, 192]);
             close(added, mean, 1e-6);
         }
-        sam.image_encoder.pos_embed = Param::from_tensor(Tensor::full([1, 32, 32, 192], 0.25, &device));
+        encoder.pos_embed = Param::from_tensor(Tensor::full([1, 32, 32, 192], 0.25, &device));
         for size in [72, 400] {
-            let stages = sam.image_encoder.forward_stages(Tensor::zeros([1, 3, size, 64], &device));
+            let stages = encoder.forward_stages(Tensor::zeros([1, 3, size, 64], &device));
             let added = stages.positions - stages.patch_embed;
             close(added.clone(), added.zeros_like() + 0.25, 1e-6);
         }

@@ -57,6 +57,25 @@ fn pixels_are_normalised_and_the_rest_is_zero() {
     }
 }
 
+/// SAM 2 stretches both axes to the square and keeps what lies between two grey levels.
+#[test]
+fn sam2_stretches_without_rounding() {
+    let ramp = Image::new(2, 3, 1, vec![0, 255, 0, 255, 0, 255]).unwrap();
+    let input = Preprocess::new(Protocol::Sam2, 8).unwrap().prepare(&ramp);
+    assert_eq!(input.geometry.resized, (8, 8));
+    assert_eq!(input.geometry.to_resized([1.0, 1.5]), [4.0, 4.0]);
+    // Between pixel centres at 0.5 and 1.5 of two pixels: 1/8, 3/8, 5/8, 7/8 of the way.
+    let expected = [0.0, 0.0, 31.875, 95.625, 159.375, 223.125, 255.0, 255.0];
+    for (found, expected) in input.values.iter().zip(expected) {
+        assert!((found - (expected - 123.675f32) / 58.395).abs() < 1e-5, "{found}");
+    }
+    let colour = Image::new(5, 4, 3, [10u8, 200, 255].repeat(20)).unwrap();
+    let input = Preprocess::new(Protocol::Sam2, 16).unwrap().prepare(&colour);
+    for (plane, expected) in input.values.chunks_exact(256).zip([-1.946_656_5f32, 1.465_686_3, 2.640_000_1]) {
+        assert!(plane.iter().all(|value| (value - expected).abs() < 1e-5), "{} {expected}", plane[0]);
+    }
+}
+
 /// Stripes finer than a pixel of the result average out.
 #[test]
 fn reduction_is_antialiased() {

@@ -5,7 +5,7 @@ use sam_preprocess::{Preprocess, PreprocessError, Protocol};
 /// Segment Anything asks for more than 0, the paper's code for a probability of at least one half.
 #[test]
 fn the_comparison_belongs_to_the_protocol() {
-    for (protocol, at_zero) in [(Protocol::Default, false), (Protocol::Paper, true)] {
+    for (protocol, at_zero) in [(Protocol::Default, false), (Protocol::Paper, true), (Protocol::Sam2, false)] {
         assert_eq!(protocol.is_foreground(0.0), at_zero);
         assert_eq!(protocol.is_foreground(-0.0), at_zero);
         assert!(protocol.is_foreground(1e-30) && !protocol.is_foreground(-1e-30));
@@ -37,8 +37,8 @@ fn broken_logits_are_named() {
 
 #[test]
 fn a_description_is_stored_and_checked_when_it_is_read() {
-    for preprocess in [Preprocess::new(Protocol::Default, 1024), Preprocess::new(Protocol::Paper, 512)] {
-        let preprocess = preprocess.unwrap();
+    for (protocol, size) in [(Protocol::Default, 1024), (Protocol::Paper, 512), (Protocol::Sam2, 1024)] {
+        let preprocess = Preprocess::new(protocol, size).unwrap();
         let json = serde_json::to_string(&preprocess).unwrap();
         assert_eq!(serde_json::from_str::<Preprocess>(&json).unwrap(), preprocess);
     }
