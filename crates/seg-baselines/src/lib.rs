@@ -31,7 +31,7 @@
 //!
 //! ```
 //! use burn::module::Module;
-//! use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
+//! use burn::optim::{AdamWConfig, GradientsParams};
 //! use burn::tensor::{Device, Tensor};
 //! use seg_baselines::{Architecture, Draws, NetworkConfig, UNetConfig};
 //!
