@@ -58,8 +58,9 @@
 //!
 //! # What differs from Burn's own layers
 //!
-//! Batch norm follows PyTorch: the running variance takes up the unbiased variance ([`BatchNorm`]). Dropout draws from
-//! [`Draws`], so that a run that is stopped and resumed goes on with the masks that it would have had.
+//! Batch norm follows PyTorch: the running variance takes up the unbiased variance ([`BatchNorm`]). Running statistics belong
+//! to a training checkpoint though no optimizer knows them ([`Network::statistics`]). Dropout draws from [`Draws`], so that a
+//! run that is stopped and resumed goes on with the masks that it would have had.
 //!
 //! # Devices
 //!
@@ -76,6 +77,7 @@ mod regunet;
 mod resnet;
 mod segformer;
 mod segnet;
+mod statistics;
 mod unet;
 mod unetr;
 

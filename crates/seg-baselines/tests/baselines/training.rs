@@ -1,7 +1,8 @@
 //! Training steps: every network learns, and dropout belongs to (seed, step).
 
+use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use seg_baselines::{Architecture, BaselineError, DeepLabV3PlusConfig, Draws, NetworkConfig};
 
 use crate::support::{NAMES, Reference, stored, values};
@@ -60,4 +61,49 @@ fn training_needs_a_device_that_records_gradients() {
     let images = Tensor::<4>::ones([1, 1, 16, 32], &device);
     let error = network.forward_training(images, &Draws::new(0, 0)).unwrap_err();
     assert!(matches!(error, BaselineError::Value { .. }), "{error}");
+}
+
+/// A run that is taken up again goes on with the bits of one that was not stopped: parameters, statistics, dropout.
+#[test]
+fn statistics_are_part_of_a_checkpoint() {
+    let device = Device::default().autodiff();
+    for name in NAMES {
+        let reference = Reference::read(name);
+        let images = reference.tensor("input", &device);
+        let network = reference.network(&device);
+        let before = network.statistics();
+        assert_eq!(before.is_empty(), name == "unetr");
+        network.forward(images.clone()).unwrap();
+        let after = network.statistics();
+        assert!(before.iter().all(|(key, value)| after[key] != *value), "{name}");
+
+        let other = reference.network(&device).with_statistics(&after).unwrap();
+        assert_eq!(stored(&other), stored(&network), "{name}");
+        network.forward(images.clone()).unwrap();
+        other.forward(images).unwrap();
+        assert_eq!(other.statistics(), network.statistics(), "{name}");
+    }
+}
+
+#[test]
+fn statistics_of_another_network_are_refused() {
+    let network = |name| Reference::read(name).network(&Device::default());
+    let error = network("unet").with_statistics(&network("segnet").statistics()).unwrap_err();
+    assert!(error.to_string().contains("running_mean"), "{error}");
+    let mut statistics = network("unet").statistics();
+    statistics.insert("surprise".to_owned(), TensorData::from([1.0f32]));
+    let error = network("unet").with_statistics(&statistics).unwrap_err();
+    assert!(error.to_string().contains("also `surprise`"), "{error}");
+}
+
+/// As in Burn's own layer a clone shares them; what `valid` gives is a copy.
+#[test]
+fn a_valid_network_keeps_its_statistics_while_training_goes_on() {
+    let device = Device::default().autodiff();
+    let reference = Reference::read("regunet");
+    let network = reference.network(&device);
+    let selected = network.valid();
+    network.forward(reference.tensor("input", &device)).unwrap();
+    assert_eq!(stored(&selected), reference.weights());
+    assert_ne!(stored(&network), reference.weights());
 }
