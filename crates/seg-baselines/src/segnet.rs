@@ -4,6 +4,9 @@
 //! There is no reference package. The network follows the paper: batch norm and ReLU after every convolution but the last,
 //! biases throughout. Keys are those of the usual ports (`conv11.weight`, `bn11.running_mean`, `conv53d.bias`). Maps are
 //! unpooled to the size that they had, so sides need not be multiples of anything.
+//!
+//! Where two values of a window are equal up to rounding, which of them is the maximum depends on the order of additions: at
+//! such places two backends (or two builds of PyTorch) give visibly different logits, and both are right.
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
