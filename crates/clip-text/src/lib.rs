@@ -1,0 +1,35 @@
+//! CLIP's text tower in [Burn](https://burn.dev): a tokenizer, the network, and the files of OpenAI and of transformers.
+//!
+//! CLIP (Radford et al., 2021) was trained to give an image and its caption the same features. This crate computes those of
+//! texts, for programs that prompt a segmentation model with words. It does nothing with images.
+//!
+//! - [`Tokenizer`] gives the ids of OpenAI's `clip.tokenize`; its vocabulary is compiled in.
+//! - [`ClipText`] is the transformer: causal attention, the features read at the end token. Features are tested
+//!   against transformers and OpenAI's own class.
+//! - [`Checkpoint`] opens safetensors and PyTorch files of whole CLIP models or of text towers, under OpenAI's or transformers' names,
+//!   all or nothing.
+//!
+//! ```no_run
+//! use burn::tensor::Device;
+//! use clip_text::{ClipText, Overflow, Tokenizer};
+//!
+//! let tokenizer = Tokenizer::new()?;
+//! let (tower, _) = ClipText::from_checkpoint("clip-vit-base-patch32/model.safetensors", &Device::default())?;
+//! let texts = [tokenizer.encode("vessel", Overflow::Refuse)?, tokenizer.encode("background", Overflow::Refuse)?];
+//! let features = tower.encode(&texts)?; // [2, 512]
+//! # Ok::<(), clip_text::ClipError>(())
+//! ```
+
+mod checkpoint;
+mod config;
+mod error;
+mod model;
+mod names;
+mod source;
+mod tokenizer;
+
+pub use checkpoint::{Checkpoint, LoadReport, Mismatch};
+pub use config::{Activation, ClipTextConfig};
+pub use error::ClipError;
+pub use model::ClipText;
+pub use tokenizer::{Overflow, Tokenizer};
