@@ -37,7 +37,7 @@ pub struct Args {
 enum Format {
     /// Plain weights under the original's key names: model.safetensors
     Meta,
-    /// Plain weights as transformers' SamModel reads them: model.safetensors and config.json
+    /// Plain weights as transformers' SamModel or Sam2Model reads them: model.safetensors and config.json
     Huggingface,
     /// A LoRA or DoRA in the two files of Hugging Face PEFT
     Peft,

@@ -72,6 +72,34 @@ fn a_folder_is_segmented_in_the_images_own_sizes_and_continued() {
     assert!(out.join("a_3_mask.png").is_file() && out.join("a_mask.png").is_file());
 }
 
+/// A SAM 2 is told by what the file holds: prompted, and written in both forms, the second of which opens again.
+#[test]
+fn a_sam2_answers_and_is_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, out) = (folder.path().join("a.png"), folder.path().join("out"));
+    picture(&image, 70, 40);
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sam-model/tests/fixtures/hf_sam2_tiny/model.safetensors");
+    let predict = |weights: &Path, out: &Path| {
+        let mut command = salt();
+        command.arg("predict").arg("--model").arg(weights).arg("--image").arg(&image).arg("--out").arg(out);
+        command.args(["--points", "10,12", "--box", "1,1,30,35"]);
+        command
+    };
+    predict(&own, &out).assert().success().stdout(contains("1 written"));
+    assert_eq!(image::image_dimensions(out.join("a_mask.png")).unwrap(), (70, 40));
+    predict(&own, &out).arg("--multimask").assert().success();
+    assert!(out.join("a_3_mask.png").is_file());
+    for form in ["meta", "huggingface"] {
+        let written = folder.path().join(form);
+        salt().args(["export", "--format", form, "--model"]).arg(&own).arg("--out").arg(&written).assert().success();
+        let again = folder.path().join(format!("of-{form}"));
+        predict(&written.join("model.safetensors"), &again).assert().success();
+        let mask = |folder: &Path| std::fs::read(folder.join("a_mask.png")).unwrap();
+        assert_eq!(mask(&again), mask(&out), "{form}");
+    }
+    salt().arg("inspect").arg("--model").arg(&own).assert().success().stdout(contains("protocol Sam2"));
+}
+
 #[test]
 fn nothing_of_the_users_is_replaced_removed_or_segmented() {
     let folder = tempfile::tempdir().unwrap();

@@ -5,10 +5,10 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, FloatDType, Int, Tensor};
-use sam_model::{MaskChoice, Prompts};
+use sam_model::{Checkpoint, MaskChoice, Prompts};
 
 use crate::gradients::{Compare, Reference};
-use crate::support::{FixtureSet, sam2_fixture, tiny_sam2};
+use crate::support::{FixtureSet, sam2_config};
 
 const GRADIENTS: &str = "sam2_gradients.safetensors";
 /// Set in the process that computes in f64.
@@ -16,9 +16,11 @@ const DOUBLE: &str = "SAM2_GRADIENTS_IN_F64";
 
 /// The loss that `sam2_tiny.py` describes, from the image through the whole model.
 fn compare(device: &Device, limit: impl Fn(&Reference, &Reference) -> f64) {
-    let reference = Reference::from(&sam2_fixture("sam2_tiny_io.safetensors"));
-    let exact = Reference::from(&FixtureSet::sam2_with(&[GRADIENTS]).path(GRADIENTS));
-    let sam = tiny_sam2(device);
+    let set = FixtureSet::sam2_with(&[GRADIENTS]);
+    let reference = Reference::from(&set.path("sam2_tiny_io.safetensors"));
+    let exact = Reference::from(&set.path(GRADIENTS));
+    let checkpoint = Checkpoint::open(set.path("sam2_tiny.pt")).unwrap();
+    let (sam, _) = checkpoint.load(&sam2_config(&set.path("sam2_tiny.json")), device).unwrap();
     let labels: Tensor<2, Int> = reference.tensor::<2>("points.labels", device).int();
     let points = Prompts::none(1).with_point_tensors(reference.tensor("points.coords", device), labels).unwrap();
     let features = sam.encode(reference.tensor("image", device)).unwrap();
