@@ -116,3 +116,36 @@ pub(crate) fn squares<A: Arithmetic>(x: &[f32], mean: f32) -> f32 {
 pub(crate) fn centred_dot<A: Arithmetic>(x: &[f32], y: &[f32], mean: f32) -> f32 {
     reduce(x, y, |sum, x, y| A::mul_add(x, y - mean, sum))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectorise::{Fused, Plain};
+
+    /// The distance of two positive numbers in units in the last place of `exact`.
+    fn ulps(found: f32, exact: f64) -> f64 {
+        let unit = f64::from(f32::from_bits((exact as f32).to_bits() + 1)) - f64::from(exact as f32);
+        (f64::from(found) - exact).abs() / unit
+    }
+
+    #[test]
+    fn the_exponential_errs_by_less_than_two_ulp() {
+        let mut worst = 0.0f64;
+        for i in -8_733_000..8_837_000 {
+            let x = i as f32 * 1e-5;
+            let exact = f64::from(x).exp();
+            worst = worst.max(ulps(exp::<Fused>(x), exact)).max(ulps(exp::<Plain>(x), exact));
+        }
+        assert!(worst < 2.0, "{worst}");
+    }
+
+    #[test]
+    fn the_exponential_of_what_is_far_away_or_no_number() {
+        assert_eq!(exp::<Fused>(f32::NEG_INFINITY), 0.0);
+        assert_eq!(exp::<Fused>(-1e30), 0.0);
+        assert_eq!(exp::<Fused>(f32::INFINITY), f32::INFINITY);
+        assert_eq!(exp::<Fused>(1e30), f32::INFINITY);
+        assert!(exp::<Fused>(f32::NAN).is_nan() && exp::<Plain>(f32::from_bits(0x7fc0_0003)).is_nan());
+        assert_eq!(exp::<Fused>(0.0), 1.0);
+    }
+}

@@ -1,4 +1,4 @@
-use crate::support::{assert_close, assert_same_bits_on_any_threads, assert_sums, numbers, on_every_isa};
+use crate::support::{assert_close, assert_same_bits_on_any_threads, assert_sums, numbers, on_every_isa, rounding};
 use cpu_kernels::{
     AttentionShape, RelativePositions, cross_attention, cross_attention_backward, self_attention,
     self_attention_backward,
@@ -23,8 +23,14 @@ struct Expected {
     dv: Vec<f64>,
     by_row: Vec<f64>,
     by_column: Vec<f64>,
-    /// What the terms of the sums of both tables weigh.
-    magnitudes: [Vec<f64>; 2],
+    /// What the terms of the sums weigh that are the gradients of q, k, v and both tables. They cancel: with one key, those of the scores
+    /// are zero.
+    magnitudes: [Vec<f64>; 5],
+    /// The same of the output.
+    output_magnitudes: Vec<f64>,
+    /// What rounding may do to a result, relative to these magnitudes: a probability is relatively as uncertain as its score and the
+    /// logarithm are absolutely, its exponential errs by 2 ulp, and there are sums over keys and over queries.
+    tolerance: f64,
 }
 
 fn wide(x: &[f32]) -> Vec<f64> {
@@ -43,6 +49,7 @@ impl Problem {
         let scale = f64::from(scale);
         let mut out = Expected {
             output: vec![0.0; self.q.len()],
+            output_magnitudes: vec![0.0; self.q.len()],
             dq: vec![0.0; self.q.len()],
             dk: vec![0.0; self.k.len()],
             dv: vec![0.0; self.v.len()],
@@ -50,8 +57,8 @@ impl Problem {
         };
         if let Some((_, by_row, by_column)) = &self.positions {
             (out.by_row, out.by_column) = (vec![0.0; by_row.len()], vec![0.0; by_column.len()]);
-            out.magnitudes = [out.by_row.clone(), out.by_column.clone()];
         }
+        out.magnitudes = [&out.dq, &out.dk, &out.dv, &out.by_row, &out.by_column].map(Clone::clone);
         for (b, h) in (0..batch).flat_map(|b| (0..heads).map(move |h| (b, h))) {
             for i in 0..queries {
                 let q = |c| self.at(b, h, queries, i, c);
@@ -74,19 +81,38 @@ impl Problem {
                         .sum::<f64>()
                 };
                 let scores: Vec<f64> = (0..keys).map(score).collect();
+                let magnitude = |j: usize| {
+                    (0..d)
+                        .map(|c| {
+                            let position = tables(j, c).zip(self.positions.as_ref());
+                            let position = position.map_or(0.0, |((r, s), (_, x, y))| x[r].abs() + y[s].abs());
+                            self.q[q(c)].abs() * (scale * self.k[k(j, c)].abs() + position)
+                        })
+                        .sum::<f64>()
+                };
+                let of_scores = (0..keys).map(magnitude).fold(1.0, f64::max) * rounding(d);
                 let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let sum: f64 = scores.iter().map(|s| (s - max).exp()).sum();
                 let log = max + sum.ln();
                 out.log_sum_exp.push(log);
+                let of_exponentials = (2.0 + log.abs()) * f64::from(f32::EPSILON);
+                let of_sums = rounding(keys) + rounding(batch * heads * queries);
+                out.tolerance = out.tolerance.max(of_scores + of_exponentials + of_sums);
                 let p: Vec<f64> = scores.iter().map(|s| (s - log).exp()).collect();
                 for c in 0..d {
+                    out.output_magnitudes[q(c)] = (0..keys).map(|j| p[j] * self.v[k(j, c)].abs()).sum();
                     out.output[q(c)] = (0..keys).map(|j| p[j] * self.v[k(j, c)]).sum();
                 }
                 let delta: f64 = (0..d).map(|c| out.output[q(c)] * dy[q(c)]).sum();
+                let delta_magnitude: f64 = (0..d).map(|c| (out.output[q(c)] * dy[q(c)]).abs()).sum();
                 for (j, &p) in p.iter().enumerate() {
                     let dp = (0..d).map(|c| dy[q(c)] * self.v[k(j, c)]).sum::<f64>();
-                    let (ds, magnitude) = (p * (dp - delta), p * (dp.abs() + delta.abs()));
+                    let dp_magnitude = (0..d).map(|c| (dy[q(c)] * self.v[k(j, c)]).abs()).sum::<f64>();
+                    let (ds, magnitude) = (p * (dp - delta), p * (dp_magnitude + delta_magnitude));
                     for c in 0..d {
+                        out.magnitudes[0][q(c)] += magnitude * scale * self.k[k(j, c)].abs();
+                        out.magnitudes[1][k(j, c)] += magnitude * scale * self.q[q(c)].abs();
+                        out.magnitudes[2][k(j, c)] += p * dy[q(c)].abs();
                         out.dv[k(j, c)] += p * dy[q(c)];
                         out.dk[k(j, c)] += ds * scale * self.q[q(c)];
                         out.dq[q(c)] += ds * scale * self.k[k(j, c)];
@@ -94,8 +120,9 @@ impl Problem {
                             out.dq[q(c)] += ds * (x[r] + y[s]);
                             out.by_row[r] += ds * self.q[q(c)];
                             out.by_column[s] += ds * self.q[q(c)];
-                            out.magnitudes[0][r] += magnitude * self.q[q(c)].abs();
-                            out.magnitudes[1][s] += magnitude * self.q[q(c)].abs();
+                            out.magnitudes[0][q(c)] += magnitude * (x[r].abs() + y[s].abs());
+                            out.magnitudes[3][r] += magnitude * self.q[q(c)].abs();
+                            out.magnitudes[4][s] += magnitude * self.q[q(c)].abs();
                         }
                     }
                 }
@@ -127,16 +154,18 @@ fn check_self(batch: usize, heads: usize, grid: [usize; 2], head_dim: usize, rel
     let relative = relative.then_some(RelativePositions { grid, by_row: &by_row, by_column: &by_column });
     on_every_isa(|_| {
         let attended = self_attention(shape, &qkv, relative);
-        assert_close(&attended.output, &expected.output, 2e-6);
+        assert_sums(&attended.output, &expected.output, &expected.output_magnitudes, expected.tolerance);
         assert_close(&attended.log_sum_exp, &expected.log_sum_exp, 1e-6);
         let gradients =
             self_attention_backward(shape, &qkv, relative, &attended.output, &attended.log_sum_exp, &dy, true);
-        assert_close(&gradients.qkv, &beside([&expected.dq, &expected.dk, &expected.dv], channels), 3e-6);
+        let [dq, dk, dv, rows, columns] = &expected.magnitudes;
+        let magnitudes = beside([dq, dk, dv], channels);
+        let joint = beside([&expected.dq, &expected.dk, &expected.dv], channels);
+        assert_sums(&gradients.qkv, &joint, &magnitudes, expected.tolerance);
         assert_eq!(gradients.by_row.is_some(), relative.is_some());
         if let (Some(by_row), Some(by_column)) = (gradients.by_row, gradients.by_column) {
-            // Softmax leaves sums that cancel: those of a grid of one row are zero.
-            assert_sums(&by_row, &expected.by_row, &expected.magnitudes[0], 2e-6);
-            assert_sums(&by_column, &expected.by_column, &expected.magnitudes[1], 2e-6);
+            assert_sums(&by_row, &expected.by_row, rows, expected.tolerance);
+            assert_sums(&by_column, &expected.by_column, columns, expected.tolerance);
         }
     });
 }
@@ -150,12 +179,13 @@ fn check_cross(shape: AttentionShape) {
     let expected = Problem { shape, q: wide(&q), k: wide(&k), v: wide(&v), positions: None }.solve(&wide(&dy));
     on_every_isa(|_| {
         let attended = cross_attention(shape, &q, &k, &v);
-        assert_close(&attended.output, &expected.output, 2e-6);
+        assert_sums(&attended.output, &expected.output, &expected.output_magnitudes, expected.tolerance);
         assert_close(&attended.log_sum_exp, &expected.log_sum_exp, 1e-6);
         let (dq, dk, dv) = cross_attention_backward(shape, &q, &k, &v, &attended.output, &attended.log_sum_exp, &dy);
-        assert_close(&dq, &expected.dq, 3e-6);
-        assert_close(&dk, &expected.dk, 3e-6);
-        assert_close(&dv, &expected.dv, 3e-6);
+        let [of_q, of_k, of_v, ..] = &expected.magnitudes;
+        assert_sums(&dq, &expected.dq, of_q, expected.tolerance);
+        assert_sums(&dk, &expected.dk, of_k, expected.tolerance);
+        assert_sums(&dv, &expected.dv, of_v, expected.tolerance);
     });
 }
 

@@ -1,4 +1,4 @@
-use crate::support::{assert_same_bits_on_any_threads, assert_sums, numbers, on_every_isa};
+use crate::support::{assert_same_bits_on_any_threads, assert_sums, numbers, on_every_isa, rounding};
 use cpu_kernels::{Isa, KernelError, Matrix, Precision, add_product, product, product_with_bias};
 use proptest::prelude::*;
 
@@ -46,11 +46,11 @@ fn check([m, k, n]: [usize; 3], layouts: [usize; 2], seed: u64) {
     let (b, b_strides) = laid_out(&b, [k, n], layouts[1]);
     let (a, b) = (Matrix::strided(&a, [m, k], a_strides), Matrix::strided(&b, [k, n], b_strides));
     on_every_isa(|_| {
-        assert_sums(&product(a, b, Precision::F32), &expected, &magnitudes, 3e-7);
-        assert_sums(&product_with_bias(a, b, &bias, Precision::F32), &with_bias, &more, 3e-7);
+        assert_sums(&product(a, b, Precision::F32), &expected, &magnitudes, rounding(k + 1));
+        assert_sums(&product_with_bias(a, b, &bias, Precision::F32), &with_bias, &more, rounding(k + 1));
         let mut out = before.clone();
         add_product(&mut out, a, b, Precision::F32);
-        assert_sums(&out, &added, &more, 3e-7);
+        assert_sums(&out, &added, &more, rounding(k + 1));
     });
 }
 

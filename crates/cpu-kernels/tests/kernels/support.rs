@@ -38,6 +38,12 @@ pub(crate) fn assert_sums(found: &[f32], expected: &[f64], magnitudes: &[f64], t
     }
 }
 
+/// What rounding may do to a sum of so many terms, relative to their magnitudes: each addition errs by half a unit in the last place at
+/// most, and the errors of many add up like the steps of a random walk.
+pub(crate) fn rounding(terms: usize) -> f64 {
+    2.0 * (terms as f64 + 1.0).sqrt() * f64::from(f32::EPSILON) / 2.0
+}
+
 static SKIPPED: std::sync::Once = std::sync::Once::new();
 
 /// Runs `f` on each instruction set that the machine has, and says which are skipped.
