@@ -17,6 +17,6 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    salt_cli::log_to_stderr();
+    salt_cli::prepare_process();
     salt_cli::exit_code(Cli::parse().command.run())
 }

@@ -29,6 +29,8 @@ mod ops;
 mod plain;
 mod precision;
 
+#[cfg(feature = "cpu")]
+pub use cpu_kernels::keep_freed_memory;
 pub use ops::{
     AdamW, Heads, LinearTerms, Moments, RelativeTables, Scaled, cross_attention, gelu, layer_norm, linear,
     self_attention,

@@ -29,6 +29,7 @@
 //! ```
 
 mod adamw;
+mod allocator;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod attention;
@@ -49,6 +50,7 @@ mod tile;
 mod vectorise;
 
 pub use adamw::{AdamWStep, adamw};
+pub use allocator::keep_freed_memory;
 pub use attention::{
     Attended, AttentionShape, RelativePositions, SelfAttentionGradients, cross_attention, cross_attention_backward,
     self_attention, self_attention_backward,

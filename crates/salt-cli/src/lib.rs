@@ -53,8 +53,11 @@ pub struct Cli {
     pub command: commands::Command,
 }
 
-/// Sends what the libraries log to standard error; `RUST_LOG` filters it, warnings are shown by default.
-pub fn log_to_stderr() {
+/// What a program does first: the allocator keeps freed memory for the next tensors, and what the libraries log goes to standard error
+/// (`RUST_LOG` filters it, warnings are shown by default).
+pub fn prepare_process() {
+    #[cfg(feature = "cpu")]
+    burn_kernels::keep_freed_memory();
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env()

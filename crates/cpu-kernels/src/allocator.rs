@@ -1,0 +1,26 @@
+//! What the system's allocator does with freed memory.
+
+/// Makes glibc's allocator keep the memory of freed tensors for the next ones. By default it hands large blocks back to the system, and the
+/// next operation pays for fresh pages. For programs, before they allocate much; whether it was done. Other allocators are left alone.
+pub fn keep_freed_memory() -> bool {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+    {
+        const LARGEST_BLOCK: libc::c_int = 1 << 30;
+        // SAFETY: `mallopt` takes two numbers and has no precondition.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST_BLOCK) == 1
+                && libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX) == 1
+        }
+    }
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+    fn glibc_takes_the_settings() {
+        assert!(super::keep_freed_memory());
+    }
+}
