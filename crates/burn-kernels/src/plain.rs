@@ -3,7 +3,7 @@
 use crate::ops::{AdamW, Heads, LinearTerms, Moments, RelativeTables};
 use burn::tensor::module::{attention as burn_attention, layer_norm as burn_layer_norm, linear as burn_linear};
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{DType, Device, Tensor, TensorData, activation};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 pub(crate) fn linear(x: Tensor<2>, terms: LinearTerms) -> Tensor<2> {
     let LinearTerms { weight, scaled, factors, bias } = terms;
@@ -29,8 +29,10 @@ pub(crate) fn linear(x: Tensor<2>, terms: LinearTerms) -> Tensor<2> {
     }
 }
 
+/// Composed of the error function: the derivative that Burn's own GELU has on some backends is that of the approximation.
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::gelu(x)
+    let twice_the_probability = (x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf() + 1.0;
+    x * twice_the_probability * 0.5
 }
 
 pub(crate) fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<D> {

@@ -456,6 +456,30 @@ mod tests {
             let message = parse(&format!("{head}{text}")).unwrap_err().to_string();
             assert!(message.contains(field), "{text}: {message}");
         }
+        let message =
+            parse(&format!("devices = [\"cuda\"]\n{head}[training]\nprecision = \"bf16\"")).unwrap_err().to_string();
+        assert!(message.contains("training.precision") && message.contains("cuda"), "{message}");
         assert!(parse(&format!("devices = [\"tpu\"]\n{head}")).unwrap_err().to_string().contains("tpu"));
+    }
+
+    #[test]
+    fn a_precision_is_taken_where_the_machine_has_it_and_named_where_it_has_not() {
+        for (name, precision) in [("f32", Precision::F32), ("f32-amx", Precision::F32Amx), ("bf16", Precision::Bf16)] {
+            let found = parse(&format!("[data]\npath = \"x\"\n[training]\nprecision = \"{name}\""));
+            match check_precision(precision) {
+                Ok(()) => assert_eq!(found.unwrap().training.precision, precision),
+                Err(_) => {
+                    let message = found.unwrap_err().to_string();
+                    assert!(message.contains("training.precision") && message.contains("AMX"), "{message}");
+                }
+            }
+        }
+        assert!(check_precision(Precision::F32).is_ok());
+    }
+
+    #[test]
+    fn runs_from_before_the_precision_keep_their_identity() {
+        let config = RunConfig::new("somewhere");
+        assert!(!config.to_toml().unwrap().contains("precision"));
     }
 }

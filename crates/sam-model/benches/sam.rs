@@ -1,6 +1,6 @@
 //! Encoder forward (ViT-B at 512 and 1024, the mini model at 256), decoder per prompt, and a training step of the mini model.
 //!
-//! `cargo bench --profile dev -p sam-model` uses the same build as the tests; `benches/peers/torch_sam.py` measures the original
+//! `cargo bench --profile dev -p sam-model` uses the same build as the tests; `cargo xtask bench --peers PYTHON` measures whole steps beside the original
 //! in PyTorch. Weights are random: arithmetic does not depend on them.
 
 use std::hint::black_box;
