@@ -18,7 +18,7 @@ pub fn findings(results: &Results) -> Result<Vec<String>> {
     let mut sentences = Vec::new();
     for dataset in &results.datasets {
         let mut rows: Vec<Row<'_>> = Vec::new();
-        for method in results.methods.iter().filter(|method| method.table == TableId::Main) {
+        for method in results.methods.iter().filter(|method| method.table.is_comparison()) {
             if let Some(summary) = Summary::of(&of(results, &dataset.name, &method.id), "dice")? {
                 rows.push((method, summary.mean));
             }
