@@ -1,7 +1,7 @@
 //! What the tables say, in sentences computed from the same numbers, so that a report cannot praise what did not win.
 
 use crate::error::Result;
-use crate::methods::{Family, TableId};
+use crate::methods::Family;
 use crate::results::{MethodCard, Results};
 use crate::summary::{PairedDifference, Summary, of};
 
@@ -122,6 +122,7 @@ fn highest<'a>(rows: impl Iterator<Item = Row<'a>>) -> Option<Row<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::methods::TableId;
     use crate::results::CellResult;
     use medseg_train::data::DatasetCard;
     use medseg_train::evaluate::CaseScore;
