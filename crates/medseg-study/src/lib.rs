@@ -14,10 +14,11 @@
 //! use medseg_study::{TableChoice, rows};
 //!
 //! let profile = Profile::demo();
-//! let rows = rows(TableChoice::Main, &sam_mini::config(), profile.released);
+//! let rows = rows(TableChoice::Main, &sam_mini::config(), profile.released)?;
 //! let cells = plan(&profile, &rows);
 //! assert_eq!(cells.len(), profile.datasets.len() * rows.len());
 //! assert_eq!(cells[0].to_string(), "Synthetic angiography / frozen / seed 0");
+//! # Ok::<(), medseg_study::StudyError>(())
 //! ```
 
 pub mod comparison;

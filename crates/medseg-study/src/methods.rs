@@ -16,11 +16,13 @@ pub enum TableId {
     AblationLora,
     /// SALT with 700 to 200 scaled singular values (of 768).
     AblationRank,
+    /// The comparison on SAM 2.
+    Sam2,
 }
 
 impl TableId {
     /// Every table, in the order of a report.
-    pub const ALL: [Self; 3] = [Self::Main, Self::AblationLora, Self::AblationRank];
+    pub const ALL: [Self; 4] = [Self::Main, Self::Sam2, Self::AblationLora, Self::AblationRank];
 
     /// Its heading in a report.
     pub fn title(self) -> &'static str {
@@ -28,7 +30,13 @@ impl TableId {
             Self::Main => "Dice and HD95 on test images",
             Self::AblationLora => "Ablation: rank of SALT's low-rank update",
             Self::AblationRank => "Ablation: number of singular values that SALT scales",
+            Self::Sam2 => "SAM 2: Dice and HD95 on test images",
         }
+    }
+
+    /// Whether it compares kinds of methods, where the ablations vary one of them.
+    pub fn is_comparison(self) -> bool {
+        matches!(self, Self::Main | Self::Sam2)
     }
 }
 
@@ -68,8 +76,42 @@ pub enum TableChoice {
     AblationLora,
     /// SALT with 700 to 200 scaled singular values (of 768).
     AblationRank,
-    /// All of them.
+    /// The comparison on SAM 2.
+    Sam2,
+    /// All that the base model has: the comparison on SAM 2 for a SAM 2, the others for a SAM.
     All,
+}
+
+impl TableChoice {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::AblationLora => "ablation-lora",
+            Self::AblationRank => "ablation-rank",
+            Self::Sam2 => "sam2",
+            Self::All => "all",
+        }
+    }
+
+    /// Refuses a base model of the other kind.
+    fn check(self, config: &SamConfig) -> Result<()> {
+        let (expected, instead) = match (self, config.is_sam2()) {
+            (Self::All, _) | (Self::Sam2, true) | (Self::Main | Self::AblationLora | Self::AblationRank, false) => {
+                return Ok(());
+            }
+            (Self::Sam2, false) => ("a SAM 2 as base model, for one sam2.1_hiera_base_plus.pt", "main"),
+            (_, true) => ("a SAM as base model, for one sam_vit_b_01ec64.pth", "sam2"),
+        };
+        let kind = if config.is_sam2() { "SAM 2" } else { "SAM" };
+        let problem = format!(
+            "`{}` expected {expected}, found a {kind} with {} blocks that begins {} wide; its table is `{instead}`",
+            self.name(),
+            config.depth,
+            config.embed_dim
+        );
+        Err(StudyError::setting("table", problem))
+    }
 }
 
 /// One row.
@@ -119,6 +161,25 @@ const ADAPTED: [&str; 5] = [
 /// Trained in full beside every adapter, as in the paper: layer norms of encoder and decoder, positions, the prompt.
 const ALWAYS: [&str; 3] = [r"norm", r"pos_embed$", r"prompt\."];
 
+/// The same of SAM 2: the linear layers of each block of its trunk. The three projections of blocks that change the width are no
+/// part of it.
+const SAM2_TRUNK: [&str; 2] = [
+    r"image_encoder\.trunk\.blocks\.\d+\.attn\.(qkv|proj)\.weight$",
+    r"image_encoder\.trunk\.blocks\.\d+\.mlp\.layers\.[01]\.weight$",
+];
+
+/// The four 1 x 1 convolutions of SAM 2's neck.
+const SAM2_NECK: &str = r"image_encoder\.neck\.convs\.\d+\.conv\.weight$";
+
+/// Trained in full beside every adapter of a SAM 2.
+const SAM2_ALWAYS: [&str; 3] = [r"norm", r"pos_embed(_window)?$", r"prompt\."];
+
+/// The share of each weight's singular values that SALT scales in SAM 2.
+const SAM2_SHARE: f64 = 0.1;
+
+/// Width of the narrowest published SAM 2: it and all wider ones get the paper's ranks.
+const SAM2_WIDTH: usize = 96;
+
 impl Scale {
     /// The ranks for a model of this configuration.
     pub fn new(config: &SamConfig) -> Self {
@@ -158,13 +219,19 @@ impl Scale {
 /// The rows of a table for a model of this configuration. `released` asks for the released code's initial values and the
 /// paper's ReLU on the whole core matrix; otherwise the adapted model equals the base at step 0 and the ReLU stays on the
 /// scaled singular values.
-pub fn rows(table: TableChoice, config: &SamConfig, released: bool) -> Vec<MethodRow> {
-    let scale = Scale::new(config);
-    let form = if released { SaltForm::Paper } else { SaltForm::Diag };
-    let initial = if released { Initialization::ReleasedSam1 } else { Initialization::Identity };
-    let main = ScaledShares { attention: 760.0 / 768.0, mlp: 50.0 / 768.0, neck: 250.0 / 256.0 };
-    let uniform = ScaledShares { attention: 200.0 / 768.0, mlp: 200.0 / 768.0, neck: 200.0 / 256.0 };
-    let row = |id: &str, title: String, trains: &str, family: Family, adapter: Option<AdapterConfig>| MethodRow {
+///
+/// # Errors
+/// A table of SAM 2 for a SAM, or the reverse.
+pub fn rows(table: TableChoice, config: &SamConfig, released: bool) -> Result<Vec<MethodRow>> {
+    table.check(config)?;
+    Ok(if config.is_sam2() { sam2_rows(config, released) } else { sam_rows(table, config, released) })
+}
+
+const SALT_TRAINS: &str = "scale and shift of the top singular values, low-rank update of the rest";
+const SVD_TRAINS: &str = "scale and shift of all singular values";
+
+fn row(id: &str, title: String, trains: &str, family: Family, adapter: Option<AdapterConfig>) -> MethodRow {
+    MethodRow {
         id: id.into(),
         title,
         trains: trains.into(),
@@ -172,7 +239,58 @@ pub fn rows(table: TableChoice, config: &SamConfig, released: bool) -> Vec<Metho
         family,
         from_random: family == Family::Scratch,
         adapter,
-    };
+    }
+}
+
+fn everything() -> AdapterConfig {
+    AdapterConfig { method: Method::Full, ..AdapterConfig::default() }
+}
+
+/// The paper's five rows on SAM 2, the untuned base and full fine-tuning.
+///
+/// SVD and LoRA adapt trunk and neck, SALT the trunk alone: the published counts come out so. The released code puts a LoRA of rank
+/// 4 on the neck beside SALT, which is a second method in one model and changes no printed digit.
+fn sam2_rows(config: &SamConfig, released: bool) -> Vec<MethodRow> {
+    let form = if released { SaltForm::Paper } else { SaltForm::Diag };
+    let initial = if released { Initialization::ReleasedSam2 } else { Initialization::Identity };
+    let with_neck = || SAM2_TRUNK.into_iter().chain([SAM2_NECK]);
+    let high = |rank: usize| (rank * config.embed_dim / SAM2_WIDTH).clamp(4, rank);
+    let ranks = [("low", 4), ("high", high(256))];
+    let svd = AdapterConfig::svd().with_include(with_neck()).with_train(SAM2_ALWAYS);
+    let full = Some(everything());
+    let mut out = vec![
+        row("frozen", "Base, no tuning".into(), "nothing", Family::Untuned, None),
+        row("full", "Full fine-tuning".into(), "every weight", Family::Full, full),
+        row("sam2-svd", "SVD".into(), SVD_TRAINS, Family::SingularValues, Some(svd)),
+    ];
+    for (name, rank) in ranks {
+        let mut lora = AdapterConfig::lora(rank, rank as f64).with_include(with_neck()).with_train(SAM2_ALWAYS);
+        lora.alpha = None;
+        let adapter = Some(lora.with_initialization(initial));
+        let id = format!("sam2-lora-{name}");
+        out.push(row(&id, format!("LoRA {rank}"), "low-rank updates", Family::Lora, adapter));
+    }
+    for (name, rank) in ranks {
+        let mut salt = AdapterConfig::salt(1, rank)
+            .with_include(SAM2_TRUNK)
+            .with_train(SAM2_ALWAYS)
+            .with_form(form)
+            .with_initialization(initial);
+        salt.svd_rank = Rank::fraction(SAM2_SHARE);
+        out.push(row(&format!("sam2-salt-{name}"), format!("SALT {rank}"), SALT_TRAINS, Family::Salt, Some(salt)));
+    }
+    for row in &mut out {
+        row.table = TableId::Sam2;
+    }
+    out
+}
+
+fn sam_rows(table: TableChoice, config: &SamConfig, released: bool) -> Vec<MethodRow> {
+    let scale = Scale::new(config);
+    let form = if released { SaltForm::Paper } else { SaltForm::Diag };
+    let initial = if released { Initialization::ReleasedSam1 } else { Initialization::Identity };
+    let main = ScaledShares { attention: 760.0 / 768.0, mlp: 50.0 / 768.0, neck: 250.0 / 256.0 };
+    let uniform = ScaledShares { attention: 200.0 / 768.0, mlp: 200.0 / 768.0, neck: 200.0 / 256.0 };
     let lora = |rank: usize| {
         let mut config = AdapterConfig::lora(rank, rank as f64).with_include(ADAPTED).with_train(ALWAYS);
         config.alpha = None;
@@ -182,25 +300,17 @@ pub fn rows(table: TableChoice, config: &SamConfig, released: bool) -> Vec<Metho
     if matches!(table, TableChoice::Main | TableChoice::All) {
         let (low, high) = (scale.update(4), scale.update(256));
         out.push(row("frozen", "Base, no tuning".into(), "nothing", Family::Untuned, None));
-        let everything = AdapterConfig { method: Method::Full, ..AdapterConfig::default() };
-        out.push(row("full", "Full fine-tuning".into(), "every weight", Family::Full, Some(everything.clone())));
+        out.push(row("full", "Full fine-tuning".into(), "every weight", Family::Full, Some(everything())));
         let trains = "every weight, without the base";
-        out.push(row("scratch", "Full, random weights".into(), trains, Family::Scratch, Some(everything)));
+        out.push(row("scratch", "Full, random weights".into(), trains, Family::Scratch, Some(everything())));
         let svd = AdapterConfig::svd().with_include(ADAPTED).with_train(ALWAYS);
-        out.push(row(
-            "s-sam",
-            "S-SAM".into(),
-            "scale and shift of all singular values",
-            Family::SingularValues,
-            Some(svd),
-        ));
+        out.push(row("s-sam", "S-SAM".into(), SVD_TRAINS, Family::SingularValues, Some(svd)));
         for (id, rank) in [("lora-low", low), ("lora-high", high)] {
             out.push(row(id, format!("LoRA {rank}"), "low-rank updates", Family::Lora, Some(lora(rank))));
         }
         for (id, rank) in [("salt-low", low), ("salt-high", high)] {
             let adapter = scale.salt(main, rank, form, initial);
-            let trains = "scale and shift of the top singular values, low-rank update of the rest";
-            out.push(row(id, format!("SALT {rank}"), trains, Family::Salt, Some(adapter)));
+            out.push(row(id, format!("SALT {rank}"), SALT_TRAINS, Family::Salt, Some(adapter)));
         }
     }
     if matches!(table, TableChoice::AblationLora | TableChoice::All) {
@@ -248,7 +358,7 @@ mod tests {
 
     #[test]
     fn ranks_follow_the_model() {
-        let paper = rows(TableChoice::All, &SamConfig::vit_b(), true);
+        let paper = rows(TableChoice::All, &SamConfig::vit_b(), true).unwrap();
         let find = |id: &str| paper.iter().find(|row| row.id == id).unwrap().adapter.clone().unwrap();
         assert_eq!((find("salt-high").svd_rank, find("salt-high").lora_rank), (Rank::Fixed(760), 256));
         assert_eq!(find("salt-high").svd_rank_pattern[r"\.mlp\."], Rank::Fixed(50));
@@ -256,7 +366,7 @@ mod tests {
         assert_eq!((find("lora-low").lora_rank, find("lora-high").lora_rank), (4, 256));
         assert_eq!(find("salt-rank-700").svd_rank, Rank::Fixed(700));
         assert_eq!(find("salt-lora-32").lora_rank, 32);
-        let mini = rows(TableChoice::Main, &SamConfig::mini(), false);
+        let mini = rows(TableChoice::Main, &SamConfig::mini(), false).unwrap();
         let high = mini.iter().find(|row| row.id == "salt-high").unwrap().adapter.clone().unwrap();
         assert_eq!((high.svd_rank, high.lora_rank), (Rank::Fixed(190), 64));
         let mut ids: Vec<&str> = paper.iter().map(|row| row.id.as_str()).collect();
@@ -265,9 +375,62 @@ mod tests {
         assert_eq!(ids.len(), paper.len());
     }
 
+    /// Adapters' parameters of a row, from the module tree of a model without weights.
+    fn adapters(config: &SamConfig, id: &str, neck: bool) -> usize {
+        let row = rows(TableChoice::Sam2, config, true).unwrap().into_iter().find(|row| row.id == id).unwrap();
+        let mut adapter = row.adapter.unwrap();
+        if !neck {
+            adapter.include.retain(|pattern| !pattern.contains("neck"));
+        }
+        adapter.train.retain(|pattern| !pattern.contains("prompt"));
+        let plan = salt_peft::plan(&config.init(&burn::tensor::Device::default()).unwrap(), &adapter).unwrap();
+        plan.trainable().unwrap() - plan.trained.iter().map(|parameter| parameter.count()).sum::<usize>()
+    }
+
+    #[test]
+    fn the_rows_of_sam2_have_the_closed_forms_of_every_published_size() {
+        for (config, svd, lora, salt) in [
+            (SamConfig::sam2_tiny(), 36_288, 74_592, [134_394, 8_375_298]),
+            (SamConfig::sam2_small(), 48_576, 99_168, [179_898, 11_210_946]),
+            (SamConfig::sam2_base_plus(), 2 * 42_224, 171_248, [312_844, 19_498_108]),
+            (SamConfig::sam2_large(), 216_864, 436_752, [803_070, 50_044_374]),
+        ] {
+            assert_eq!(adapters(&config, "sam2-svd", false), svd);
+            for (id, rank) in [("sam2-lora-low", 4), ("sam2-lora-high", 256)] {
+                assert_eq!(adapters(&config, id, false), rank * lora, "{id}");
+            }
+            assert_eq!(["sam2-salt-low", "sam2-salt-high"].map(|id| adapters(&config, id, true)), salt);
+        }
+        let base_plus = SamConfig::sam2_base_plus();
+        assert_eq!(adapters(&base_plus, "sam2-svd", true), 2 * (42_224 + 848));
+        assert_eq!(adapters(&base_plus, "sam2-lora-low", true), 4 * (171_248 + 2_704));
+    }
+
+    #[test]
+    fn a_table_of_the_other_kind_of_base_is_refused() {
+        let (sam, sam2) = (SamConfig::vit_b(), SamConfig::sam2_base_plus());
+        let error = rows(TableChoice::Sam2, &sam, true).unwrap_err();
+        assert!(matches!(error, StudyError::Setting { field: "table", .. }));
+        let message = error.to_string();
+        assert!(message.contains("expected a SAM 2") && message.contains("found a SAM with 12 blocks"), "{message}");
+        for table in [TableChoice::Main, TableChoice::AblationLora, TableChoice::AblationRank] {
+            let message = rows(table, &sam2, true).unwrap_err().to_string();
+            assert!(message.contains(table.name()) && message.contains("found a SAM 2 with 24 blocks"), "{message}");
+        }
+        let ids = |table, config: &SamConfig| -> Vec<String> {
+            rows(table, config, false).unwrap().into_iter().map(|row| row.id).collect()
+        };
+        assert_eq!(ids(TableChoice::All, &sam2), ids(TableChoice::Sam2, &sam2));
+        assert_eq!(
+            ids(TableChoice::Sam2, &sam2),
+            ["frozen", "full", "sam2-svd", "sam2-lora-low", "sam2-lora-high", "sam2-salt-low", "sam2-salt-high"]
+        );
+        assert!(ids(TableChoice::All, &sam).iter().all(|id| !id.starts_with("sam2")));
+    }
+
     #[test]
     fn an_unknown_method_is_named_with_those_that_exist() {
-        let all = rows(TableChoice::Main, &SamConfig::mini(), false);
+        let all = rows(TableChoice::Main, &SamConfig::mini(), false).unwrap();
         let kept = select(all.clone(), &["salt-low".into(), "frozen".into()]).unwrap();
         assert_eq!(kept.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["frozen", "salt-low"]);
         let message = select(all, &["salt".into()]).unwrap_err().to_string();

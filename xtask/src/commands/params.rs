@@ -1,10 +1,15 @@
 //! `cargo xtask params`: the paper's parameter counts beside the counts of the module tree.
 
+mod networks;
+mod sam2;
+
+use self::networks::{Network, networks};
+use self::sam2::Sam2;
 use super::CommandResult;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use medseg_study::report::thousands;
-use medseg_study::{MethodRow, TableChoice, TableId, rows};
+use medseg_study::{MethodRow, Result as StudyResult, TableChoice, TableId, rows};
 use salt_cli::CliError;
 use salt_peft::{AdapterConfig, Plan, Rank, plan};
 use sam_model::{AutomaticPrompt, Sam, SamConfig, TextAffine};
@@ -33,7 +38,7 @@ pub(crate) fn run(args: Args) -> CommandResult {
     Ok(())
 }
 
-/// SAM as the paper's code runs it at 512 x 512, with the layer that brings text features to the prompt's width.
+/// SAM or SAM 2 as the paper's code runs it at 512 x 512, with the layer that brings text features to the prompt's width.
 #[derive(Module, Debug)]
 struct PaperModel {
     sam: Sam,
@@ -87,6 +92,10 @@ struct Report {
     frozen_verdict: Verdict,
     frozen_why: &'static str,
     rows: Vec<Row>,
+    /// The table on SAM 2.
+    sam2: Sam2,
+    /// The networks trained from scratch.
+    networks: Vec<Network>,
 }
 
 /// One published figure.
@@ -129,14 +138,14 @@ impl Verdict {
         }
     }
 
-    /// How a percentage compares with the printed one.
-    fn of(percent: f64, printed: &str) -> Self {
+    /// How a figure compares with the printed one, which has the same unit. Three printed digits are enough to be exact.
+    fn of(figure: f64, printed: &str) -> Self {
         let digits = printed.split_once('.').map_or(0, |(_, digits)| digits.len());
-        let rounded = format!("{percent:.digits$}");
+        let rounded = format!("{figure:.digits$}");
         let scale = 10f64.powi(digits as i32);
-        let truncated = format!("{:.digits$}", (percent * scale).floor() / scale);
+        let truncated = format!("{:.digits$}", (figure * scale).floor() / scale);
         match (rounded == printed, truncated == printed) {
-            (true, _) if digits >= 2 => Self::Exact,
+            (true, _) if printed.chars().filter(char::is_ascii_digit).count() >= 3 => Self::Exact,
             (true, _) | (_, true) => Self::WithinRounding,
             _ => Self::NotReproducible,
         }
@@ -149,10 +158,23 @@ struct Counter {
     clip: usize,
 }
 
+/// Parameters of a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counts {
+    adapters: usize,
+    trainable: usize,
+    total: usize,
+}
+
+impl Counts {
+    fn percent(self) -> f64 {
+        100.0 * self.trainable as f64 / self.total as f64
+    }
+}
+
 impl Counter {
-    fn new() -> Result<Self, CliError> {
+    fn new(config: &SamConfig) -> Result<Self, CliError> {
         let device = Device::default();
-        let config = SamConfig::vit_b().paper(512);
         let text = AutomaticPrompt::from_text(Tensor::zeros([1, 512], &device), config.output_channels, &device);
         Ok(Self {
             model: PaperModel { sam: config.init(&device)?, prompt: PaperPrompt { text_affine: text.text_affine } },
@@ -160,8 +182,9 @@ impl Counter {
         })
     }
 
-    fn plan(&self, config: &AdapterConfig) -> Result<Plan, salt_peft::PeftError> {
-        plan(&self.model, config)
+    /// Parameters of the layer that brings text features to the prompt's width.
+    fn text(&self) -> usize {
+        self.model.prompt.text_affine.as_ref().map_or(0, |layer| layer.num_params())
     }
 
     /// Values of the buffers that Burn's model keeps as parameters.
@@ -173,33 +196,46 @@ impl Counter {
             .sum()
     }
 
+    /// The parts of the model under these names for image encoder, prompt encoder and mask decoder; the setting tells what is a
+    /// buffer.
+    fn parts(
+        &self,
+        config: &AdapterConfig,
+        [image, prompt, mask]: [&'static str; 3],
+    ) -> Result<BTreeMap<&'static str, usize>, CliError> {
+        let sam = &self.model.sam;
+        let buffers = Self::buffers(&plan(&self.model, config)?);
+        Ok(BTreeMap::from([
+            (image, sam.image_encoder.num_params()),
+            (prompt, sam.prompt_encoder.num_params() - buffers),
+            (mask, sam.mask_decoder.num_params()),
+            ("text layer", self.text()),
+            ("CLIP ViT-B/32", self.clip),
+        ]))
+    }
+
     /// Adapters, trainable and total parameters of a setting.
-    fn count(&self, config: &AdapterConfig) -> Result<[usize; 3], CliError> {
-        let plan = self.plan(config)?;
+    fn count(&self, config: &AdapterConfig) -> Result<Counts, CliError> {
+        let plan = plan(&self.model, config)?;
         let buffers = Self::buffers(&plan);
         let trainable = plan.trainable().ok_or_else(|| CliError::usage("every rank of the paper is a number"))?;
         let extras: usize = plan.trained.iter().map(|parameter| parameter.count()).sum();
         let adapters = trainable - extras;
-        Ok([adapters, trainable, plan.base_parameters() - buffers + self.clip + adapters])
+        Ok(Counts { adapters, trainable, total: plan.base_parameters() - buffers + self.clip + adapters })
     }
 }
 
-impl Counter {
-    fn row(
-        &self,
-        method: &MethodRow,
-        setting: &str,
-        published: &str,
-        config: &AdapterConfig,
-        why: &'static str,
-    ) -> Result<Row, CliError> {
-        let [adapters, trainable, total] = self.count(config)?;
-        let percent = 100.0 * trainable as f64 / total as f64;
-        let verdict = match published.trim_end_matches([' ', '%']) {
-            "" => Verdict::Unpublished,
-            printed => Verdict::of(percent, printed),
+impl Row {
+    /// A row with what the paper prints for it: a percentage, or a count in millions.
+    fn new(method: &MethodRow, setting: &str, published: &str, counts: Counts, why: &'static str) -> Self {
+        let Counts { adapters, trainable, total } = counts;
+        let percent = counts.percent();
+        let verdict = match (published.strip_suffix('M'), published.trim_end_matches([' ', '%'])) {
+            (Some(millions), _) => Verdict::of(trainable as f64 / 1e6, millions),
+            (None, "") => Verdict::Unpublished,
+            (None, printed) => Verdict::of(percent, printed),
         };
-        Ok(Row {
+        Self {
             id: method.id.clone(),
             name: method.title.clone(),
             setting: setting.into(),
@@ -211,12 +247,12 @@ impl Counter {
             percent,
             verdict,
             why,
-        })
+        }
     }
 }
 
 /// The rows that `reproduce` trains under the paper's profile: what is counted here is what is trained there.
-fn trained_rows() -> Vec<MethodRow> {
+fn trained_rows() -> StudyResult<Vec<MethodRow>> {
     rows(TableChoice::All, &SamConfig::vit_b().paper(512), true)
 }
 
@@ -248,35 +284,28 @@ fn published(row: &MethodRow) -> (&'static str, &'static str, &'static str) {
 
 impl Report {
     fn new() -> Result<Self, CliError> {
-        let counter = Counter::new()?;
-        let mut counted = Vec::new();
-        for row in trained_rows() {
+        let counter = Counter::new(&SamConfig::vit_b().paper(512))?;
+        let (mut rows, mut first) = (Vec::new(), None);
+        for row in trained_rows()? {
             // The untuned base and full fine-tuning have no count in the paper.
             let Some(config) = row.adapter.as_ref().filter(|_| row.family.is_efficient()) else { continue };
             let (printed, setting, why) = published(&row);
-            counted.push(counter.row(&row, setting, printed, config, why)?);
+            let counts = counter.count(config)?;
+            rows.push(Row::new(&row, setting, printed, counts, why));
             if row.id == "salt-low"
                 && let Some(older) = older_salt(&row)
             {
-                counted.push(counter.row(&row, "r 700 / 200 / 200, d 4", printed, &older, SALT_4)?);
+                rows.push(Row::new(&row, "r 700 / 200 / 200, d 4", printed, counter.count(&older)?, SALT_4));
             }
+            first.get_or_insert((config.clone(), counts));
         }
-        let rows = counted;
-        let base = rows.first().map_or(0, |row| row.total - row.adapters);
-        let extras = rows.first().map_or(0, |row| row.trainable - row.adapters);
-        let first = trained_rows().into_iter().find_map(|row| row.adapter.filter(|_| row.family.is_efficient()));
-        let first = first.ok_or_else(|| CliError::usage("no row has an adapter"))?;
-        let buffers = Counter::buffers(&counter.plan(&first)?);
-        let parts = BTreeMap::from([
-            ("SAM image encoder", counter.model.sam.image_encoder.num_params()),
-            ("SAM prompt encoder", counter.model.sam.prompt_encoder.num_params() - buffers),
-            ("SAM mask decoder", counter.model.sam.mask_decoder.num_params()),
-            ("text layer", counter.model.prompt.text_affine.as_ref().map_or(0, |layer| layer.num_params())),
-            ("CLIP ViT-B/32", counter.clip),
-        ]);
+        let (config, counts) = first.ok_or_else(|| CliError::usage("no row has an adapter"))?;
+        let parts = counter.parts(&config, ["SAM image encoder", "SAM prompt encoder", "SAM mask decoder"])?;
+        let (base, extras) = (counts.total - counts.adapters, counts.trainable - counts.adapters);
         let frozen = base - extras;
         let frozen_verdict = if frozen / 1_000_000 == 241 { Verdict::WithinRounding } else { Verdict::NotReproducible };
-        Ok(Self { parts, base, extras, frozen, frozen_verdict, frozen_why: FROZEN, rows })
+        let (sam2, networks) = (Sam2::new()?, networks()?);
+        Ok(Self { parts, base, extras, frozen, frozen_verdict, frozen_why: FROZEN, rows, sam2, networks })
     }
 }
 
@@ -301,28 +330,35 @@ impl std::fmt::Display for Report {
         writeln!(f, "  {:22} {:>12}", "trained extras", thousands(self.extras))?;
         let verdict = self.frozen_verdict.text();
         writeln!(f, "  {:22} {:>12}  {verdict}: {}\n", "frozen", thousands(self.frozen), self.frozen_why)?;
+        write_rows(f, &self.rows)?;
+        write!(f, "\n{}\n", self.sam2)?;
+        networks::write(f, &self.networks)
+    }
+}
+
+/// Writes rows as a table.
+fn write_rows(f: &mut std::fmt::Formatter<'_>, rows: &[Row]) -> std::fmt::Result {
+    writeln!(
+        f,
+        "{:28} {:52} {:>9} {:>11} {:>11} {:>12} {:>9}  {:17} why",
+        "row", "setting", "published", "adapters", "trainable", "total", "percent", "verdict"
+    )?;
+    for row in rows {
         writeln!(
             f,
-            "{:28} {:52} {:>9} {:>11} {:>11} {:>12} {:>9}  {:17} why",
-            "row", "setting", "published", "adapters", "trainable", "total", "percent", "verdict"
+            "{:28} {:52} {:>9} {:>11} {:>11} {:>12} {:>9.4}  {:17} {}",
+            row.name,
+            row.setting,
+            row.published,
+            thousands(row.adapters),
+            thousands(row.trainable),
+            thousands(row.total),
+            row.percent,
+            row.verdict.text(),
+            row.why
         )?;
-        for row in &self.rows {
-            writeln!(
-                f,
-                "{:28} {:52} {:>9} {:>11} {:>11} {:>12} {:>9.4}  {:17} {}",
-                row.name,
-                row.setting,
-                row.published,
-                thousands(row.adapters),
-                thousands(row.trainable),
-                thousands(row.total),
-                row.percent,
-                row.verdict.text(),
-                row.why
-            )?;
-        }
-        Ok(())
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -330,12 +366,14 @@ mod tests {
     use super::*;
 
     fn counts(config: &AdapterConfig) -> [usize; 3] {
-        Counter::new().expect("the model has a valid configuration").count(config).expect("every pattern matches")
+        let counter = Counter::new(&SamConfig::vit_b().paper(512)).expect("the model has a valid configuration");
+        let Counts { adapters, trainable, total } = counter.count(config).expect("every pattern matches");
+        [adapters, trainable, total]
     }
 
     /// The counts of the row that `reproduce` trains under this id.
     fn trained(id: &str) -> [usize; 3] {
-        let row = trained_rows().into_iter().find(|row| row.id == id).expect("a row");
+        let row = trained_rows().expect("rows").into_iter().find(|row| row.id == id).expect("a row");
         counts(&row.adapter.expect("an adapter"))
     }
 
@@ -368,7 +406,7 @@ mod tests {
         assert_eq!(trained("s-sam"), [74_752, 1_034_496, 242_767_409]);
         assert_eq!(trained("lora-low"), [604_160, 1_563_904, 243_296_817]);
         assert_eq!(trained("lora-high"), [38_666_240, 39_625_984, 281_358_897]);
-        let low = trained_rows().into_iter().find(|row| row.id == "salt-low").expect("a row");
+        let low = trained_rows().expect("rows").into_iter().find(|row| row.id == "salt-low").expect("a row");
         assert_eq!(counts(&older_salt(&low).expect("an adapter")), [167_008, 1_126_752, 242_859_665]);
         assert_eq!(trained("salt-low"), [179_368, 1_139_112, 242_872_025]);
         assert_eq!(trained("salt-high"), [8_967_112, 9_926_856, 251_659_769]);
@@ -377,6 +415,63 @@ mod tests {
         assert_eq!(format!("{:.4}", percent(trained("lora-low"))), "0.6428");
         assert_eq!(format!("{:.4}", percent(trained("lora-high"))), "14.0838");
         assert_eq!(format!("{:.4}", percent(trained("salt-high"))), "3.9446");
+
+        use Verdict::{Exact, NotReproducible, WithinRounding};
+        let report = Report::new().expect("counts");
+        let sam2: Vec<_> = report
+            .sam2
+            .rows
+            .iter()
+            .map(|row| (row.id.as_str(), row.published.as_str(), row.trainable, row.total, row.verdict))
+            .collect();
+        assert_eq!(
+            sam2,
+            [
+                ("sam2-svd", "0.2M", 293_152, 224_666_673, WithinRounding),
+                ("sam2-svd", "0.2M", 161_312, 224_534_833, WithinRounding),
+                ("sam2-lora-low", "0.9M", 902_816, 225_276_337, WithinRounding),
+                ("sam2-lora-low", "0.9M", 770_976, 225_144_497, NotReproducible),
+                ("sam2-lora-high", "44.6M", 44_738_720, 269_112_241, NotReproducible),
+                ("sam2-lora-high", "44.6M", 44_606_880, 268_980_401, Exact),
+                ("sam2-salt-low", "0.5M", 519_852, 224_893_373, WithinRounding),
+                ("sam2-salt-low", "0.5M", 530_668, 224_904_189, WithinRounding),
+                ("sam2-salt-high", "19.7M", 19_705_116, 244_078_637, Exact),
+                ("sam2-salt-high", "19.7M", 19_715_932, 244_089_453, Exact),
+                ("sam2-salt-high", "19.7M", 19_573_276, 243_946_797, NotReproducible),
+            ]
+        );
+        let networks: Vec<_> = report
+            .networks
+            .iter()
+            .map(|network| (network.id, network.published.as_str(), network.count, network.verdict))
+            .collect();
+        assert_eq!(
+            networks,
+            [
+                ("unet", "6.5M", 6_500_734, WithinRounding),
+                ("unetr", "91M", 91_815_137, WithinRounding),
+                ("regunet", "7.8M", 7_863_456, WithinRounding),
+                ("regunet-decoder", "7.8M", 11_784_384, NotReproducible),
+                ("segnet", "29M", 29_443_585, WithinRounding),
+                ("deeplabv3plus", "45M", 45_669_713, WithinRounding),
+                ("segformer-resnet101", "43M", 43_829_313, WithinRounding),
+                ("segformer-mit-b3", "43M", 44_598_209, NotReproducible),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_base_of_sam2_is_the_papers_and_its_printed_total_is_not() {
+        let sam2 = Report::new().expect("counts").sam2;
+        assert_eq!(sam2.parts["SAM 2 image encoder"], 69_106_816);
+        assert_eq!(sam2.parts["SAM 2 prompt encoder"], 6_220);
+        assert_eq!(sam2.parts["SAM 2 mask decoder"], 4_058_340);
+        assert_eq!(sam2.base, 224_580_529);
+        assert_eq!(sam2.parts.values().sum::<usize>(), sam2.base);
+        assert_eq!(sam2.extras, 207_008);
+        assert!(sam2.totals.iter().any(|total| total.count == 73_303_216));
+        assert_eq!(sam2.totals.len(), 2 * (1 + sam2.rows.len()));
+        assert_eq!(sam2.total_verdict, Verdict::NotReproducible);
     }
 
     #[test]
@@ -402,6 +497,10 @@ mod tests {
         assert_eq!(Verdict::of(3.9446, "3.9"), Verdict::WithinRounding);
         assert_eq!(Verdict::of(0.4690, "0.46"), Verdict::WithinRounding);
         assert_eq!(Verdict::of(0.4261, "0.40"), Verdict::NotReproducible);
+        assert_eq!(Verdict::of(19.7051, "19.7"), Verdict::Exact);
+        assert_eq!(Verdict::of(0.2932, "0.2"), Verdict::WithinRounding);
+        assert_eq!(Verdict::of(91.8151, "91"), Verdict::WithinRounding);
+        assert_eq!(Verdict::of(224.5805, "125"), Verdict::NotReproducible);
         let report = Report::new().expect("counts");
         let verdicts: Vec<Verdict> = report.rows.iter().take(6).map(|row| row.verdict).collect();
         use Verdict::{Exact, NotReproducible, WithinRounding};
@@ -412,7 +511,7 @@ mod tests {
     #[test]
     fn without_the_neck_the_published_figures_do_not_come_out() {
         let blocks = |id: &str| {
-            let row = trained_rows().into_iter().find(|row| row.id == id).expect("a row");
+            let row = trained_rows().expect("rows").into_iter().find(|row| row.id == id).expect("a row");
             let mut config = row.adapter.expect("an adapter");
             config.include.retain(|pattern| !pattern.contains("neck"));
             config.svd_rank_pattern.retain(|pattern, _| !pattern.contains("neck"));

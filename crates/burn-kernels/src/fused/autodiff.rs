@@ -204,7 +204,7 @@ impl<B: KernelGradients> Backward<B, 3> for LayerNorm {
         if let Some(x) = x {
             grads.register::<B>(x.id, dx);
         }
-        if let Some((d_weight, d_bias)) = rest {
+        if let Some([d_weight, d_bias]) = rest {
             for (node, gradient) in [(weight, d_weight), (bias, d_bias)] {
                 if let Some(node) = node {
                     grads.register::<B>(node.id, gradient);

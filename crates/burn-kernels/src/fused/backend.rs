@@ -112,7 +112,7 @@ pub(crate) trait KernelGradients: KernelBackend {
         dy: FloatTensor<Self>,
         epsilon: f64,
         parameters: bool,
-    ) -> (FloatTensor<Self>, Option<(FloatTensor<Self>, FloatTensor<Self>)>);
+    ) -> (FloatTensor<Self>, Option<[FloatTensor<Self>; 2]>);
 
     /// The output and the logarithms of the sums of exponentials.
     fn self_attention_forward(

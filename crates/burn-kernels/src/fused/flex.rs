@@ -237,12 +237,12 @@ impl KernelGradients for Flex {
         dy: Values,
         epsilon: f64,
         parameters: bool,
-    ) -> (Values, Option<(Values, Values)>) {
+    ) -> (Values, Option<[Values; 2]>) {
         let [values, weight, dy] = [&x, &weight, &dy].map(Dense::new);
         let width = weight.values().len();
         let (dx, rest) =
             kernels::layer_norm_backward(values.values(), weight.values(), dy.values(), epsilon as f32, parameters);
-        let rest = rest.map(|(weight, bias)| (tensor(weight, [width]), tensor(bias, [width])));
+        let rest = rest.map(|(weight, bias)| [weight, bias].map(|values| tensor(values, [width])));
         (tensor(dx, dims(&x)), rest)
     }
 

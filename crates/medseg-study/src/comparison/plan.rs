@@ -64,7 +64,7 @@ mod tests {
     fn every_method_meets_every_set_once_per_seed_and_the_untrained_base_once() {
         let mut profile = Profile::demo();
         profile.seeds = vec![0, 1, 2];
-        let rows = rows(TableChoice::Main, &SamConfig::mini(), false);
+        let rows = rows(TableChoice::Main, &SamConfig::mini(), false).unwrap();
         let cells = plan(&profile, &rows);
         assert_eq!(cells.len(), 2 * (1 + 3 * (rows.len() - 1)));
         assert!(cells.iter().enumerate().all(|(index, cell)| cell.index == index));

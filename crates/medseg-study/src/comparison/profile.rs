@@ -1,6 +1,7 @@
 //! What a comparison runs: data, base model, budget. The methods are in [`rows`](super::rows).
 
 use crate::error::{Result, StudyError};
+use crate::methods::TableChoice;
 use medseg_data::DataError;
 use medseg_data::dataset::{ArcadeTask, Dataset, Layout, OpenOptions};
 use medseg_data::split::{PaperSizes, Split};
@@ -198,18 +199,25 @@ impl Profile {
             source.config.split = paper_split(source)?;
         }
         distinct(&mut datasets);
-        let notice = "Paper profile: the paper's recipe with the quirks of its released code (focal loss on probabilities, \
-                      encoder without windows and relative positions, soft masks, checkpoints chosen on the split that is \
-                      reported). The ids of the paper's splits are not published: the sizes are the paper's, the draw is ours.";
-        Ok(Self {
-            name: "paper",
-            notice: notice.into(),
-            template,
-            rates: vec![1e-4],
-            seeds: vec![0],
-            released: true,
-            datasets,
-        })
+        let notice = format!(
+            "Paper profile: the paper's recipe with the quirks of its released code (focal loss on probabilities, {SAM_QUIRKS}, \
+             soft masks, checkpoints chosen on the split that is reported). The ids of the paper's splits are not published: the \
+             sizes are the paper's, the draw is ours."
+        );
+        Ok(Self { name: "paper", notice, template, rates: vec![1e-4], seeds: vec![0], released: true, datasets })
+    }
+
+    /// The same for the base model that a table is about: on SAM 2, random weights are those of its base+, and the notice says what
+    /// the released code leaves out of that model.
+    #[must_use]
+    pub fn for_table(mut self, table: TableChoice) -> Self {
+        if table == TableChoice::Sam2 {
+            if self.template.model.base == "random" {
+                self.template.model.architecture = Architecture::Sam2BasePlus;
+            }
+            self.notice = self.notice.replace(SAM_QUIRKS, SAM2_QUIRKS);
+        }
+        self
     }
 
     /// The configuration of the base model as far as it is known without reading it: for choosing ranks.
@@ -221,6 +229,11 @@ impl Profile {
         }
     }
 }
+
+/// What the released code changes in SAM.
+const SAM_QUIRKS: &str = "encoder without windows and relative positions";
+/// What it changes in SAM 2.
+const SAM2_QUIRKS: &str = "decoder without high-resolution features, object score and positions";
 
 /// The paper's split sizes for a data set of the paper.
 fn paper_split(source: &DatasetSource) -> Result<SplitRule> {

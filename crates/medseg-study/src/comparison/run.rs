@@ -13,6 +13,7 @@ use medseg_train::device;
 use medseg_train::model::{BaseModel, BaseModelCard};
 use medseg_train::train::{disk_bytes, outcome_bytes};
 use medseg_train::{StopFlag, TrainError};
+use sam_model::SamConfig;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,7 +48,9 @@ impl Runner {
     /// One cell per core for a small model on the CPU, one at a time elsewhere.
     pub fn new(profile: &Profile, stop: StopFlag) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let small = profile.expected_architecture().is_some_and(|config| config.embed_dim <= 256);
+        // The last of SAM 2's stages is eight times as wide as the first.
+        let width = |config: SamConfig| config.embed_dim << if config.is_sam2() { 3 } else { 0 };
+        let small = profile.expected_architecture().is_some_and(|config| width(config) <= 256);
         let cpu = profile.template.devices.iter().all(|name| name == "cpu");
         Self { jobs: if small && cpu { cores } else { 1 }, stop }
     }
@@ -58,8 +61,8 @@ impl Comparison {
     /// Decompositions are kept in `basis_cache`. This is all that a check needs: what fails later fails for want of disk, memory or power.
     ///
     /// # Errors
-    /// Data that cannot be used (all problems listed), a model that does not load, a method that is unknown or does not
-    /// fit, a folder that cannot be written.
+    /// Data that cannot be used (all problems listed), a model that does not load or is not of the kind that the table is about,
+    /// a method that is unknown or does not fit, a folder that cannot be written.
     pub fn prepare(
         mut profile: Profile,
         table: TableChoice,
@@ -78,7 +81,7 @@ impl Comparison {
         let device = device::open(&profile.template.devices[0])?;
         let size = profile.datasets[0].config.image_size;
         let base = BaseModel::load(&profile.template.model, size, &device)?.with_basis_cache(basis_cache);
-        let rows = select(rows(table, base.config(), profile.released), methods)?;
+        let rows = select(rows(table, base.config(), profile.released)?, methods)?;
         let mut random = BTreeMap::new();
         if rows.iter().any(|row| row.from_random) {
             for &seed in &profile.seeds {

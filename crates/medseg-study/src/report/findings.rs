@@ -1,7 +1,7 @@
 //! What the tables say, in sentences computed from the same numbers, so that a report cannot praise what did not win.
 
 use crate::error::Result;
-use crate::methods::{Family, TableId};
+use crate::methods::Family;
 use crate::results::{MethodCard, Results};
 use crate::summary::{PairedDifference, Summary, of};
 
@@ -18,7 +18,7 @@ pub fn findings(results: &Results) -> Result<Vec<String>> {
     let mut sentences = Vec::new();
     for dataset in &results.datasets {
         let mut rows: Vec<Row<'_>> = Vec::new();
-        for method in results.methods.iter().filter(|method| method.table == TableId::Main) {
+        for method in results.methods.iter().filter(|method| method.table.is_comparison()) {
             if let Some(summary) = Summary::of(&of(results, &dataset.name, &method.id), "dice")? {
                 rows.push((method, summary.mean));
             }
@@ -122,6 +122,7 @@ fn highest<'a>(rows: impl Iterator<Item = Row<'a>>) -> Option<Row<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::methods::TableId;
     use crate::results::CellResult;
     use medseg_train::data::DatasetCard;
     use medseg_train::evaluate::CaseScore;

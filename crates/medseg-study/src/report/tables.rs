@@ -96,7 +96,7 @@ fn share(method: &MethodCard) -> String {
 
 /// Paired differences in Dice of SALT at high rank, or of the last method where that was not run, to every other.
 fn differences(results: &Results) -> Result<Option<Table>> {
-    let main: Vec<&MethodCard> = results.methods.iter().filter(|method| method.table == TableId::Main).collect();
+    let main: Vec<&MethodCard> = results.methods.iter().filter(|method| method.table.is_comparison()).collect();
     // The last SALT row is the one of the highest rank.
     let Some(reference) = main.iter().rfind(|method| method.family == Family::Salt).or(main.last()) else {
         return Ok(None);
@@ -225,12 +225,22 @@ fn best_of_each(results: &Results) -> Option<Table> {
 fn beside(results: &Results, table: &PublishedTable) -> Result<Table> {
     let mut header = vec!["method".to_string(), "trained, published".into()];
     header.extend(table.datasets.iter().map(|name| format!("{name}: Dice | HD95, px")));
-    let figure = |value: f64, digits: usize| if value.is_nan() { "-".into() } else { format!("{value:.digits$}") };
+    // Two digits, or the three that a table prints.
+    let figure = |value: f64| {
+        let (two, all) = (format!("{value:.2}"), value.to_string());
+        if value.is_nan() {
+            "-".to_string()
+        } else if all.len() > two.len() {
+            all
+        } else {
+            two
+        }
+    };
     let mut rows = Vec::new();
     for row in &table.rows {
         let mut cells = vec![TableCell::from(row.method.clone()), row.trained.clone().into()];
         for (index, dataset) in table.datasets.iter().enumerate() {
-            let printed = format!("{} | {}", figure(row.dice[index], 2), figure(row.hd95[index], 2));
+            let printed = format!("{} | {}", figure(row.dice[index]), figure(row.hd95[index]));
             let own = row.run.as_ref().map(|method| of(results, dataset, method)).unwrap_or_default();
             let status = match Summary::of(&own, "dice")? {
                 None => "not run".to_string(),

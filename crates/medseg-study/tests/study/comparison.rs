@@ -4,13 +4,32 @@ use crate::support::{images, tiny};
 use medseg_data::OpenOptions;
 use medseg_study::comparison::{Comparison, Profile, Runner, SilentStudy};
 use medseg_study::published::Published;
-use medseg_study::report::report;
+use medseg_study::report::{findings, report};
 use medseg_study::results::Results;
 use medseg_study::{TableChoice, rows};
 use medseg_train::StopFlag;
 use medseg_train::config::{Architecture, ModelConfig};
 use medseg_train::model::BaseModel;
+use sam_model::{HieraConfig, SamConfig, SamVariant};
 use std::path::{Path, PathBuf};
+
+/// A SAM 2 with pooled, padded and global blocks.
+fn tiny_sam2() -> SamConfig {
+    SamConfig {
+        image_size: 64,
+        embed_dim: 8,
+        depth: 5,
+        num_heads: 1,
+        output_channels: 16,
+        window_size: 4,
+        global_attention_blocks: vec![3],
+        decoder_heads: 2,
+        decoder_mlp_dim: 16,
+        iou_head_hidden_dim: 16,
+        hiera: Some(HieraConfig { stages: [1, 1, 2, 1], windows: [4, 2, 6, 3], background_grid: [5, 5] }),
+        ..SamConfig::sam2_tiny()
+    }
+}
 
 fn small(profile: Profile) -> Profile {
     let mut profile = profile;
@@ -103,21 +122,66 @@ fn the_demonstration_runs_every_method_and_the_second_time_none() {
 
 #[test]
 fn counts_from_shapes_are_those_of_the_model_in_memory() {
-    let model = ModelConfig {
-        base: "random".into(),
-        architecture: Architecture::Custom(Box::new(tiny())),
-        ..ModelConfig::default()
-    };
     let device = medseg_train::device::open("cpu").unwrap();
-    let base = BaseModel::load(&model, 64, &device).unwrap();
-    let mut by_energy = rows(TableChoice::Main, &tiny(), false).pop().unwrap();
+    let load = |config: SamConfig, variant| {
+        let architecture = Architecture::Custom(Box::new(config));
+        let model = ModelConfig { base: "random".into(), architecture, variant, ..ModelConfig::default() };
+        BaseModel::load(&model, 64, &device).unwrap()
+    };
+    let mut by_energy = rows(TableChoice::Main, &tiny(), false).unwrap().pop().unwrap();
     by_energy.adapter.as_mut().unwrap().svd_rank = salt_peft::Rank::energy(0.9);
-    let all = rows(TableChoice::All, &tiny(), false).into_iter().chain(rows(TableChoice::Main, &tiny(), true));
-    for row in all.chain([by_energy]) {
-        let attached = base.adapted(row.adapter.as_ref(), &device).unwrap();
-        let counts = base.counts(row.adapter.as_ref(), &device).unwrap();
-        assert_eq!(counts, (attached.trainable, attached.total), "{}", row.id);
+    let mut all = rows(TableChoice::All, &tiny(), false).unwrap();
+    all.extend(rows(TableChoice::Main, &tiny(), true).unwrap());
+    all.push(by_energy);
+    let of_sam2 = |released| rows(TableChoice::Sam2, &tiny_sam2(), released).unwrap();
+    for (base, rows) in [
+        (load(tiny(), SamVariant::Sam), all),
+        (load(tiny_sam2(), SamVariant::Sam), of_sam2(false)),
+        (load(tiny_sam2(), SamVariant::Paper), of_sam2(true)),
+    ] {
+        for row in rows {
+            let attached = base.adapted(row.adapter.as_ref(), &device).unwrap();
+            let counts = base.counts(row.adapter.as_ref(), &device).unwrap();
+            assert_eq!(counts, (attached.trainable, attached.total), "{}", row.id);
+        }
     }
+}
+
+#[test]
+fn the_table_of_sam2_runs_on_a_sam2_and_asks_for_one() {
+    let out = tempfile::tempdir().unwrap();
+    let mut profile = small(Profile { rates: vec![1e-2], released: true, ..Profile::demo() });
+    profile.datasets.truncate(1);
+    // A name of the published table, so that its figures stand beside ours.
+    profile.datasets[0].name = "ARCADE".into();
+    let refused = |profile: &Profile, table| {
+        Comparison::prepare(profile.clone(), table, &[], out.path(), None).unwrap_err().to_string()
+    };
+    let message = refused(&profile, TableChoice::Sam2);
+    assert!(message.starts_with("table: `sam2` expected a SAM 2") && message.contains("found a SAM with"), "{message}");
+    profile.template.model.architecture = Architecture::Custom(Box::new(tiny_sam2()));
+    profile.template.model.variant = SamVariant::Paper;
+    let message = refused(&profile, TableChoice::Main);
+    assert!(message.starts_with("table: `main` expected a SAM as") && message.contains("found a SAM 2"), "{message}");
+
+    let results = run(profile, TableChoice::Sam2, out.path());
+    assert_eq!((results.cells.len(), results.missing.len()), (7, 0));
+    assert!(results.cells.iter().all(|cell| cell.mean("dice").is_some_and(f64::is_finite)));
+    let report = report(&results, &Published::paper().unwrap(), out.path()).unwrap();
+    assert!(report.tables[0].title.starts_with("SAM 2"), "{}", report.tables[0].title);
+    let published = report.tables.iter().find(|table| table.title.starts_with("Published: SAM 2")).unwrap().to_text();
+    assert!(published.contains("0.784 | 57.13 (run (demo))") && published.contains("44.6M"), "{published}");
+    assert!(findings(&results).unwrap().iter().any(|sentence| sentence.contains("the best parameter-efficient row")));
+}
+
+#[test]
+fn the_papers_profile_takes_the_model_of_the_table() {
+    let folder = images([5, 1, 2]);
+    let paper = || Profile::paper("random", &[folder.path().to_path_buf()], &OpenOptions::default()).unwrap();
+    let (sam, sam2) = (paper().for_table(TableChoice::Main), paper().for_table(TableChoice::Sam2));
+    assert!(!sam.expected_architecture().unwrap().is_sam2() && sam.notice.contains("relative positions"));
+    assert_eq!(sam2.expected_architecture().unwrap(), SamConfig::sam2_base_plus());
+    assert!(sam2.notice.contains("object score") && !sam2.notice.contains("relative positions"), "{}", sam2.notice);
 }
 
 #[test]

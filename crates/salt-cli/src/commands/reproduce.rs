@@ -33,7 +33,8 @@ pub struct Args {
     /// What to run: the demonstration and its budget, or the paper's recipe (needs --sam and --data)
     #[arg(long, value_enum, default_value = "demo")]
     profile: ProfileChoice,
-    /// SAM checkpoint (.pth or .safetensors); for the paper's profile sam_vit_b_01ec64.pth, or `random` to try it out
+    /// SAM or SAM 2 checkpoint (.pth, .pt or .safetensors); for the paper's profile sam_vit_b_01ec64.pth, with --table sam2
+    /// sam2.1_hiera_base_plus.pt, or `random` to try it out
     #[arg(long, value_name = "FILE|random")]
     sam: Option<String>,
     /// Which tables
@@ -102,7 +103,9 @@ enum TableArgument {
     AblationLora,
     /// SALT with 700 to 200 scaled singular values
     AblationRank,
-    /// All of them
+    /// The comparison on SAM 2 (needs --sam with a SAM 2 checkpoint)
+    Sam2,
+    /// All that the base model has
     All,
 }
 
@@ -112,6 +115,7 @@ impl From<TableArgument> for TableChoice {
             TableArgument::Main => Self::Main,
             TableArgument::AblationLora => Self::AblationLora,
             TableArgument::AblationRank => Self::AblationRank,
+            TableArgument::Sam2 => Self::Sam2,
             TableArgument::All => Self::All,
         }
     }
@@ -222,7 +226,7 @@ fn profile(args: &Args) -> Result<Profile, CliError> {
             if args.data.is_empty() {
                 return Err(missing("--data"));
             }
-            Profile::paper(sam, &args.data, &options)?
+            Profile::paper(sam, &args.data, &options)?.for_table(args.table.into())
         }
         ProfileChoice::Demo if args.data.is_empty() => Profile::demo(),
         ProfileChoice::Demo => Profile::data(&args.data, &options, args.image_size.unwrap_or(256))?,

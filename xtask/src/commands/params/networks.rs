@@ -1,0 +1,74 @@
+//! The counts of the six classic networks in the main table.
+
+use super::Verdict;
+use medseg_study::published::Published;
+use medseg_study::report::thousands;
+use salt_cli::CliError;
+use seg_baselines::{Architecture, BaselineError, NetworkConfig};
+use serde::Serialize;
+
+/// A network beside the row of the main table that has its name.
+#[derive(Debug, Serialize)]
+pub(super) struct Network {
+    /// The preset.
+    pub(super) id: &'static str,
+    /// The method's name in print.
+    name: &'static str,
+    pub(super) published: String,
+    pub(super) count: usize,
+    pub(super) verdict: Verdict,
+    why: &'static str,
+}
+
+const ROUNDS: &str = "the count to the digits printed";
+const TRUNCATED: &str = "the count with its digits cut off, as the 241M are";
+const COARSE: &str = "the digits cut off, without a decoder: MONAI's default, whose map is 32 x 32";
+const DECODER: &str = "with its decoder, which one would rather train under this name";
+const RESNET: &str = "the digits cut off, on ResNet-101: the only configuration found that fits";
+const MIX: &str = "on its own encoder MiT-B3, which one would rather train under this name";
+
+/// What the paper calls a preset, and what is known of its count.
+fn printed(preset: &str) -> Option<(&'static str, &'static str)> {
+    Some(match preset {
+        "unet" => ("U-Net", ROUNDS),
+        "unetr" => ("UNETR", TRUNCATED),
+        "regunet" => ("RegUNet", COARSE),
+        "regunet-decoder" => ("RegUNet", DECODER),
+        "segnet" => ("SegNet", ROUNDS),
+        "deeplabv3plus" => ("DeepLabV3+", TRUNCATED),
+        "segformer-resnet101" => ("SegFormer", RESNET),
+        "segformer-mit-b3" => ("SegFormer", MIX),
+        _ => return None,
+    })
+}
+
+/// Every preset that stands for a row of the main table: three channels in, one map out, 512 x 512.
+pub(super) fn networks() -> Result<Vec<Network>, CliError> {
+    let fails = |error: BaselineError| CliError::usage(error.to_string());
+    let published = Published::paper()?;
+    let table = published.table("main").ok_or_else(|| CliError::usage("paper.toml has no table main"))?;
+    let mut networks = Vec::new();
+    for (id, architecture) in Architecture::presets() {
+        let Some((name, why)) = printed(id) else { continue };
+        let row = table.rows.iter().find(|row| row.method == name);
+        let row = row.ok_or_else(|| CliError::usage(format!("paper.toml: table main has no {name}")))?;
+        let config = NetworkConfig::new(architecture, 3, 1, [512, 512]).map_err(fails)?;
+        let count = config.num_parameters().map_err(fails)?;
+        // "100% / 6.5M" or "91M".
+        let published = row.trained.rsplit(" / ").next().unwrap_or_default().to_string();
+        let verdict = Verdict::of(count as f64 / 1e6, published.trim_end_matches('M'));
+        networks.push(Network { id, name, published, count, verdict, why });
+    }
+    Ok(networks)
+}
+
+/// Writes them as a table.
+pub(super) fn write(f: &mut std::fmt::Formatter<'_>, networks: &[Network]) -> std::fmt::Result {
+    writeln!(f, "Networks trained from scratch, three channels at 512 x 512")?;
+    writeln!(f, "{:20} {:12} {:>9} {:>12}  {:17} why", "network", "row", "published", "parameters", "verdict")?;
+    for network in networks {
+        let Network { id, name, published, count, verdict, why } = network;
+        writeln!(f, "{id:20} {name:12} {published:>9} {:>12}  {:17} {why}", thousands(*count), verdict.text())?;
+    }
+    Ok(())
+}
