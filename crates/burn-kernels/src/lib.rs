@@ -6,7 +6,7 @@
 //! other types than `f32`, the same functions compose Burn's own operations. Both give the same result up to the order of additions.
 //!
 //! A weight may be *reparameterised*: something hangs on it that replaces it by another one, such as the adapters of `salt-peft`. Whoever
-//! attaches it can [answer](layer::answer_linear) for the whole layer, in a form that is cheaper than building the replaced weight.
+//! attaches it can [answer](layer::answer) for the whole layer, in a form that is cheaper than building the replaced weight.
 //! A model that calls [`layer::linear`] knows nothing of that.
 //!
 //! ```

@@ -114,7 +114,9 @@ impl Factory<'_> {
             let draw = |factor, len| normal(self.stream(factor), len, RELEASED_DEVIATION);
             (draw(random, random_len), draw(other, other_len))
         } else {
-            (uniform(self.stream(random), random_len, kaiming(20.0, fan_in)), vec![0.0; other_len])
+            // The released code for SAM 2 asks for `a^2 = 20`, but for a ReLU, where PyTorch ignores it.
+            let slope = if self.initialization == Initialization::ReleasedSam2 { 0.0 } else { 20.0 };
+            (uniform(self.stream(random), random_len, kaiming(slope, fan_in)), vec![0.0; other_len])
         }
     }
 

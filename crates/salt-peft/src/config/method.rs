@@ -100,6 +100,7 @@ pub enum Initialization {
     /// As the released code does it for SAM: SALT draws `X` and `Y` from N(0, 0.01^2), so the model changes at step 0;
     /// LoRA draws `A` from N(0, 1/rank^2) with `B` zero.
     ReleasedSam1,
-    /// As the released code does it for SAM 2: SALT on linear layers as [`Identity`](Self::Identity), on convolutions as [`ReleasedSam1`](Self::ReleasedSam1).
+    /// As the released code does it for SAM 2: SALT on linear layers with `Y` zero and `X` uniform in
+    /// +-`sqrt(6 / rank)`, on convolutions as [`ReleasedSam1`](Self::ReleasedSam1).
     ReleasedSam2,
 }

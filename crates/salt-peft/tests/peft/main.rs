@@ -8,6 +8,7 @@ mod conformance;
 mod exchange;
 mod forms;
 mod golden_layers;
+mod initial;
 mod naming;
 mod peft_files;
 mod shapes;
