@@ -47,7 +47,7 @@ struct Case {
     model: Model,
     size: usize,
     batch: usize,
-    /// Arguments of the peers' script, one list for each variant; the faster one counts.
+    /// Arguments of the peers' script, one list for each variant; the fastest one counts.
     peers: &'static [&'static str],
 }
 
@@ -121,6 +121,10 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// What our programs ask of glibc's allocator, as variables of the environment.
+const KEPT_MEMORY: [(&str, &str); 2] =
+    [("MALLOC_MMAP_THRESHOLD_", "1073741824"), ("MALLOC_TRIM_THRESHOLD_", "2147483647")];
+
 /// What one run printed.
 #[derive(Debug, Serialize, Deserialize)]
 struct Figures {
@@ -187,7 +191,8 @@ impl Case {
     /// A line of the table.
     fn compare(&self, args: &Args) -> Result<String, CliError> {
         let mut ours = Side::default();
-        let mut peers: Vec<Side> = self.peers.iter().map(|_| Side::default()).collect();
+        // Each variant with glibc's allocator as it comes, and with ours' settings.
+        let mut peers: Vec<Side> = (0..2 * self.peers.len()).map(|_| Side::default()).collect();
         let program = std::env::current_exe().map_err(|source| CliError::Io {
             action: "cannot find",
             path: "the running program".into(),
@@ -197,10 +202,13 @@ impl Case {
         for _ in 0..args.rounds {
             ours.add(figures(Command::new(&program).args(["bench", "--single", self.id, "--steps", &steps]))?);
             let Some(python) = &args.peers else { continue };
-            for (side, variant) in peers.iter_mut().zip(self.peers) {
+            for (index, side) in peers.iter_mut().enumerate() {
                 let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/sam_step.py");
                 let mut command = Command::new(python);
-                command.arg(script).args(variant.split(' ')).args(["--steps", &steps]);
+                command.arg(script).args(self.peers[index / 2].split(' ')).args(["--steps", &steps]);
+                if index % 2 == 1 {
+                    command.envs(KEPT_MEMORY);
+                }
                 side.add(figures(&mut command)?);
             }
         }
