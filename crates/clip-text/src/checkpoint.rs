@@ -9,8 +9,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
 
 use crate::names::{Key, Spelling, TOKENS, is_beside, key};
-use crate::source::Source;
 use crate::{Activation, ClipError, ClipText, ClipTextConfig};
+use named_tensors::NamedTensors;
 
 /// An opened checkpoint: names and shapes are known, values are read when a tower is [loaded](Self::load).
 ///
@@ -18,7 +18,7 @@ use crate::{Activation, ClipError, ClipText, ClipTextConfig};
 /// take the safetensors file of `openai/clip-vit-base-patch32`, or save the program's `state_dict()`.
 #[derive(Debug)]
 pub struct Checkpoint {
-    source: Source,
+    source: NamedTensors,
     spelling: Spelling,
     /// What stands before the names of the tower.
     prefix: String,
@@ -82,7 +82,7 @@ impl Checkpoint {
     /// # Errors
     /// [`ClipError::Io`] and [`ClipError::Format`] (truncated, corrupt, hostile, no CLIP).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ClipError> {
-        let source = Source::open(path.as_ref())?;
+        let source = NamedTensors::open(path.as_ref())?;
         for (spelling, table) in TOKENS {
             let before = |name: &str| name.strip_suffix(table).map(str::to_owned);
             let prefix = source.names().find_map(before).filter(|prefix| prefix.is_empty() || prefix.ends_with('.'));

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use named_tensors::TensorsError;
+
 use crate::checkpoint::Mismatch;
 
 /// Any failure of this crate.
@@ -73,5 +75,15 @@ impl ClipError {
 
     pub(crate) fn format(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self::Format { path: path.into(), reason: reason.into() }
+    }
+}
+
+impl From<TensorsError> for ClipError {
+    fn from(error: TensorsError) -> Self {
+        match error {
+            TensorsError::Io { path, source } => Self::Io { path, source },
+            TensorsError::Format { path, reason } => Self::Format { path, reason },
+            other => Self::Format { path: other.path().to_owned(), reason: other.to_string() },
+        }
     }
 }

@@ -25,7 +25,6 @@ mod config;
 mod error;
 mod model;
 mod names;
-mod source;
 mod tokenizer;
 
 pub use checkpoint::{Checkpoint, LoadReport, Mismatch};

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use named_tensors::TensorsError;
+
 use crate::checkpoint::Mismatch;
 
 /// Any failure of this crate.
@@ -108,5 +110,15 @@ impl SamError {
 
     pub(crate) fn format(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self::Format { path: path.into(), reason: reason.into() }
+    }
+}
+
+impl From<TensorsError> for SamError {
+    fn from(error: TensorsError) -> Self {
+        match error {
+            TensorsError::Io { path, source } => Self::Io { path, source },
+            TensorsError::Format { path, reason } => Self::Format { path, reason },
+            other => Self::Format { path: other.path().to_owned(), reason: other.to_string() },
+        }
     }
 }

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use super::hugging_face::{from_hugging_face, stack_depths};
 use super::sam2::{self, ModelKind};
-use super::source::Source;
 use super::wrappers::{Ambiguous, ModelPlace, bare};
 use crate::SamError;
+use named_tensors::NamedTensors;
 
 /// What the names of one checkpoint mean.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(super) struct KeyMap {
 
 impl KeyMap {
     /// The shape of a model's tensor in the file.
-    pub(super) fn shape(&self, source: &Source, model_name: &str) -> Option<Vec<usize>> {
+    pub(super) fn shape(&self, source: &NamedTensors, model_name: &str) -> Option<Vec<usize>> {
         let found = source.shape(self.by_model_name.get(model_name)?)?;
         Some(match (self.rows.get(model_name), found) {
             (Some(&row), [rows, width]) if row < *rows => vec![1, *width],
@@ -43,7 +43,7 @@ impl KeyMap {
     }
 
     /// The values of a model's tensor in the file.
-    pub(super) fn read(&self, source: &Source, model_name: &str) -> Result<Vec<f32>, SamError> {
+    pub(super) fn read(&self, source: &NamedTensors, model_name: &str) -> Result<Vec<f32>, SamError> {
         let missing = || SamError::format(source.path(), format!("tensor `{model_name}` is missing"));
         let file_name = self.by_model_name.get(model_name).ok_or_else(missing)?;
         let values = source.read(file_name)?;

@@ -7,10 +7,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::keys::KeyMap;
 use super::sam2::{self, ModelKind};
-use super::source::Source;
 use super::{LoadReport, Mismatch};
 use crate::image_encoder::resized_positions;
 use crate::{PositionResize, Sam, SamConfig, SamError, SamVariant};
+use named_tensors::NamedTensors;
 
 /// The absolute positions, which the paper's variant resamples.
 const POS_EMBED: &str = "image_encoder.pos_embed";
@@ -85,7 +85,7 @@ pub(super) fn slots<M: Module>(module: &M) -> BTreeMap<String, Slot> {
 }
 
 pub(super) fn load(
-    source: &Source,
+    source: &NamedTensors,
     keys: &KeyMap,
     config: &SamConfig,
     device: &Device,
@@ -113,7 +113,7 @@ pub(super) fn load(
 }
 
 /// Refuses a file that holds the other of the two models, by name instead of by hundreds of tensors.
-fn check_kind(source: &Source, keys: &KeyMap, config: &SamConfig) -> Result<(), SamError> {
+fn check_kind(source: &NamedTensors, keys: &KeyMap, config: &SamConfig) -> Result<(), SamError> {
     let expected = if config.is_sam2() { ModelKind::Sam2 } else { ModelKind::Sam };
     match keys.kind {
         Some(found) if found != expected => Err(SamError::OtherModel {
@@ -127,7 +127,7 @@ fn check_kind(source: &Source, keys: &KeyMap, config: &SamConfig) -> Result<(), 
 
 /// Fills the three lists; what the paper's variant drops and resamples goes into the report instead.
 fn compare(
-    source: &Source,
+    source: &NamedTensors,
     keys: &KeyMap,
     config: &SamConfig,
     slots: &BTreeMap<String, Slot>,
@@ -183,7 +183,7 @@ fn is_relative_position(name: &str, depth: usize) -> bool {
 }
 
 struct Filler<'a> {
-    source: &'a Source,
+    source: &'a NamedTensors,
     keys: &'a KeyMap,
     place: Place,
     device: &'a Device,

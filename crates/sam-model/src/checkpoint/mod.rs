@@ -6,7 +6,6 @@ mod keys;
 mod load;
 mod sam2;
 mod save;
-mod source;
 mod wrappers;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,8 +17,8 @@ use burn::tensor::Device;
 use crate::{Sam, SamConfig, SamError};
 use hugging_face::decoder_heads_beside;
 use keys::{KeyMap, map_keys};
+use named_tensors::NamedTensors;
 use sam2::ModelKind;
-use source::Source;
 use wrappers::Ambiguous;
 
 pub(crate) use load::transpose;
@@ -34,7 +33,7 @@ const CONFIG_KEY: &str = "sam_config";
 /// with limits on every size it is told.
 #[derive(Debug)]
 pub struct Checkpoint {
-    source: Source,
+    source: NamedTensors,
     keys: KeyMap,
 }
 
@@ -69,7 +68,7 @@ fn first_of<S: AsRef<str>>(names: &[S]) -> String {
     if text.is_empty() { "none".to_owned() } else { text }
 }
 
-fn several_models(source: &Source, found: Vec<(String, usize)>) -> SamError {
+fn several_models(source: &NamedTensors, found: Vec<(String, usize)>) -> SamError {
     let found: Vec<String> = found.into_iter().map(|(prefix, count)| format!("`{prefix}` ({count} tensors)")).collect();
     let reason = format!(
         "expected one model, found several: {}; save the one that you mean in a file of its own",
@@ -118,7 +117,7 @@ impl Checkpoint {
     /// # Errors
     /// [`SamError::Io`] and [`SamError::Format`] (truncated, corrupt, hostile, no checkpoint at all, or one of several models).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SamError> {
-        let source = Source::open(path.as_ref())?;
+        let source = NamedTensors::open(path.as_ref())?;
         let keys = map_keys(source.names()).map_err(|Ambiguous(found)| several_models(&source, found))?;
         Ok(Self { source, keys })
     }
@@ -135,7 +134,7 @@ impl Checkpoint {
     /// # Errors
     /// [`SamError::Format`] if the carried configuration cannot be read, or if it, or the inferred one, is that of no model.
     pub fn config(&self) -> Result<SamConfig, SamError> {
-        match self.source.metadata.get(CONFIG_KEY) {
+        match self.source.metadata().get(CONFIG_KEY) {
             Some(json) => {
                 let config: SamConfig = serde_json::from_str(json)
                     .map_err(|e| SamError::format(self.source.path(), format!("metadata `{CONFIG_KEY}`: {e}")))?;
@@ -223,12 +222,12 @@ impl TensorFile {
 
     /// The tensors whose names are wanted, and none of the others.
     pub(crate) fn read_some(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Self, SamError> {
-        let source = Source::open(path)?;
+        let source = NamedTensors::open(path)?;
         let read = |name: &str| {
             let shape = source.shape(name).unwrap_or_default().to_vec();
             Ok((name.to_owned(), (shape, source.read(name)?)))
         };
         let tensors = source.names().filter(|name| wanted(name)).map(read).collect::<Result<_, SamError>>()?;
-        Ok(Self { tensors, metadata: source.metadata })
+        Ok(Self { tensors, metadata: source.metadata().clone() })
     }
 }

@@ -7,12 +7,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::names::{KeyMap, is_harmless, map_names};
 use super::slots::{Place, Slot, slots, transpose};
-use super::source::Source;
 use super::{LoadReport, Mismatch};
 use crate::{BaselineError, Network, NetworkConfig};
+use named_tensors::NamedTensors;
 
 pub(super) fn load(
-    source: &Source,
+    source: &NamedTensors,
     config: &NetworkConfig,
     device: &Device,
 ) -> Result<(Network, LoadReport), BaselineError> {
@@ -22,7 +22,7 @@ pub(super) fn load(
 }
 
 pub(super) fn load_encoder(
-    source: &Source,
+    source: &NamedTensors,
     config: &NetworkConfig,
     device: &Device,
     seed: u64,
@@ -45,7 +45,7 @@ pub(super) fn load_encoder(
 /// Puts the wanted tensors into the network. With an encoder's prefix, the keys of `wanted` are those inside the encoder.
 fn fill(
     network: Network,
-    source: &Source,
+    source: &NamedTensors,
     wanted: BTreeMap<String, Slot>,
     encoder: Option<&str>,
 ) -> Result<(Network, LoadReport), BaselineError> {
@@ -67,7 +67,7 @@ fn fill(
 
 /// Fills the three lists, or the report.
 fn compare(
-    source: &Source,
+    source: &NamedTensors,
     keys: &KeyMap,
     config: &NetworkConfig,
     wanted: &BTreeMap<String, Slot>,
@@ -148,7 +148,7 @@ fn adapt(values: &[f32], outputs: usize, channels: usize, field: usize) -> Vec<f
 }
 
 struct Filler<'a> {
-    source: &'a Source,
+    source: &'a NamedTensors,
     keys: &'a KeyMap,
     wanted: &'a BTreeMap<String, Slot>,
     place: Place<'a>,

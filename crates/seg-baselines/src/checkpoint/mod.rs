@@ -4,7 +4,6 @@ mod load;
 mod names;
 mod save;
 mod slots;
-mod source;
 mod wrappers;
 
 use std::fmt;
@@ -13,7 +12,7 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use crate::{BaselineError, Network, NetworkConfig};
-use source::Source;
+use named_tensors::NamedTensors;
 
 /// The metadata key of our own files that holds the configuration as JSON.
 const CONFIG_KEY: &str = "network_config";
@@ -39,7 +38,7 @@ impl Key {
 /// with limits on every size it is told.
 #[derive(Debug)]
 pub struct Checkpoint {
-    source: Source,
+    source: NamedTensors,
 }
 
 /// What a successful load did beside copying every tensor to its place.
@@ -108,7 +107,7 @@ impl Checkpoint {
     /// # Errors
     /// [`BaselineError::Io`] and [`BaselineError::Format`] (truncated, corrupt, hostile, no checkpoint at all).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BaselineError> {
-        Ok(Self { source: Source::open(path.as_ref())? })
+        Ok(Self { source: NamedTensors::open(path.as_ref())? })
     }
 
     /// The configuration that the file carries; files of other programs carry none.
@@ -116,7 +115,7 @@ impl Checkpoint {
     /// # Errors
     /// [`BaselineError::Format`] if the carried configuration cannot be read or is that of no network.
     pub fn config(&self) -> Result<Option<NetworkConfig>, BaselineError> {
-        let Some(json) = self.source.metadata.get(CONFIG_KEY) else { return Ok(None) };
+        let Some(json) = self.source.metadata().get(CONFIG_KEY) else { return Ok(None) };
         let fail =
             |reason: String| BaselineError::format(self.source.path(), format!("metadata `{CONFIG_KEY}`: {reason}"));
         let config: NetworkConfig = serde_json::from_str(json).map_err(|e| fail(e.to_string()))?;
