@@ -18,7 +18,7 @@ fn check_self(batch: usize, grid: [usize; 2], heads: usize, head_dim: usize, rel
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn self_attention_and_all_its_gradients(

@@ -1,4 +1,4 @@
-use crate::support::{Inputs, compare};
+use crate::support::{Inputs, compare_sums};
 use burn::tensor::{Device, Tensor};
 use burn_kernels::{LinearTerms, Scaled, linear};
 use proptest::prelude::*;
@@ -28,7 +28,7 @@ fn check(sizes: [usize; 5], present: Present, tracked: [bool; 6], transposed: bo
     ];
     // Something has to have a gradient.
     inputs.tracked[0] |= !inputs.tracked.iter().any(|tracked| *tracked);
-    compare(&format!("{sizes:?} {present:?} {tracked:?} {transposed}"), &inputs, |tensors| {
+    compare_sums(&format!("{sizes:?} {present:?} {tracked:?} {transposed}"), &inputs, |tensors| {
         let matrix = |index: usize, rows: usize, columns: usize| -> Tensor<2> {
             let tensor = tensors[index].clone();
             if transposed { tensor.reshape([columns, rows]).transpose() } else { tensor.reshape([rows, columns]) }
@@ -48,7 +48,7 @@ fn check(sizes: [usize; 5], present: Present, tracked: [bool; 6], transposed: bo
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn every_sum_of_terms_and_all_its_gradients(

@@ -4,7 +4,7 @@ use burn_kernels::{AdamW, Moments, gelu, layer_norm};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn gelu_and_its_gradient(shape in [1usize..6, 1usize..6, 1usize..60]) {

@@ -25,11 +25,19 @@ pub(crate) fn values(count: usize, seed: u64) -> Vec<f32> {
         .collect()
 }
 
-fn run<const D: usize>(
+/// An output and the gradients of the inputs.
+type Outcome = (Vec<f64>, Vec<Option<Vec<f64>>>);
+
+fn run<const D: usize>(inputs: &Inputs, dtype: DType, call: &impl Fn(&[Tensor<1>]) -> Tensor<D>) -> Outcome {
+    run_on(inputs, dtype, call, values)
+}
+
+fn run_on<const D: usize>(
     inputs: &Inputs,
     dtype: DType,
     call: &impl Fn(&[Tensor<1>]) -> Tensor<D>,
-) -> (Vec<f64>, Vec<Option<Vec<f64>>>) {
+    values: impl Fn(usize, u64) -> Vec<f32>,
+) -> Outcome {
     let device = Device::flex().autodiff();
     let tensors: Vec<Tensor<1>> = inputs
         .shapes
@@ -86,6 +94,30 @@ pub(crate) fn compare<const D: usize>(name: &str, inputs: &Inputs, call: impl Fn
                 expected.is_some(),
                 "{name}: input {index} has a gradient in one precision only"
             ),
+        }
+    }
+}
+
+/// As [`compare`], for calls that are sums of products. An element may be the small rest of large terms, and its rounding is that of the
+/// terms, so differences are held against the sums of the terms' magnitudes: what the same call gives for the magnitudes of its inputs.
+pub(crate) fn compare_sums<const D: usize>(name: &str, inputs: &Inputs, call: impl Fn(&[Tensor<1>]) -> Tensor<D>) {
+    let magnitudes = |count, seed| values(count, seed).into_iter().map(f32::abs).collect();
+    let (fused, plain) = (run(inputs, DType::F32, &call), run(inputs, DType::F64, &call));
+    let terms = run_on(inputs, DType::F64, &call, magnitudes);
+    let check = |what: &str, found: &[f64], expected: &[f64], terms: &[f64]| {
+        let differences: Vec<f64> = found.iter().zip(expected).map(|(found, expected)| found - expected).collect();
+        let error = norm(&differences) / norm(terms).max(1e-30);
+        assert!(error < 5e-7, "{name}: {what} differs by {error:e} of its terms");
+    };
+    check("the output", &fused.0, &plain.0, &terms.0);
+    for (index, ((found, expected), terms)) in fused.1.iter().zip(&plain.1).zip(&terms.1).enumerate() {
+        assert_eq!(
+            (found.is_some(), expected.is_some()),
+            (inputs.tracked[index], inputs.tracked[index]),
+            "{name}: gradient of input {index}"
+        );
+        if let (Some(found), Some(expected), Some(terms)) = (found, expected, terms) {
+            check(&format!("the gradient of input {index}"), found, expected, terms);
         }
     }
 }
