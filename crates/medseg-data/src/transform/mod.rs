@@ -17,4 +17,6 @@ pub use colour::{adjust_brightness, adjust_contrast};
 pub use pipeline::{Item, Pipeline, Prepared};
 pub(crate) use resize::{resize_plane, resize_soft};
 pub use rotate::{flip_horizontal, flip_vertical, rotate_image};
-pub use sam_preprocess::{Preprocess, Protocol, ResizeGeometry, resize_image};
+pub use sam_preprocess::{
+    FinishedRows, Mosaic, Preprocess, Protocol, ResizeGeometry, Tile, TileGrid, Tiling, resize_image,
+};
