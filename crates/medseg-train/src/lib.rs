@@ -79,6 +79,7 @@ pub mod schedule;
 pub mod selection;
 pub mod session;
 mod stop;
+mod tiles;
 pub mod train;
 
 pub use error::{Result, TrainError};

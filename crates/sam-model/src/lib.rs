@@ -81,7 +81,9 @@ pub use image_encoder::ImageFeatures;
 pub use mask_decoder::{MaskChoice, MaskPrediction};
 pub use model::{Sam, upsample_logits};
 pub use nn::{LayerNorm, Mlp};
-pub use predictor::{ImageEmbedding, ImagePrompt, MaskAnswer, SamPredictor, draw_overlay};
+pub use predictor::{
+    ImageEmbedding, ImagePrompt, MaskAnswer, SamPredictor, draw_overlay, paint_overlay, probability_level,
+};
 pub use prompt_encoder::{PointLabel, Prompts};
 pub use restore::restore_masks;
 pub use sam_preprocess::{Image, Preprocess, PreprocessError, Protocol, ResizeGeometry, RestoredMask};

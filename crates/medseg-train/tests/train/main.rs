@@ -4,6 +4,8 @@
 
 mod bundle;
 mod ignored;
+mod numbers;
 mod resume;
 mod sam2;
 mod support;
+mod tiles;
