@@ -38,6 +38,7 @@ use crate::data::DataConfig;
 use crate::error::{Result, TrainError};
 use crate::files::sha256;
 use crate::losses::WeightedLoss;
+use crate::network::NetworkChoice;
 use crate::optimizer::OptimizerConfig;
 use crate::schedule::Schedule;
 use burn_kernels::{Precision, check_precision};
@@ -87,10 +88,17 @@ fn default_devices() -> Vec<String> {
 
 /// Where the base model's weights come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(from = "ModelFile", rename_all = "kebab-case")]
 pub struct ModelConfig {
-    /// `sam-mini` (shipped with the program), `random`, or a checkpoint file (`.pth`, `.safetensors`).
+    /// `sam-mini` (shipped with the program), `random`, or a checkpoint file (`.pth`, `.safetensors`). Where a run file names a
+    /// [network](Self::network), `random` when absent.
     pub base: String,
+    /// A classic network instead of a SAM. A file that this program wrote says itself that it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkChoice>,
+    /// A file whose encoder a classic network starts from; its other parts are drawn from the seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<PathBuf>,
     /// The architecture: needed for `random` (sam-mini's when absent) and for files that do not tell it (`vit-b` when absent).
     pub architecture: Architecture,
     /// The faithful SAM, or the model as the paper's released code runs it.
@@ -106,11 +114,87 @@ impl Default for ModelConfig {
     fn default() -> Self {
         Self {
             base: "sam-mini".into(),
+            network: None,
+            encoder: None,
             architecture: Architecture::Auto,
             variant: SamVariant::Sam,
             seed: 0,
             adapter: None,
         }
+    }
+}
+
+/// The table as a file has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct ModelFile {
+    base: Option<String>,
+    network: Option<NetworkChoice>,
+    encoder: Option<PathBuf>,
+    architecture: Architecture,
+    variant: SamVariant,
+    seed: u64,
+    adapter: Option<PathBuf>,
+}
+
+impl Default for ModelFile {
+    fn default() -> Self {
+        let ModelConfig { network, encoder, architecture, variant, seed, adapter, .. } = ModelConfig::default();
+        Self { base: None, network, encoder, architecture, variant, seed, adapter }
+    }
+}
+
+impl From<ModelFile> for ModelConfig {
+    fn from(file: ModelFile) -> Self {
+        let ModelFile { base, network, encoder, architecture, variant, seed, adapter } = file;
+        let absent = if network.is_some() { "random" } else { "sam-mini" };
+        let base = base.unwrap_or_else(|| absent.into());
+        Self { base, network, encoder, architecture, variant, seed, adapter }
+    }
+}
+
+impl ModelConfig {
+    /// Refuses what only a SAM has, beside a classic network.
+    pub(crate) fn require_nothing_of_sam(&self) -> Result<()> {
+        let of_sam = [
+            ("model.architecture", self.architecture != Architecture::Auto),
+            ("model.variant", self.variant != SamVariant::Sam),
+            ("model.adapter", self.adapter.is_some()),
+        ];
+        match of_sam.into_iter().find(|(_, is_given)| *is_given) {
+            Some((field, _)) => Err(TrainError::config(field, "says something of a SAM; leave it out of a network")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the base is a file, which may be named relative to the run file.
+    pub(crate) fn is_file(&self) -> bool {
+        !matches!(self.base.as_str(), "sam-mini" | "random")
+    }
+
+    /// Checks what can be checked without reading a file.
+    fn validate(&self) -> Result<()> {
+        if let Architecture::Custom(config) = &self.architecture {
+            config.validate().map_err(|error| TrainError::config("model.architecture", error.to_string()))?;
+        }
+        let Some(network) = &self.network else {
+            return match &self.encoder {
+                None => Ok(()),
+                Some(_) => Err(TrainError::config("model.encoder", "is that of a network; name it as `network`")),
+            };
+        };
+        network.architecture()?;
+        self.require_nothing_of_sam()?;
+        if self.base == "sam-mini" {
+            let problem = "a network starts from `random` or from a file with its weights, found \"sam-mini\"";
+            return Err(TrainError::config("model.base", problem));
+        }
+        if self.encoder.is_some() && self.base != "random" {
+            let problem =
+                format!("everything else is then drawn at random; expected base = \"random\", found {:?}", self.base);
+            return Err(TrainError::config("model.encoder", problem));
+        }
+        Ok(())
     }
 }
 
@@ -317,11 +401,11 @@ impl RunConfig {
         if let Some(folder) = path.parent() {
             let resolve = |file: &Path| std::path::absolute(folder.join(file)).unwrap_or_else(|_| folder.join(file));
             config.data.resolve(&resolve);
-            if !matches!(config.model.base.as_str(), "sam-mini" | "random") {
+            if config.model.is_file() {
                 config.model.base = resolve(Path::new(&config.model.base)).display().to_string();
             }
-            if let Some(adapter) = &mut config.model.adapter {
-                *adapter = resolve(adapter);
+            for file in [&mut config.model.adapter, &mut config.model.encoder].into_iter().flatten() {
+                *file = resolve(file);
             }
         }
         Ok(config)
@@ -371,9 +455,7 @@ impl RunConfig {
             return Err(TrainError::config("training.precision", problem));
         }
         check_precision(training.precision).map_err(|error| TrainError::config("training.precision", error.reason))?;
-        if let Architecture::Custom(config) = &self.model.architecture {
-            config.validate().map_err(|error| TrainError::config("model.architecture", error.to_string()))?;
-        }
+        self.model.validate()?;
         if let Some(adapter) = &self.adapter {
             adapter.validate().map_err(|error| TrainError::config("adapter", error.to_string()))?;
         }

@@ -111,6 +111,9 @@ pub enum TrainError {
     /// The built-in base model could not be loaded.
     #[error(transparent)]
     SamMini(Box<sam_mini::SamMiniError>),
+    /// A failure in the crate of classic networks.
+    #[error(transparent)]
+    Network(Box<seg_baselines::BaselineError>),
     /// A failure in the adapter crate.
     #[error(transparent)]
     Peft(Box<salt_peft::PeftError>),
@@ -197,6 +200,12 @@ pub enum TrainError {
 impl From<sam_model::SamError> for TrainError {
     fn from(error: sam_model::SamError) -> Self {
         Self::Sam(Box::new(error))
+    }
+}
+
+impl From<seg_baselines::BaselineError> for TrainError {
+    fn from(error: seg_baselines::BaselineError) -> Self {
+        Self::Network(Box::new(error))
     }
 }
 

@@ -1,4 +1,5 @@
-//! The engine: losses, training loop, checkpoints, bundles and evaluation for fine-tuning SAM.
+//! The engine: losses, training loop, checkpoints, bundles and evaluation for fine-tuning SAM, and for training the classic networks
+//! that one compares with.
 //!
 //! A run is a [`RunConfig`](config::RunConfig): data, base model, method, losses, optimiser, schedule, seed, device. Its
 //! [`PreparedData`](data::PreparedData) and [`BaseModel`](model::BaseModel) are loaded once and shared by any number of runs;
@@ -72,10 +73,12 @@ pub mod gradients;
 pub mod log;
 pub mod losses;
 pub mod model;
+pub mod network;
 pub mod optimizer;
 pub mod overlay;
 mod room;
 pub mod schedule;
+mod segmenter;
 pub mod selection;
 pub mod session;
 mod stop;

@@ -9,7 +9,7 @@ mod share;
 mod state;
 
 use crate::bundle::{Bundle, BundleContent, MANIFEST_FILE, Preprocessing, Provenance, write_adapter, write_weights};
-use crate::checkpoint::{CheckpointStore, RunLock, restore_tensors, trainable_tensors};
+use crate::checkpoint::{CheckpointStore, RunLock};
 use crate::config::RunConfig;
 use crate::data::PreparedData;
 use crate::device;
@@ -30,6 +30,7 @@ use burn_kernels::use_precision;
 use data_parallel::DataParallel;
 use salt_peft::{BasisStorage, Method, first_non_finite, first_non_finite_gradient};
 use sam_model::{PreprocessError, SamError};
+use seg_baselines::{Draws, Network, NetworkConfig};
 use serde::{Deserialize, Serialize};
 use share::Share;
 use state::{Progress, State};
@@ -90,6 +91,7 @@ pub fn identity(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> Re
     // Where the data lie and what the base is called does not matter, what they hold does.
     config.data.path = "data".into();
     config.model.base = "base".into();
+    config.model.encoder = None;
     config.training.checkpoint_seconds = 0;
     config.training.basis = BasisStorage::default();
     let text = format!("{}\ndata {}\nbase {}\n", config.to_toml()?, data.card.sha256, base.card.sha256);
@@ -124,6 +126,7 @@ pub fn train(
     }
     claim(config, directory, &identity)?;
     let devices = config.devices.iter().map(|name| device::open(name)).collect::<Result<Vec<_>>>()?;
+    check_batches(config, data, base)?;
     let model = base.adapted(Some(&adapter), &devices[0])?;
     check_disk(directory, model.trainable)?;
     for warning in &model.warnings {
@@ -266,8 +269,9 @@ fn check_disk(directory: &Path, trainable: usize) -> Result<()> {
     check_room(directory, if begun { 0 } else { disk_bytes(trainable) })
 }
 
-/// Checks what [`train()`] needs of its directory, without training: it can be written and has room for the checkpoints of
-/// `trainable` numbers, no other process works in it, and it holds no other run.
+/// Checks what [`train()`] needs of its batches and its directory, without training: a network can train on batches of this size, the
+/// directory can be written and has room for the checkpoints of `trainable` numbers, no other process works in it, and it holds
+/// no other run.
 ///
 /// # Errors
 /// The first of these that does not hold.
@@ -278,6 +282,7 @@ pub fn check_directory(
     trainable: usize,
     directory: &Path,
 ) -> Result<()> {
+    check_batches(config, data, base)?;
     check_disk(directory, trainable)?;
     let _lock = RunLock::acquire(directory)?;
     let identity = identity(config, data, base)?;
@@ -299,7 +304,49 @@ pub fn load_best(config: &RunConfig, base: &BaseModel, directory: &Path, device:
     let model = base.adapted(adapter.as_ref(), device)?.segmenter;
     let path = directory.join("best.safetensors");
     let content = std::fs::read(&path).map_err(TrainError::io("cannot read", &path))?;
-    restore_tensors(model, crate::checkpoint::tensors::from_bytes(&content)?)
+    model.with_learned(crate::checkpoint::tensors::from_bytes(&content)?)
+}
+
+/// Checks that a classic network can train on the batches of this run and on its devices; a SAM trains on all.
+///
+/// # Errors
+/// A batch of too few images for its norms; several devices for a network with batch norms.
+pub fn check_batches(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> Result<()> {
+    let Some(network) = base.network() else { return Ok(()) };
+    if config.devices.len() > 1 && !base.segmenter().statistics().is_empty() {
+        let problem = format!(
+            "{} has batch norms, which take their statistics of the images of one device; expected one device, found {:?}",
+            network.architecture.name(),
+            config.devices
+        );
+        return Err(TrainError::config("devices", problem));
+    }
+    let images = config.training.batch_size.min(data.train.len());
+    let side = data.image_size();
+    network.check_images([images, 3, side, side], true).map_err(|error| {
+        let problem = format!(
+            "{error} (training.batch-size {}, {} training images)",
+            config.training.batch_size,
+            data.train.len()
+        );
+        TrainError::config("training.batch-size", problem)
+    })
+}
+
+/// The images of one backward pass: those of `part`, filled up from the beginning of the epoch's order where a network's norms
+/// cannot train on so few. That is one image more in the last batch of an epoch, and concerns a DeepLabV3+ with a single image
+/// left over.
+fn filled(part: &[usize], order: &[usize], network: Option<&NetworkConfig>, side: usize) -> Vec<usize> {
+    let mut images = part.to_vec();
+    let Some(network) = network else { return images };
+    let mut spare = order.iter().filter(|image| !part.contains(image));
+    while network.check_images([images.len(), 3, side, side], true).is_err() {
+        match spare.next() {
+            Some(&image) => images.push(image),
+            None => break,
+        }
+    }
+    images
 }
 
 struct Loop<'a> {
@@ -331,7 +378,7 @@ impl Loop<'_> {
                 |step: u64| training.learning_rate * self.config.schedule.factor(Position { step, total, per_epoch });
             while let Some(indices) = order.chunks(group).nth(state.progress.group) {
                 let rate = rate_at(state.progress.step);
-                let (next, loss) = self.step(state, indices, rate)?;
+                let (next, loss) = self.step(state, indices, &order, rate)?;
                 state = next;
                 state.progress.loss_sum += loss * indices.len() as f64;
                 state.progress.loss_count += indices.len();
@@ -354,16 +401,19 @@ impl Loop<'_> {
         Ok(state)
     }
 
-    /// One optimiser step over the images of `indices`; returns the mean loss.
-    fn step(&self, state: State, indices: &[usize], rate: f64) -> Result<(State, f64)> {
+    /// One optimiser step over the images of `indices`, a part of the epoch's `order`; returns the mean loss.
+    fn step(&self, state: State, indices: &[usize], order: &[usize], rate: f64) -> Result<(State, f64)> {
         let State { model, mut optimizer, best, progress } = state;
         let mut sum = GradientsAccumulator::new();
         let mut mean = 0.0;
-        for part in indices.chunks(self.config.training.batch_size) {
+        for (index, part) in indices.chunks(self.config.training.batch_size).enumerate() {
             let weight = part.len() as f64 / indices.len() as f64;
-            let (grads, loss) = self.gradients(&model, part, progress.epoch, weight)?;
+            let images = filled(part, order, model.network().map(Network::config), self.data.image_size());
+            let pass = progress.step * self.config.training.accumulate as u64 + index as u64;
+            let draws = Draws::new(self.config.seed, pass);
+            let (grads, loss) = self.gradients(&model, &images, progress.epoch, weight, draws)?;
             if !loss.is_finite() {
-                let place = self.where_loss_broke(&model, part, progress.epoch);
+                let place = self.where_loss_broke(&model, &images, progress.epoch);
                 return Err(TrainError::Diverged { value: loss, step: progress.step, epoch: progress.epoch, place });
             }
             mean += f64::from(loss) * weight;
@@ -391,10 +441,11 @@ impl Loop<'_> {
         images: &[usize],
         epoch: usize,
         weight: f64,
+        draws: Draws,
     ) -> Result<(GradientsParams, f32)> {
         let share = |indices: &[usize], weight: f64, device: &Device| {
             let batch = self.data.training_batch(indices, self.config.seed, epoch, &device.clone().autodiff());
-            Share { batch, loss: self.config.loss.clone(), weight }
+            Share { batch, loss: self.config.loss.clone(), draws, weight }
         };
         match &self.parallel {
             Some(parallel) if images.len() > 1 => parallel.gradients(model, images, weight, share),
@@ -449,7 +500,7 @@ impl Loop<'_> {
             };
             dice = Some(found.dice);
             if state.progress.selection.observe(epoch, found.dice) {
-                state.best = Some(trainable_tensors(&state.model));
+                state.best = Some(state.model.learned());
             }
             state.progress.best_of_each.observe(&found);
             state.progress.stopped_early = state.progress.selection.should_stop(training.patience);
@@ -500,7 +551,7 @@ impl Loop<'_> {
 }
 
 /// Writes the selected model of a finished training as a bundle, unless it is there already: the whole model where everything
-/// was trained, else the adapter and a reference to its base.
+/// was trained or where it is a classic network, else the adapter and a reference to its base.
 ///
 /// # Errors
 /// The run has no selected model, or the folder holds something else.
@@ -541,9 +592,9 @@ pub fn write_bundle(
         )?,
         provenance: Some(provenance),
     };
-    let adapter = config.adapter.as_ref().filter(|adapter| adapter.method != Method::Full);
-    match adapter {
-        Some(_) => {
+    let is_adapter = config.adapter.as_ref().is_some_and(|adapter| adapter.method != Method::Full);
+    match (is_adapter, &model) {
+        (true, Segmenter::Sam(_)) => {
             let mut reference = config.model.clone();
             if !matches!(reference.base.as_str(), "sam-mini" | "random") {
                 let path = Path::new(&reference.base);
@@ -552,6 +603,6 @@ pub fn write_bundle(
             }
             write_adapter(folder, &model, (&reference, &base.card.sha256), config.training.basis, content)
         }
-        None => write_weights(folder, &merged(&model), content),
+        _ => write_weights(folder, &merged(&model), content),
     }
 }

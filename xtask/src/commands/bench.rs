@@ -283,7 +283,7 @@ impl Case {
 }
 
 fn adapter(base: &BaseModel, id: &str) -> Result<AdapterConfig, CliError> {
-    let found = rows(TableChoice::All, base.config(), true)?.into_iter().find(|row| row.id == id);
+    let found = rows(TableChoice::All, base.config()?, true)?.into_iter().find(|row| row.id == id);
     found.and_then(|row| row.adapter).ok_or_else(|| CliError::Usage(format!("no method {id:?} that trains")))
 }
 

@@ -81,7 +81,7 @@ impl Comparison {
         let device = device::open(&profile.template.devices[0])?;
         let size = profile.datasets[0].config.image_size;
         let base = BaseModel::load(&profile.template.model, size, &device)?.with_basis_cache(basis_cache);
-        let rows = select(rows(table, base.config(), profile.released)?, methods)?;
+        let rows = select(rows(table, base.config()?, profile.released)?, methods)?;
         let mut random = BTreeMap::new();
         if rows.iter().any(|row| row.from_random) {
             for &seed in &profile.seeds {

@@ -5,7 +5,7 @@ use super::{MANIFEST_FILE, PROMPT_FILE, WEIGHTS_FILE};
 use crate::checkpoint::StoredFile;
 use crate::error::{Result, TrainError};
 use crate::files::sha256;
-use crate::model::{BaseModel, Segmenter};
+use crate::model::{BaseModel, PromptedSam, Segmenter};
 use burn::tensor::Device;
 use salt_peft::{LoadOptions, load_adapter};
 use sam_model::{AutomaticPrompt, Checkpoint};
@@ -47,6 +47,7 @@ impl Bundle {
         let needed: &[&str] = match manifest.content {
             Content::Weights { .. } => &[PROMPT_FILE, WEIGHTS_FILE],
             Content::Adapter { .. } => &[PROMPT_FILE, salt_peft::CONFIG_FILE, salt_peft::WEIGHTS_FILE],
+            Content::Network { .. } => &[WEIGHTS_FILE],
         };
         if let Some(missing) = needed.iter().find(|name| !manifest.files.contains_key(**name)) {
             return Err(TrainError::format(&path, format!("field `files`: expected an entry for {missing}")));
@@ -84,18 +85,25 @@ impl Bundle {
     /// # Errors
     /// The base is not there or is another one; files that do not fit the model.
     pub fn load(&self, device: &Device, base: Option<&str>, basis_cache: Option<&Path>) -> Result<OpenedBundle> {
-        let (prompt, labels) = AutomaticPrompt::load(self.folder.join(PROMPT_FILE), device)?;
         let manifest_file = self.folder.join(MANIFEST_FILE);
-        if labels != self.manifest.labels {
-            let problem = format!("field `labels`: {PROMPT_FILE} has {labels:?}, found {:?}", self.manifest.labels);
-            return Err(TrainError::format(&manifest_file, problem));
-        }
         match &self.manifest.content {
             Content::Weights { architecture } => {
+                let prompt = self.prompt(device)?;
                 let (sam, _) = Checkpoint::open(self.folder.join(WEIGHTS_FILE))?.load(architecture, device)?;
-                Ok(OpenedBundle { segmenter: Segmenter { sam, prompt }, base: None })
+                Ok(OpenedBundle { segmenter: Segmenter::Sam(PromptedSam { sam, prompt }), base: None })
+            }
+            Content::Network { architecture } => {
+                let labels = &self.manifest.labels;
+                if labels.len() != architecture.classes {
+                    let problem = format!("field `labels`: expected {} names, found {labels:?}", architecture.classes);
+                    return Err(TrainError::format(&manifest_file, problem));
+                }
+                let file = seg_baselines::Checkpoint::open(self.folder.join(WEIGHTS_FILE))?;
+                let (network, _) = file.load(architecture, device)?;
+                Ok(OpenedBundle { segmenter: Segmenter::Network(network), base: None })
             }
             Content::Adapter { base: reference } => {
+                let prompt = self.prompt(device)?;
                 let mut model = reference.model.clone();
                 if let Some(place) = base {
                     model.base = place.to_owned();
@@ -120,10 +128,21 @@ impl Bundle {
                 if let Some(folder) = basis_cache {
                     options = options.with_basis_cache(folder);
                 }
-                let (sam, _) = load_adapter(base.segmenter().sam, &self.folder, &options)?;
-                Ok(OpenedBundle { segmenter: Segmenter { sam, prompt }, base: Some(base) })
+                let sam = base.segmenter().require_sam("a bundle of an adapter")?.sam.clone();
+                let (sam, _) = load_adapter(sam, &self.folder, &options)?;
+                Ok(OpenedBundle { segmenter: Segmenter::Sam(PromptedSam { sam, prompt }), base: Some(base) })
             }
         }
+    }
+
+    /// The prompt of a SAM, with the labels that the manifest names.
+    fn prompt(&self, device: &Device) -> Result<AutomaticPrompt> {
+        let (prompt, labels) = AutomaticPrompt::load(self.folder.join(PROMPT_FILE), device)?;
+        if labels != self.manifest.labels {
+            let problem = format!("field `labels`: {PROMPT_FILE} has {labels:?}, found {:?}", self.manifest.labels);
+            return Err(TrainError::format(&self.folder.join(MANIFEST_FILE), problem));
+        }
+        Ok(prompt)
     }
 }
 

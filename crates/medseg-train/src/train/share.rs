@@ -6,12 +6,15 @@ use crate::losses::WeightedLoss;
 use crate::model::Segmenter;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
+use seg_baselines::Draws;
 
 /// What one device gets of a batch.
 pub(super) struct Share {
     /// Images and masks on the device, with autodiff.
     pub(super) batch: Batch,
     pub(super) loss: WeightedLoss,
+    /// What a network drops out in this forward pass.
+    pub(super) draws: Draws,
     /// Share of the whole step.
     pub(super) weight: f64,
 }
@@ -20,7 +23,7 @@ impl Share {
     /// Their mean loss.
     pub(super) fn forward(self, model: &Segmenter) -> Result<Tensor<1>> {
         let Batch { images, masks, ignored, .. } = self.batch;
-        self.loss.forward(model.forward(images)?, masks, ignored.as_ref())
+        self.loss.forward(model.forward_training(images, &self.draws)?, masks, ignored.as_ref())
     }
 
     /// Gradients of `weight` times the mean loss, and that loss.

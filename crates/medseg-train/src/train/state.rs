@@ -1,6 +1,6 @@
 //! Everything that a killed run needs to go on to the same bits.
 
-use crate::checkpoint::{NamedTensors, restore_tensors, tensors, trainable_tensors};
+use crate::checkpoint::{NamedTensors, tensors};
 use crate::error::{Result, TrainError};
 use crate::evaluate::Validation;
 use crate::log::EpochRecord;
@@ -94,7 +94,7 @@ impl State {
         let optimizer = self.optimizer.into_bytes().map_err(|error| fail("the optimiser", error.to_string()))?;
         let progress = toml::to_string(&self.progress).map_err(|error| fail("the position", error.to_string()))?;
         let mut files = vec![
-            (WEIGHTS, tensors::to_bytes(&trainable_tensors(&self.model))?),
+            (WEIGHTS, tensors::to_bytes(&self.model.learned())?),
             (OPTIMIZER, optimizer.to_vec()),
             (PROGRESS, progress.into_bytes()),
         ];
@@ -112,7 +112,7 @@ impl State {
     ) -> Result<Self> {
         let fail = |what: &str, error: String| TrainError::Model(format!("checkpoint, {what}: {error}"));
         let mut take = |name: &str| files.remove(name).ok_or_else(|| fail(name, "is missing".into()));
-        let model = restore_tensors(model, tensors::from_bytes(&take(WEIGHTS)?)?)?;
+        let model = model.with_learned(tensors::from_bytes(&take(WEIGHTS)?)?)?;
         let optimizer = optimizer
             .from_bytes(Bytes::from_bytes_vec(take(OPTIMIZER)?))
             .map_err(|error| fail(OPTIMIZER, error.to_string()))?;

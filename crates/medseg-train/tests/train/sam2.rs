@@ -54,7 +54,7 @@ fn a_sam2_is_trained_bundled_merged_and_opened() {
     config.adapter = Some(adapter.with_train(["norm", r"prompt\.", "pos_embed"]));
     config.training.epochs = 4;
     let (data, base) = prepared(&config);
-    assert!(base.config().is_sam2() && base.card.pretrained);
+    assert!(base.config().unwrap().is_sam2() && base.card.pretrained);
 
     let run = place.path().join("run");
     let outcome = train(&config, &data, &base, &run, &StopFlag::new(), &Silent).unwrap();
@@ -75,7 +75,7 @@ fn a_sam2_is_trained_bundled_merged_and_opened() {
     };
     write_weights(&whole, session.segmenter(), content).unwrap();
     let merged = open(&whole);
-    assert_eq!(merged.segmenter().sam.config(), &tiny());
+    assert_eq!(merged.segmenter().sam().unwrap().sam.config(), &tiny());
     assert!(masks(&session) == masks(&merged));
 
     // The plain checkpoint answers a point, with its own way of preparing images and several masks.

@@ -97,6 +97,10 @@ pub(super) fn run(args: Args) -> CommandResult {
     let images = list_images(&args.image)?;
     let session = args.model.open_with(args.input_size, args.reading.options())?;
     let prompted = !args.points.is_empty() || args.bounding_box.is_some();
+    if prompted && let Some(network) = session.segmenter().network() {
+        let name = network.config().architecture.name();
+        return Err(CliError::usage(format!("--points, --box: a {name} segments images alone and answers no prompts")));
+    }
     if args.multimask && !prompted {
         return Err(CliError::usage("--multimask: several masks answer a point or a box; give --points or --box"));
     }
@@ -155,7 +159,8 @@ fn one(
 fn labels(args: &Args, session: &Session, prompted: bool) -> Result<Vec<String>, CliError> {
     let labels: Vec<String> = match (prompted, session.labels()) {
         (true, _) if args.multimask => {
-            (1..=session.segmenter().sam.config().num_multimask_outputs).map(|i| i.to_string()).collect()
+            let sam = &session.segmenter().require_sam("--multimask")?.sam;
+            (1..=sam.config().num_multimask_outputs).map(|i| i.to_string()).collect()
         }
         (false, labels) if labels.len() > 1 => labels.to_vec(),
         _ => vec![String::new()],

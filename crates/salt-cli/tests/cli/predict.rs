@@ -1,6 +1,7 @@
 //! `salt predict` and `salt parity`, from the outside.
 
 use assert_cmd::Command;
+use medseg_train::model::{PromptedSam, Segmenter};
 use predicates::prelude::*;
 use predicates::str::contains;
 use std::path::{Path, PathBuf};
@@ -147,7 +148,7 @@ fn a_model_of_two_labels_writes_a_mask_for_each() {
             .unwrap(),
         provenance: None,
     };
-    medseg_train::bundle::write_weights(&bundle, &medseg_train::model::Segmenter { sam, prompt }, content).unwrap();
+    medseg_train::bundle::write_weights(&bundle, &Segmenter::Sam(PromptedSam { sam, prompt }), content).unwrap();
     let mut command = salt();
     command.arg("predict").arg("--model").arg(&bundle).arg("--image").arg(&image).arg("--out").arg(&out);
     command.assert().success();
