@@ -248,11 +248,11 @@ impl Case {
         match self.method {
             Method::Inference => {
                 let segmenter = base.segmenter();
+                let sam = &segmenter.require_sam("its image encoder")?.sam;
                 let images = random(shape, &device);
                 for _ in 0..=steps {
                     let start = Instant::now();
-                    let embedding =
-                        segmenter.sam.encode_image(images.clone()).map_err(medseg_train::TrainError::from)?;
+                    let embedding = sam.encode_image(images.clone()).map_err(medseg_train::TrainError::from)?;
                     let _ = embedding.sum().into_scalar::<f32>();
                     seconds.push(start.elapsed().as_secs_f64());
                 }
