@@ -1,6 +1,10 @@
 //! The rows of the tables: which method trains what, at which ranks.
 
+mod networks;
+
 use crate::error::{Result, StudyError};
+use medseg_train::network::NetworkChoice;
+use networks::network_rows;
 use salt_peft::{AdapterConfig, Initialization, Method, Rank, SaltForm};
 use sam_model::SamConfig;
 use serde::{Deserialize, Serialize};
@@ -51,6 +55,8 @@ pub enum Family {
     Full,
     /// Every weight, from random weights.
     Scratch,
+    /// Every weight of a classic network, from random weights.
+    Classic,
     /// Scale and shift of singular values (S-SAM).
     SingularValues,
     /// Low-rank updates.
@@ -129,6 +135,10 @@ pub struct MethodRow {
     pub family: Family,
     /// Whether it starts from random weights instead of the base model.
     pub from_random: bool,
+    /// The classic network that it trains, instead of the base model's architecture.
+    pub network: Option<NetworkChoice>,
+    /// Whether it runs only where it is asked for by its id.
+    pub on_request: bool,
     /// What is attached; nothing is trained when absent.
     pub adapter: Option<AdapterConfig>,
 }
@@ -216,9 +226,9 @@ impl Scale {
     }
 }
 
-/// The rows of a table for a model of this configuration. `released` asks for the released code's initial values and the
+/// The rows of a table for a model of this configuration, those that run only on request included. `released` asks for the released code's initial values and the
 /// paper's ReLU on the whole core matrix; otherwise the adapted model equals the base at step 0 and the ReLU stays on the
-/// scaled singular values.
+/// scaled singular values. It also decides whether classic networks have their published sizes or small ones.
 ///
 /// # Errors
 /// A table of SAM 2 for a SAM, or the reverse.
@@ -237,7 +247,9 @@ fn row(id: &str, title: String, trains: &str, family: Family, adapter: Option<Ad
         trains: trains.into(),
         table: TableId::Main,
         family,
-        from_random: family == Family::Scratch,
+        from_random: matches!(family, Family::Scratch | Family::Classic),
+        network: None,
+        on_request: false,
         adapter,
     }
 }
@@ -303,6 +315,7 @@ fn sam_rows(table: TableChoice, config: &SamConfig, released: bool) -> Vec<Metho
         out.push(row("full", "Full fine-tuning".into(), "every weight", Family::Full, Some(everything())));
         let trains = "every weight, without the base";
         out.push(row("scratch", "Full, random weights".into(), trains, Family::Scratch, Some(everything())));
+        out.extend(network_rows(released));
         let svd = AdapterConfig::svd().with_include(ADAPTED).with_train(ALWAYS);
         out.push(row("s-sam", "S-SAM".into(), SVD_TRAINS, Family::SingularValues, Some(svd)));
         for (id, rank) in [("lora-low", low), ("lora-high", high)] {
@@ -337,7 +350,7 @@ fn sam_rows(table: TableChoice, config: &SamConfig, released: bool) -> Vec<Metho
     out
 }
 
-/// Keeps the rows of these ids, in table order.
+/// Keeps the rows of these ids, in table order; without ids, those that run unasked.
 ///
 /// # Errors
 /// An id that no row has; the message lists those that exist.
@@ -349,7 +362,8 @@ pub fn select(rows: Vec<MethodRow>, ids: &[String]) -> Result<Vec<MethodRow>> {
             return Err(StudyError::setting("methods", problem));
         }
     }
-    Ok(if ids.is_empty() { rows } else { rows.into_iter().filter(|row| ids.contains(&row.id)).collect() })
+    let wanted = |row: &MethodRow| if ids.is_empty() { !row.on_request } else { ids.contains(&row.id) };
+    Ok(rows.into_iter().filter(wanted).collect())
 }
 
 #[cfg(test)]
@@ -433,6 +447,9 @@ mod tests {
         let all = rows(TableChoice::Main, &SamConfig::mini(), false).unwrap();
         let kept = select(all.clone(), &["salt-low".into(), "frozen".into()]).unwrap();
         assert_eq!(kept.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["frozen", "salt-low"]);
+        let unasked = select(all.clone(), &[]).unwrap();
+        assert!(unasked.iter().any(|row| row.id == "unet") && unasked.iter().all(|row| row.id != "unetr"));
+        assert_eq!(select(all.clone(), &["unetr".into()]).unwrap().len(), 1);
         let message = select(all, &["salt".into()]).unwrap_err().to_string();
         assert!(message.contains("\"salt\"") && message.contains("salt-high"), "{message}");
     }

@@ -8,12 +8,13 @@ use crate::results::{CellResult, GridPoint, Overlay};
 use medseg_metrics::Metric;
 use medseg_train::StopFlag;
 use medseg_train::checkpoint::RunLock;
-use medseg_train::config::RunConfig;
+use medseg_train::config::{ModelConfig, RunConfig};
 use medseg_train::data::PreparedData;
 use medseg_train::device;
 use medseg_train::evaluate::{Evaluation, evaluate, merged};
 use medseg_train::files::{self, sha256};
 use medseg_train::model::{BaseModel, Segmenter};
+use medseg_train::network::NetworkChoice;
 use medseg_train::overlay::case_panel;
 use medseg_train::train::{self, Observer, Outcome, load_best, train};
 use std::path::{Path, PathBuf};
@@ -28,10 +29,15 @@ pub struct CellInput<'a> {
     pub row: &'a MethodRow,
     /// The images.
     pub data: &'a PreparedData,
-    /// The base, or random weights for the rows that start from them.
+    /// The base, or random weights for the rows that start from them: of the base's architecture or of a classic network.
     pub base: &'a BaseModel,
     /// Where results go.
     pub out: &'a Path,
+}
+
+/// A classic network with random weights.
+pub(super) fn network_model(network: &NetworkChoice, seed: u64) -> ModelConfig {
+    ModelConfig { base: "random".into(), network: Some(network.clone()), seed, ..ModelConfig::default() }
 }
 
 impl CellInput<'_> {
@@ -44,9 +50,13 @@ impl CellInput<'_> {
             config.data = source.config.clone();
         }
         config.data.path = self.data.path.clone();
-        if self.row.from_random {
-            config.model.base = "random".into();
-            config.model.seed = cell.seed;
+        match &self.row.network {
+            Some(network) => config.model = network_model(network, cell.seed),
+            None if self.row.from_random => {
+                config.model.base = "random".into();
+                config.model.seed = cell.seed;
+            }
+            None => {}
         }
         config.adapter = self.row.adapter.clone();
         config.training.learning_rate = rate;

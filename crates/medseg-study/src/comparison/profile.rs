@@ -201,7 +201,7 @@ impl Profile {
         distinct(&mut datasets);
         let notice = format!(
             "Paper profile: the paper's recipe with the quirks of its released code (focal loss on probabilities, {SAM_QUIRKS}, \
-             soft masks, checkpoints chosen on the split that is reported). The ids of the paper's splits are not published: the \
+             soft masks, checkpoints chosen on the split that is reported).{NETWORKS} The ids of the paper's splits are not published: the \
              sizes are the paper's, the draw is ours."
         );
         Ok(Self { name: "paper", notice, template, rates: vec![1e-4], seeds: vec![0], released: true, datasets })
@@ -215,7 +215,7 @@ impl Profile {
             if self.template.model.base == "random" {
                 self.template.model.architecture = Architecture::Sam2BasePlus;
             }
-            self.notice = self.notice.replace(SAM_QUIRKS, SAM2_QUIRKS);
+            self.notice = self.notice.replace(SAM_QUIRKS, SAM2_QUIRKS).replace(NETWORKS, "");
         }
         self
     }
@@ -234,6 +234,10 @@ impl Profile {
 const SAM_QUIRKS: &str = "encoder without windows and relative positions";
 /// What it changes in SAM 2.
 const SAM2_QUIRKS: &str = "decoder without high-resolution features, object score and positions";
+
+/// What the paper does not say of its classic networks.
+const NETWORKS: &str =
+    " The paper gives no recipe for the classic networks: they are trained by the same one, from random weights.";
 
 /// The paper's split sizes for a data set of the paper.
 fn paper_split(source: &DatasetSource) -> Result<SplitRule> {

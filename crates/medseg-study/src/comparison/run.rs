@@ -1,6 +1,6 @@
 //! Everything loaded, and the cells run over the cores.
 
-use super::cell::CellInput;
+use super::cell::{CellInput, network_model};
 use super::observer::StudyObserver;
 use super::plan::{Cell, plan};
 use super::profile::Profile;
@@ -11,7 +11,7 @@ use medseg_train::check_room;
 use medseg_train::data::{self, PreparedData};
 use medseg_train::device;
 use medseg_train::model::{BaseModel, BaseModelCard};
-use medseg_train::train::{disk_bytes, outcome_bytes};
+use medseg_train::train::{check_batches, disk_bytes, outcome_bytes};
 use medseg_train::{StopFlag, TrainError};
 use sam_model::SamConfig;
 use std::collections::BTreeMap;
@@ -30,9 +30,16 @@ pub struct Comparison {
     pub cells: Vec<Cell>,
     datasets: Vec<PreparedData>,
     base: BaseModel,
-    /// Random weights by seed, for the rows that start from them.
-    random: BTreeMap<u64, BaseModel>,
+    /// Random weights for the rows that start from them.
+    random: BTreeMap<Start, BaseModel>,
     out: PathBuf,
+}
+
+/// Which random weights: the row whose network they are, or none for the base's architecture; the seed.
+type Start = (Option<String>, u64);
+
+fn start(row: &MethodRow, seed: u64) -> Start {
+    (row.network.is_some().then(|| row.id.clone()), seed)
 }
 
 /// How the cells are run.
@@ -82,18 +89,22 @@ impl Comparison {
         let size = profile.datasets[0].config.image_size;
         let base = BaseModel::load(&profile.template.model, size, &device)?.with_basis_cache(basis_cache);
         let rows = select(rows(table, base.config()?, profile.released)?, methods)?;
-        let mut random = BTreeMap::new();
-        if rows.iter().any(|row| row.from_random) {
-            for &seed in &profile.seeds {
-                random.insert(seed, base.reinitialised(seed, &device)?);
-            }
-        }
         let mut datasets = Vec::new();
         for source in &mut profile.datasets {
             if let Some(synthetic) = &source.synthetic {
                 source.config.path = synthetic.make(&out.join("data"))?;
             }
             datasets.push(data::prepare(&source.config, &source.name)?);
+        }
+        let mut random = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.from_random) {
+            for &seed in &profile.seeds {
+                let weights = match &row.network {
+                    Some(network) => BaseModel::load(&network_model(network, seed), size, &device)?,
+                    None => base.reinitialised(seed, &device)?,
+                };
+                random.insert(start(row, seed), weights);
+            }
         }
         let cells = plan(&profile, &rows);
         let comparison = Self { profile, rows, cells, datasets, base, random, out: out.to_path_buf() };
@@ -119,7 +130,10 @@ impl Comparison {
 
     fn template_is_valid(&self) -> Result<()> {
         for cell in &self.cells {
-            self.input(cell)?.config(cell, self.profile.rates[0]).validate()?;
+            let input = self.input(cell)?;
+            let config = input.config(cell, self.profile.rates[0]);
+            config.validate()?;
+            check_batches(&config, input.data, input.base)?;
         }
         Ok(())
     }
@@ -132,8 +146,12 @@ impl Comparison {
         let unknown = || StudyError::Plan(format!("{cell} is no cell of this plan"));
         let row = self.rows.iter().find(|row| row.id == cell.method).ok_or_else(unknown)?;
         let data = self.datasets.iter().find(|data| data.card.name == cell.dataset).ok_or_else(unknown)?;
-        let base = if row.from_random { self.random.get(&cell.seed).ok_or_else(unknown)? } else { &self.base };
+        let base = if row.from_random { self.start(row, cell.seed).ok_or_else(unknown)? } else { &self.base };
         Ok(CellInput { profile: &self.profile, row, data, base, out: &self.out })
+    }
+
+    fn start(&self, row: &MethodRow, seed: u64) -> Option<&BaseModel> {
+        self.random.get(&start(row, seed))
     }
 
     /// The base model.
@@ -155,10 +173,15 @@ impl Comparison {
         self.rows
             .iter()
             .map(|row| {
-                let (trainable, total) = self.base.counts(row.adapter.as_ref(), &device)?;
+                let own = self.profile.seeds.first().and_then(|&seed| self.start(row, seed)).unwrap_or(&self.base);
+                let (trainable, total) = own.counts(row.adapter.as_ref(), &device)?;
+                let title = match row.network {
+                    Some(_) => format!("{}, {:.1}M", row.title, total as f64 / 1e6),
+                    None => row.title.clone(),
+                };
                 Ok(MethodCard {
                     id: row.id.clone(),
-                    title: row.title.clone(),
+                    title,
                     trains: row.trains.clone(),
                     table: row.table,
                     family: row.family,

@@ -6,7 +6,7 @@ use medseg_study::comparison::{Comparison, Profile, Runner, SilentStudy};
 use medseg_study::published::Published;
 use medseg_study::report::{findings, report};
 use medseg_study::results::Results;
-use medseg_study::{TableChoice, rows};
+use medseg_study::{Family, TableChoice, rows};
 use medseg_train::StopFlag;
 use medseg_train::config::{Architecture, ModelConfig};
 use medseg_train::model::BaseModel;
@@ -49,9 +49,14 @@ fn small(profile: Profile) -> Profile {
 }
 
 fn run(profile: Profile, table: TableChoice, out: &Path) -> Results {
+    run_methods(profile, table, &[], out)
+}
+
+fn run_methods(profile: Profile, table: TableChoice, methods: &[&str], out: &Path) -> Results {
     let stop = StopFlag::new();
     let runner = Runner::new(&profile, stop);
-    let comparison = Comparison::prepare(profile, table, &[], out, None).unwrap();
+    let methods: Vec<String> = methods.iter().map(|id| (*id).to_owned()).collect();
+    let comparison = Comparison::prepare(profile, table, &methods, out, None).unwrap();
     comparison.run(&comparison.cells, &runner, &SilentStudy).unwrap();
     comparison.collect().unwrap()
 }
@@ -78,7 +83,7 @@ fn the_demonstration_runs_every_method_and_the_second_time_none() {
     let mut profile = small(Profile::demo());
     profile.rates = vec![1e-3, 1e-2];
     let results = run(profile.clone(), TableChoice::Main, out.path());
-    assert_eq!((results.cells.len(), results.missing.len()), (2 * 8, 0));
+    assert_eq!((results.cells.len(), results.missing.len()), (2 * 10, 0));
     for cell in &results.cells {
         let trained = cell.method != "frozen";
         assert_eq!(cell.grid.len(), if trained { 2 } else { 0 }, "{}", cell.method);
@@ -108,7 +113,7 @@ fn the_demonstration_runs_every_method_and_the_second_time_none() {
         assert!(!html.contains(forbidden), "{forbidden}");
     }
     let stored: Results = serde_json::from_slice(&file("results.json")).unwrap();
-    assert_eq!((stored.cells.len(), &stored.methods, &stored.datasets), (16, &results.methods, &results.datasets));
+    assert_eq!((stored.cells.len(), &stored.methods, &stored.datasets), (20, &results.methods, &results.datasets));
 
     let before: Vec<_> = results_written(out.path());
     let stamp = |files: &[PathBuf]| files.iter().map(|f| f.metadata().unwrap().modified().unwrap()).collect::<Vec<_>>();
@@ -240,8 +245,12 @@ fn the_papers_recipe_runs_with_random_weights() {
     assert!(message.contains("700"), "{message}");
     profile.datasets[0].config.split =
         medseg_train::data::SplitRule::PaperSizes { name: "ARCADE".into(), train: 6, test: 2 };
-    let results = run(profile, TableChoice::Main, out.path());
-    assert_eq!(results.cells.len(), 8);
+    // All rows but the networks of the published sizes, of which the smallest stands for the others.
+    let methods = ["frozen", "full", "scratch", "unet", "s-sam", "lora-low", "lora-high", "salt-low", "salt-high"];
+    let results = run_methods(profile, TableChoice::Main, &methods, out.path());
+    assert_eq!(results.cells.len(), 9);
+    let unet = results.methods.iter().find(|method| method.id == "unet").unwrap();
+    assert_eq!((unet.trainable, unet.total, unet.title.as_str()), (6_500_734, 6_500_734, "U-Net, 6.5M"));
     let salt = results.cells.iter().find(|cell| cell.method == "salt-high").unwrap();
     let best = salt.best_of_each.unwrap();
     assert!(best.hd95.is_finite() && (0.0..=1.0).contains(&best.dice));
@@ -250,4 +259,38 @@ fn the_papers_recipe_runs_with_random_weights() {
     let report = report(&results, &published, out.path()).unwrap();
     let main = report.tables.iter().find(|table| table.title.starts_with("Published: Table 1")).unwrap();
     assert!(main.to_text().contains("not reproduced"), "{}", main.to_text());
+    let published_unet = main.rows.iter().find(|row| row[0].text == "U-Net").unwrap();
+    assert!(published_unet[2].text.contains("0.36 | 157.14 (0."), "{published_unet:?}");
+    assert!(results.notice.contains("no recipe for the classic networks"));
+}
+
+#[test]
+fn classic_networks_are_rows_like_others() {
+    let out = tempfile::tempdir().unwrap();
+    let mut profile = small(Profile { rates: vec![1e-3], ..Profile::demo() });
+    profile.datasets.truncate(1);
+    profile.datasets[0].name = "ARCADE".into();
+    let ids = ["unet", "unetr", "regunet", "segnet", "deeplabv3-plus", "segformer", "lora-low"];
+    let results = run_methods(profile.clone(), TableChoice::Main, &ids, out.path());
+    assert_eq!((results.cells.len(), results.missing.len()), (7, 0));
+    for method in results.methods.iter().filter(|method| method.id != "lora-low") {
+        assert_eq!(method.family, Family::Classic);
+        assert!(method.trainable == method.total && method.trainable > 1_000_000, "{method:?}");
+        assert!(method.title.ends_with('M') && method.trains.contains("random weights"), "{method:?}");
+    }
+    for cell in &results.cells {
+        assert!(cell.learning_rate.is_some() && cell.mean("dice").is_some_and(f64::is_finite), "{}", cell.method);
+    }
+    // Small networks are not the published ones: no figure is called reproduced or not.
+    let report = report(&results, &Published::paper().unwrap(), out.path()).unwrap();
+    let main = report.tables.iter().find(|table| table.title.starts_with("Published: Table 1")).unwrap().to_text();
+    assert!(main.contains("0.36 | 157.14 (run (demo))") && !main.contains("reproduced"), "{main}");
+    assert!(findings(&results).unwrap().iter().any(|sentence| sentence.contains("classic network")));
+    // The weights of a cell are its seed's, and a second time nothing runs.
+    let again = run_methods(profile.clone(), TableChoice::Main, &ids, out.path());
+    assert_eq!(again, results);
+    // A batch that a network cannot train on is found before anything runs.
+    profile.template.training.batch_size = 1;
+    let error = Comparison::prepare(profile, TableChoice::Main, &["deeplabv3-plus".into()], out.path(), None);
+    assert!(error.unwrap_err().to_string().contains("training.batch-size"));
 }

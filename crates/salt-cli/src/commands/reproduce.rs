@@ -15,7 +15,7 @@ use medseg_study::published::Published;
 use medseg_study::report::{FILES, Origin as Whose, findings, report};
 use std::path::PathBuf;
 
-/// Compare full fine-tuning, S-SAM, LoRA and SALT with the untrained base and with random weights, and write a report.
+/// Compare full fine-tuning, S-SAM, LoRA and SALT with the untrained base, random weights and classic networks, and write a report.
 ///
 /// Without arguments: makes two small synthetic data sets, trains every method on them from the small SAM that comes with the
 /// program, and writes results.json, report.md and report.html. That is the demo profile: no download, minutes on two
