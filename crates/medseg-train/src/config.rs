@@ -40,6 +40,7 @@ use crate::files::sha256;
 use crate::losses::WeightedLoss;
 use crate::optimizer::OptimizerConfig;
 use crate::schedule::Schedule;
+use crate::text::check_texts;
 use burn_kernels::{Precision, check_precision};
 use salt_peft::AdapterConfig;
 use sam_model::{SamConfig, SamVariant};
@@ -100,6 +101,12 @@ pub struct ModelConfig {
     /// The folder of an adapter that is folded into the base before anything else: of this program or of Hugging Face PEFT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter: Option<PathBuf>,
+    /// The text that prompts the model, through the paper's text affine layer, in place of a learned token; one for each label.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub text: Vec<String>,
+    /// CLIP's weights, as OpenAI or transformers store them; needed for texts whose features are not kept from an earlier run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<PathBuf>,
 }
 
 impl Default for ModelConfig {
@@ -110,6 +117,24 @@ impl Default for ModelConfig {
             variant: SamVariant::Sam,
             seed: 0,
             adapter: None,
+            text: Vec::new(),
+            clip: None,
+        }
+    }
+}
+
+impl ModelConfig {
+    /// Masks have one label, so one text prompts the model.
+    fn validate_text(&self) -> Result<()> {
+        match self.text.len() {
+            0 if self.clip.is_some() => {
+                Err(TrainError::config("model.clip", "it encodes a text, but `model.text` names none"))
+            }
+            0 => Ok(()),
+            1 => check_texts(&self.text),
+            more => {
+                Err(TrainError::config("model.text", format!("expected one text, for the one label, found {more}")))
+            }
         }
     }
 }
@@ -320,8 +345,8 @@ impl RunConfig {
             if !matches!(config.model.base.as_str(), "sam-mini" | "random") {
                 config.model.base = resolve(Path::new(&config.model.base)).display().to_string();
             }
-            if let Some(adapter) = &mut config.model.adapter {
-                *adapter = resolve(adapter);
+            for file in [&mut config.model.adapter, &mut config.model.clip].into_iter().flatten() {
+                *file = resolve(file);
             }
         }
         Ok(config)
@@ -371,6 +396,7 @@ impl RunConfig {
             return Err(TrainError::config("training.precision", problem));
         }
         check_precision(training.precision).map_err(|error| TrainError::config("training.precision", error.reason))?;
+        self.model.validate_text()?;
         if let Architecture::Custom(config) = &self.model.architecture {
             config.validate().map_err(|error| TrainError::config("model.architecture", error.to_string()))?;
         }

@@ -111,6 +111,9 @@ pub enum TrainError {
     /// The built-in base model could not be loaded.
     #[error(transparent)]
     SamMini(Box<sam_mini::SamMiniError>),
+    /// A failure in the crate of CLIP's text tower.
+    #[error(transparent)]
+    Clip(Box<clip_text::ClipError>),
     /// A failure in the adapter crate.
     #[error(transparent)]
     Peft(Box<salt_peft::PeftError>),
@@ -203,6 +206,12 @@ impl From<sam_model::SamError> for TrainError {
 impl From<salt_peft::PeftError> for TrainError {
     fn from(error: salt_peft::PeftError) -> Self {
         Self::Peft(Box::new(error))
+    }
+}
+
+impl From<clip_text::ClipError> for TrainError {
+    fn from(error: clip_text::ClipError) -> Self {
+        Self::Clip(Box::new(error))
     }
 }
 

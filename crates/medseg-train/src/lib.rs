@@ -79,6 +79,7 @@ pub mod schedule;
 pub mod selection;
 pub mod session;
 mod stop;
+pub mod text;
 pub mod train;
 
 pub use error::{Result, TrainError};

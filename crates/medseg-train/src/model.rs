@@ -1,9 +1,14 @@
 //! The model of a run: SAM with an automatic prompt, its base weights, its adapters.
 
+mod text;
+
+pub use text::Assets;
+
 use crate::checkpoint::stable_ids;
 use crate::config::ModelConfig;
 use crate::error::{Result, TrainError};
 use crate::files::sha256;
+use crate::text::{TextFeatures, TextFinder};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use medseg_data::random::Stream;
@@ -106,6 +111,14 @@ impl BaseModel {
     /// The file cannot be read or does not fit the architecture (all tensors that do not fit are listed), or an image size that
     /// is no multiple of what the model takes ([`SamConfig::input_multiple`]).
     pub fn load(config: &ModelConfig, image_size: usize, device: &Device) -> Result<Self> {
+        Self::load_with(config, image_size, device, &Assets::default())
+    }
+
+    /// As [`load`](Self::load), with what a text prompt may need.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load) and [`TextFinder::find`].
+    pub fn load_with(config: &ModelConfig, image_size: usize, device: &Device, assets: &Assets<'_>) -> Result<Self> {
         let architecture = |fallback: SamConfig| {
             let own = config.architecture.config().unwrap_or(fallback);
             if config.variant == SamVariant::Paper { own.paper(image_size) } else { own }
@@ -121,6 +134,10 @@ impl BaseModel {
         };
         if let Some(folder) = &config.adapter {
             base = base.with_adapter(folder, device)?;
+        }
+        if !config.text.is_empty() {
+            let finder = TextFinder { clip: config.clip.as_deref(), cache: assets.cache, known: assets.features };
+            base = base.with_text(config, &finder.find(&config.text)?, device)?;
         }
         let (multiple, is_sam2) = (base.config().input_multiple(), base.config().is_sam2());
         if image_size == 0 || !image_size.is_multiple_of(multiple) {
@@ -164,7 +181,13 @@ impl BaseModel {
     /// None in practice: the architecture is valid already.
     pub fn reinitialised(&self, seed: u64, device: &Device) -> Result<Self> {
         let name = format!("random weights, seed {seed} (not pre-trained)");
-        Ok(Self::of(random(self.config(), seed, device)?, None, name, false, Vec::new()))
+        let mut segmenter = random(self.config(), seed, device)?;
+        let own = &self.segmenter.prompt;
+        if let (Some(affine), Some(features)) = (&own.text_affine, TextFeatures::of_prompt(own)) {
+            let channels = self.config().output_channels;
+            segmenter.prompt = text::prompt(&features, affine.norm_kind(), channels, seed, device);
+        }
+        Ok(Self::of(segmenter, None, name, false, Vec::new()))
     }
 
     fn of(
@@ -215,7 +238,7 @@ impl BaseModel {
     /// As [`adapted`](Self::adapted).
     pub fn counts(&self, adapter: Option<&AdapterConfig>, device: &Device) -> Result<(usize, usize)> {
         let Some(config) = adapter else { return Ok((0, self.segmenter.num_params())) };
-        let plan = check(&self.segmenter, config)?;
+        let plan = check(&self.segmenter, &self.without_features(config))?;
         match plan.trainable() {
             Some(trainable) => Ok((trainable, trainable + plan.frozen_parameters())),
             None => self.adapted(adapter, device).map(|model| (model.trainable, model.total)),
@@ -236,7 +259,8 @@ impl BaseModel {
         if let Some(folder) = &self.basis_cache {
             options = options.with_basis_cache(folder);
         }
-        let (segmenter, report) = attach(self.segmenter.clone(), config, &options)?;
+        let config = self.without_features(config);
+        let (segmenter, report) = attach(self.segmenter.clone(), &config, &options)?;
         let counts = trainable_report(&segmenter)?;
         // A fork has leaves of its own: runs in other threads share the frozen numbers but no graph.
         let segmenter = stable_ids(segmenter.train().fork(&device.clone().autodiff()));

@@ -4,6 +4,8 @@
 //! holds the model with its adapters folded in, together with the way images are prepared for it: scoring and prediction ask
 //! the same session, so an image has one mask, whoever asks. A session may be shared between threads.
 
+mod text;
+
 use crate::bundle::{Bundle, MANIFEST_FILE, Manifest, Preprocessing};
 use crate::config::ModelConfig;
 use crate::error::{Result, TrainError};

@@ -90,6 +90,7 @@ pub fn identity(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> Re
     // Where the data lie and what the base is called does not matter, what they hold does.
     config.data.path = "data".into();
     config.model.base = "base".into();
+    config.model.clip = None;
     config.training.checkpoint_seconds = 0;
     config.training.basis = BasisStorage::default();
     let text = format!("{}\ndata {}\nbase {}\n", config.to_toml()?, data.card.sha256, base.card.sha256);

@@ -72,8 +72,9 @@ pub mod parity;
 mod predictor;
 pub mod prompt_encoder;
 mod restore;
+mod text_affine;
 
-pub use automatic::{AutomaticPrompt, TextAffine};
+pub use automatic::AutomaticPrompt;
 pub use checkpoint::{Checkpoint, LoadReport, Mismatch};
 pub use config::{HieraConfig, PositionResize, SamConfig, SamVariant};
 pub use error::SamError;
@@ -85,3 +86,4 @@ pub use predictor::{ImageEmbedding, ImagePrompt, MaskAnswer, SamPredictor, draw_
 pub use prompt_encoder::{PointLabel, Prompts};
 pub use restore::restore_masks;
 pub use sam_preprocess::{Image, Preprocess, PreprocessError, Protocol, ResizeGeometry, RestoredMask};
+pub use text_affine::{TextAffine, TextNorm, TextNormKind, TextSource};

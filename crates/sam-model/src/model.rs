@@ -191,7 +191,7 @@ impl Sam {
         let features = features.into();
         self.check_features(&features)?;
         let [images, channels, height, width] = features.embedding.dims();
-        let tokens = prompt.tokens();
+        let tokens = prompt.tokens_of(images);
         let [labels, token_width] = tokens.dims();
         if token_width != channels || labels == 0 {
             return Err(SamError::shape("automatic prompt", format!("[labels, {channels}]"), &tokens.dims()));

@@ -5,7 +5,8 @@ use super::{MANIFEST_FILE, PROMPT_FILE, WEIGHTS_FILE};
 use crate::checkpoint::StoredFile;
 use crate::error::{Result, TrainError};
 use crate::files::sha256;
-use crate::model::{BaseModel, Segmenter};
+use crate::model::{Assets, BaseModel, Segmenter};
+use crate::text::TextFeatures;
 use burn::tensor::Device;
 use salt_peft::{LoadOptions, load_adapter};
 use sam_model::{AutomaticPrompt, Checkpoint};
@@ -100,14 +101,17 @@ impl Bundle {
                 if let Some(place) = base {
                     model.base = place.to_owned();
                 }
-                let base = BaseModel::load(&model, self.manifest.preprocessing.preprocess.size(), device).map_err(
-                    |source| TrainError::BaseOfBundle {
+                // The features of its texts lie beside it: CLIP is not needed.
+                let features = TextFeatures::of_prompt(&prompt);
+                let assets = Assets { features: features.as_ref(), ..Assets::default() };
+                let size = self.manifest.preprocessing.preprocess.size();
+                let base =
+                    BaseModel::load_with(&model, size, device, &assets).map_err(|source| TrainError::BaseOfBundle {
                         path: manifest_file.clone(),
                         base: model.base.clone(),
                         sha256: reference.sha256.clone(),
                         source: Box::new(source),
-                    },
-                )?;
+                    })?;
                 if base.card.sha256 != reference.sha256 {
                     return Err(TrainError::OtherBase {
                         path: manifest_file,

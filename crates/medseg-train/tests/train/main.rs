@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod bundle;
+mod clip;
 mod ignored;
 mod resume;
 mod sam2;
 mod support;
+mod text;

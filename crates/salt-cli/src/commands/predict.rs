@@ -2,12 +2,14 @@
 
 use super::CommandResult;
 use super::reading::ImageArgs;
+use crate::cache::cache_folder;
 use crate::error::CliError;
 use crate::model_argument::ModelArgument;
 use crate::output_folder::{Origin, OutputFolder, origin};
 use crate::picture::png;
 use crate::progress::Progress;
 use crate::signals::stop_on_signal;
+use crate::text_argument::TextArgument;
 use image::{DynamicImage, RgbImage};
 use medseg_data::Image;
 use medseg_data::decode::{Limits, decode_image};
@@ -37,6 +39,8 @@ pub struct Args {
     /// Where the results go; made if it does not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    text: TextArgument,
     /// A point in pixels of the image: X,Y for the object, X,Y,0 for the background; several may follow
     #[arg(long, value_name = "X,Y[,1|0]", num_args = 1.., allow_negative_numbers = true)]
     points: Vec<PointArgument>,
@@ -95,8 +99,15 @@ pub(super) fn run(args: Args) -> CommandResult {
     let stop = stop_on_signal()?;
     let mut folder = OutputFolder::open(&args.out)?;
     let images = list_images(&args.image)?;
-    let session = args.model.open_with(args.input_size, args.reading.options())?;
+    let mut session = args.model.open_with(args.input_size, args.reading.options())?;
     let prompted = !args.points.is_empty() || args.bounding_box.is_some();
+    if !args.text.text.is_empty() {
+        if prompted {
+            return Err(CliError::usage("--text: it prompts the model by itself; leave --points and --box away"));
+        }
+        let cache = cache_folder(args.model.cache.as_deref());
+        session = session.with_texts(&args.text.text, args.text.clip.as_deref(), cache.as_deref())?;
+    }
     if args.multimask && !prompted {
         return Err(CliError::usage("--multimask: several masks answer a point or a box; give --points or --box"));
     }
@@ -172,7 +183,10 @@ fn settings(args: &Args, session: &Session) -> Result<String, CliError> {
     let points: Vec<_> = args.points.iter().map(|PointArgument(point, label)| (*point, label.code())).collect();
     let corners = args.bounding_box.map(|BoxArgument(corners)| corners);
     let preprocessing = json(serde_json::to_string(session.preprocessing()))?;
-    let prompt = json(serde_json::to_string(&(points, corners, args.multimask)))?;
+    let prompt = json(match &args.text.text[..] {
+        [] => serde_json::to_string(&(points, corners, args.multimask)),
+        texts => serde_json::to_string(texts),
+    })?;
     Ok(format!("model {}; {preprocessing}; prompt {}", session.fingerprint(), sha256(prompt.as_bytes())))
 }
 

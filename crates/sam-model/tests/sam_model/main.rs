@@ -15,4 +15,5 @@ mod sam2_gradients;
 mod sam2_parity;
 mod sam2_predictor;
 mod support;
+mod text_affine;
 mod variants;
