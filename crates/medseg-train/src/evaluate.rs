@@ -48,13 +48,25 @@ pub fn predict(
     device: &Device,
     stop: &StopFlag,
 ) -> Result<Vec<MaskPair>> {
+    pairs(data, cases, config, device, stop, |images, _, _| model.forward(images))
+}
+
+/// As [`predict`], by whatever makes logits `[n, 1, size, size]` of prepared images `[n, 3, size, size]` and their cases.
+pub(crate) fn pairs(
+    data: &PreparedData,
+    cases: &[Case],
+    config: &EvaluationConfig,
+    device: &Device,
+    stop: &StopFlag,
+    answer: impl Fn(Tensor<4>, &[Item], &[Case]) -> Result<Tensor<4>>,
+) -> Result<Vec<MaskPair>> {
     let mut pairs = Vec::with_capacity(cases.len());
     for chunk in cases.chunks(config.batch_size.max(1)) {
         if stop.is_raised() {
             return Err(TrainError::Stopped { step: 0 });
         }
         let batch = data.evaluation_batch(chunk, device);
-        let logits = model.forward(batch.images)?;
+        let logits = answer(batch.images, &batch.items, chunk)?;
         let drawn: Vec<(Mask, Mask, Option<Mask>)> = match config.grid {
             EvaluationGrid::Original => {
                 let geometries: Vec<_> = batch.items.iter().map(|item| item.geometry).collect();
@@ -130,7 +142,11 @@ pub fn evaluate(
     device: &Device,
     stop: &StopFlag,
 ) -> Result<Evaluation> {
-    let pairs = predict(model, data, cases, config, device, stop)?;
+    score(predict(model, data, cases, config, device, stop)?, config)
+}
+
+/// Scores masks against their references.
+pub(crate) fn score(pairs: Vec<MaskPair>, config: &EvaluationConfig) -> Result<Evaluation> {
     let ignores = pairs.iter().any(|pair| pair.ignored.is_some());
     let protocol = evaluator(config)?.protocol().clone().with_ignored_pixels(ignores);
     let report = Evaluator::new(protocol).evaluate_all(&pairs)?;

@@ -74,6 +74,7 @@ pub mod losses;
 pub mod model;
 pub mod optimizer;
 pub mod overlay;
+pub mod prompted;
 mod room;
 pub mod schedule;
 pub mod selection;
