@@ -3,7 +3,7 @@
 use super::plan::{Cell, slug};
 use super::profile::Profile;
 use crate::error::{Result, StudyError};
-use crate::methods::MethodRow;
+use crate::methods::{MethodRow, RowPrompt};
 use crate::results::{CellResult, GridPoint, Overlay};
 use medseg_metrics::Metric;
 use medseg_train::StopFlag;
@@ -15,6 +15,7 @@ use medseg_train::evaluate::{Evaluation, evaluate, merged};
 use medseg_train::files::{self, sha256};
 use medseg_train::model::{BaseModel, Segmenter};
 use medseg_train::overlay::case_panel;
+use medseg_train::prompted::evaluate_prompted;
 use medseg_train::train::{self, Observer, Outcome, load_best, train};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -49,6 +50,10 @@ impl CellInput<'_> {
             config.model.seed = cell.seed;
         }
         config.adapter = self.row.adapter.clone();
+        config.loss.terms.extend(self.row.more_losses.iter().cloned());
+        if matches!(self.row.prompt, Some(RowPrompt::Reference(_))) {
+            config.model = self.profile.prompted_model();
+        }
         config.training.learning_rate = rate;
         config
     }
@@ -69,6 +74,9 @@ impl CellInput<'_> {
         }
         if self.rates().is_empty() {
             text.push_str(&train::identity(&self.config(cell, 1.0), self.data, self.base)?);
+        }
+        if let Some(prompt) = self.row.prompt {
+            text.push_str(&format!("{prompt:?}"));
         }
         Ok(sha256(text.as_bytes()))
     }
@@ -144,7 +152,14 @@ impl CellInput<'_> {
             }
         };
         let evaluating = Instant::now();
-        let evaluation = evaluate(&merged(&model), self.data, &self.data.test, &config.evaluation, &device, stop)?;
+        let (model, cases) = (merged(&model), &self.data.test);
+        let evaluation = match self.row.prompt {
+            Some(RowPrompt::Reference(prompt)) => {
+                let asked = (prompt, cell.seed);
+                evaluate_prompted(&model.sam, asked, self.data, cases, &config.evaluation, &device, stop)?
+            }
+            _ => evaluate(&model, self.data, cases, &config.evaluation, &device, stop)?,
+        };
         let overlays = self.pictures(&folder, &evaluation)?;
         let csv = folder.join("cases.csv");
         let mut rows = Vec::new();

@@ -220,6 +220,13 @@ impl Profile {
         self
     }
 
+    /// The base model of the rows that the reference prompts: the released code's variant has no positions in its decoder and answers
+    /// no prompt, so these rows take the faithful model.
+    pub fn prompted_model(&self) -> ModelConfig {
+        let model = self.template.model.clone();
+        ModelConfig { variant: SamVariant::Sam, text: Vec::new(), clip: None, ..model }
+    }
+
     /// The configuration of the base model as far as it is known without reading it: for choosing ranks.
     pub fn expected_architecture(&self) -> Option<SamConfig> {
         match (self.template.model.base.as_str(), self.template.model.architecture.config()) {

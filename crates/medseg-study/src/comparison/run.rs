@@ -1,16 +1,17 @@
 //! Everything loaded, and the cells run over the cores.
 
 use super::cell::CellInput;
+use super::equal_parameters::match_parameters;
 use super::observer::StudyObserver;
 use super::plan::{Cell, plan};
 use super::profile::Profile;
 use crate::error::{Result, StudyError};
-use crate::methods::{MethodRow, TableChoice, rows, select};
-use crate::results::{MethodCard, Results};
+use crate::methods::{MethodRow, RowPrompt, TableChoice, chosen_rows};
+use crate::results::{MethodCard, Results, VERSION};
 use medseg_train::check_room;
 use medseg_train::data::{self, PreparedData};
 use medseg_train::device;
-use medseg_train::model::{BaseModel, BaseModelCard};
+use medseg_train::model::{Assets, BaseModel, BaseModelCard};
 use medseg_train::train::{disk_bytes, outcome_bytes};
 use medseg_train::{StopFlag, TrainError};
 use sam_model::SamConfig;
@@ -30,6 +31,8 @@ pub struct Comparison {
     pub cells: Vec<Cell>,
     datasets: Vec<PreparedData>,
     base: BaseModel,
+    /// The base of the rows that the reference prompts, where it is another.
+    prompted: Option<BaseModel>,
     /// Random weights by seed, for the rows that start from them.
     random: BTreeMap<u64, BaseModel>,
     out: PathBuf,
@@ -80,8 +83,23 @@ impl Comparison {
         check_room(out, 0)?;
         let device = device::open(&profile.template.devices[0])?;
         let size = profile.datasets[0].config.image_size;
-        let base = BaseModel::load(&profile.template.model, size, &device)?.with_basis_cache(basis_cache);
-        let rows = select(rows(table, base.config(), profile.released)?, methods)?;
+        let assets = Assets { cache: basis_cache, ..Assets::default() };
+        let base = BaseModel::load_with(&profile.template.model, size, &device, &assets)?;
+        let base = base.with_basis_cache(basis_cache);
+        let mut rows = chosen_rows(table, base.config(), profile.released, methods)?;
+        match_parameters(&mut rows, table, &profile, &base, &device)?;
+        let is_prompted = |row: &MethodRow| matches!(row.prompt, Some(RowPrompt::Reference(_)));
+        let model = profile.prompted_model();
+        let prompted = match rows.iter().any(is_prompted) && model != profile.template.model {
+            true => Some(BaseModel::load(&model, size, &device)?),
+            false => None,
+        };
+        if let Some(row) = rows.iter().find(|row| row.prompt == Some(RowPrompt::Text))
+            && profile.template.model.text.is_empty()
+        {
+            let problem = format!("`{}` needs a text: give --text and --clip", row.id);
+            return Err(StudyError::setting("methods", problem));
+        }
         let mut random = BTreeMap::new();
         if rows.iter().any(|row| row.from_random) {
             for &seed in &profile.seeds {
@@ -96,7 +114,7 @@ impl Comparison {
             datasets.push(data::prepare(&source.config, &source.name)?);
         }
         let cells = plan(&profile, &rows);
-        let comparison = Self { profile, rows, cells, datasets, base, random, out: out.to_path_buf() };
+        let comparison = Self { profile, rows, cells, datasets, base, prompted, random, out: out.to_path_buf() };
         comparison.template_is_valid()?;
         check_room(out, comparison.disk_bytes(&comparison.methods()?)?)?;
         Ok(comparison)
@@ -132,7 +150,11 @@ impl Comparison {
         let unknown = || StudyError::Plan(format!("{cell} is no cell of this plan"));
         let row = self.rows.iter().find(|row| row.id == cell.method).ok_or_else(unknown)?;
         let data = self.datasets.iter().find(|data| data.card.name == cell.dataset).ok_or_else(unknown)?;
-        let base = if row.from_random { self.random.get(&cell.seed).ok_or_else(unknown)? } else { &self.base };
+        let base = match (&row.prompt, &self.prompted) {
+            (Some(RowPrompt::Reference(_)), Some(prompted)) => prompted,
+            _ if row.from_random => self.random.get(&cell.seed).ok_or_else(unknown)?,
+            _ => &self.base,
+        };
         Ok(CellInput { profile: &self.profile, row, data, base, out: &self.out })
     }
 
@@ -164,6 +186,7 @@ impl Comparison {
                     family: row.family,
                     trainable,
                     total,
+                    against: row.against.clone(),
                 })
             })
             .collect()
@@ -235,7 +258,7 @@ impl Comparison {
             }
         }
         Ok(Results {
-            version: 2,
+            version: VERSION,
             notice: self.profile.notice.clone(),
             profile: self.profile.name.into(),
             base: self.base.card.clone(),

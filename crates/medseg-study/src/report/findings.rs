@@ -145,6 +145,7 @@ mod tests {
             },
             trainable: 1,
             total: 2,
+            against: None,
         };
         let cell = |id: &str, level: f64| CellResult {
             dataset: "Set".into(),

@@ -85,3 +85,28 @@ fn what_a_user_gets_wrong_is_named() {
         .success()
         .stdout(contains("nothing was trained").and(contains("SALT 64")));
 }
+
+#[test]
+fn the_ledger_needs_no_results_and_takes_those_at_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = || {
+        let output = reproduce(folder.path()).arg("--ledger").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let line = |text: &str| {
+        let found = text.lines().find(|line| line.starts_with("LoRA 4, ARCADE: Dice")).map(str::to_owned);
+        found.unwrap()
+    };
+    let empty = ledger();
+    assert!(line(&empty).contains("0.78") && line(&empty).contains("not run"), "{}", line(&empty));
+    assert!(
+        empty.contains("--profile paper --sam sam_vit_b_01ec64.pth") && line(&empty).ends_with("--methods lora-low")
+    );
+    small(folder.path()).assert().success().stdout(contains("Ledger:").not());
+    let filled = ledger();
+    assert!(line(&filled).contains("run under another profile"), "{}", line(&filled));
+    assert!(line(&filled).contains("Synthetic angiography 0."), "{}", line(&filled));
+    std::fs::write(folder.path().join("results.json"), "{}").unwrap();
+    reproduce(folder.path()).arg("--ledger").assert().code(1).stderr(contains("results.json"));
+}

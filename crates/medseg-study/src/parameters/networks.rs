@@ -1,23 +1,27 @@
 //! The counts of the six classic networks in the main table.
 
 use super::Verdict;
-use medseg_study::published::Published;
-use medseg_study::report::thousands;
-use salt_cli::CliError;
+use crate::error::{Result, StudyError};
+use crate::numbers::thousands;
+use crate::published::Published;
 use seg_baselines::{Architecture, BaselineError, NetworkConfig};
 use serde::Serialize;
 
 /// A network beside the row of the main table that has its name.
 #[derive(Debug, Serialize)]
-pub(super) struct Network {
-    /// The preset.
-    pub(super) id: &'static str,
+pub struct Network {
+    /// The preset of `seg-baselines`.
+    pub id: &'static str,
     /// The method's name in print.
-    name: &'static str,
-    pub(super) published: String,
-    pub(super) count: usize,
-    pub(super) verdict: Verdict,
-    why: &'static str,
+    pub name: &'static str,
+    /// What the paper prints.
+    pub published: String,
+    /// Parameters in the module tree.
+    pub count: usize,
+    /// How the two compare.
+    pub verdict: Verdict,
+    /// Why.
+    pub why: &'static str,
 }
 
 const ROUNDS: &str = "the count to the digits printed";
@@ -43,15 +47,15 @@ fn printed(preset: &str) -> Option<(&'static str, &'static str)> {
 }
 
 /// Every preset that stands for a row of the main table: three channels in, one map out, 512 x 512.
-pub(super) fn networks() -> Result<Vec<Network>, CliError> {
-    let fails = |error: BaselineError| CliError::usage(error.to_string());
+pub(super) fn networks() -> Result<Vec<Network>> {
+    let fails = |error: BaselineError| StudyError::Plan(error.to_string());
     let published = Published::paper()?;
-    let table = published.table("main").ok_or_else(|| CliError::usage("paper.toml has no table main"))?;
+    let table = published.table("main").ok_or_else(|| StudyError::Plan("paper.toml has no table main".into()))?;
     let mut networks = Vec::new();
     for (id, architecture) in Architecture::presets() {
         let Some((name, why)) = printed(id) else { continue };
         let row = table.rows.iter().find(|row| row.method == name);
-        let row = row.ok_or_else(|| CliError::usage(format!("paper.toml: table main has no {name}")))?;
+        let row = row.ok_or_else(|| StudyError::Plan(format!("paper.toml: table main has no {name}")))?;
         let config = NetworkConfig::new(architecture, 3, 1, [512, 512]).map_err(fails)?;
         let count = config.num_parameters().map_err(fails)?;
         // "100% / 6.5M" or "91M".
