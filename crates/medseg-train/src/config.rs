@@ -504,8 +504,8 @@ mod tests {
     }
 
     #[test]
-    fn runs_from_before_the_precision_keep_their_identity() {
-        let config = RunConfig::new("somewhere");
-        assert!(!config.to_toml().unwrap().contains("precision"));
+    fn runs_from_before_the_precision_and_the_text_keep_their_identity() {
+        let text = RunConfig::new("somewhere").to_toml().unwrap();
+        assert!(["precision", "text =", "clip ="].iter().all(|key| !text.contains(key)), "{text}");
     }
 }

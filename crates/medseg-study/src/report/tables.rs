@@ -107,8 +107,9 @@ fn share(method: &MethodCard) -> String {
 /// Paired differences in Dice of SALT at high rank, or of the last method where that was not run, to every other.
 fn differences(results: &Results) -> Result<Option<Table>> {
     let main: Vec<&MethodCard> = results.methods.iter().filter(|method| method.table.is_comparison()).collect();
-    // The last SALT row is the one of the highest rank.
-    let Some(reference) = main.iter().rfind(|method| method.family == Family::Salt).or(main.last()) else {
+    // The last SALT row is the one of the highest rank. Who was shown the reference is no measure for the others.
+    let salt = main.iter().rfind(|method| method.family == Family::Salt);
+    let Some(reference) = salt.or(main.iter().rfind(|method| method.family != Family::Prompted)) else {
         return Ok(None);
     };
     let others: Vec<&MethodCard> = main.iter().filter(|method| method.id != reference.id).copied().collect();
