@@ -83,6 +83,7 @@ fn an_image_has_one_mask_whoever_asks() {
         (Protocol::Paper, 64, &salt, BasisStorage::Recompute),
         (Protocol::Default, 96, &lora, BasisStorage::Delta),
         (Protocol::Paper, 48, &full, BasisStorage::Basis),
+        (Protocol::Sam2, 64, &salt, BasisStorage::Delta),
     ] {
         let mut config = config(images.path());
         config.data.protocol = protocol;

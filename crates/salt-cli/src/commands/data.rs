@@ -240,7 +240,7 @@ struct Preview {
     /// Tiles in a row
     #[arg(long, default_value_t = 8)]
     columns: usize,
-    /// Augment as this protocol does: default or paper
+    /// Augment as this protocol does: default, sam2 or paper
     #[arg(long, default_value = "default", value_parser = named::<Protocol>)]
     protocol: Protocol,
     /// Side of the network's square, at which the default protocol augments
