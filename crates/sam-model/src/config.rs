@@ -1,6 +1,7 @@
 //! The shape of a model: presets, serialisation, validation.
 
 mod hiera;
+mod original;
 
 pub use hiera::HieraConfig;
 pub(crate) use hiera::{HieraBlockShape, PATCH_STRIDE};
@@ -47,8 +48,8 @@ pub enum PositionResize {
 }
 
 /// Every size of a SAM or SAM 2. Presets: [`vit_b`](Self::vit_b), [`vit_l`](Self::vit_l), [`vit_h`](Self::vit_h) and
-/// [`mini`](Self::mini); [`sam2_tiny`](Self::sam2_tiny), [`sam2_small`](Self::sam2_small), [`sam2_base_plus`](Self::sam2_base_plus)
-/// and [`sam2_large`](Self::sam2_large); any configuration in between is a struct update away.
+/// [`mini`](Self::mini); [`sam2_tiny`](Self::sam2_tiny), [`sam2_small`](Self::sam2_small), [`sam2_base_plus`](Self::sam2_base_plus),
+/// [`sam2_large`](Self::sam2_large) and [`sam2_mini`](Self::sam2_mini); any configuration in between is a struct update away.
 ///
 /// The serialised form also understands the argument names of the original code (`img_size`, `out_chans`,
 /// `global_attn_indexes`, `mask_in_chans`). Unknown keys are errors.

@@ -5,10 +5,10 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, FloatDType, Int, Tensor};
-use sam_model::{Checkpoint, MaskChoice, Prompts};
+use sam_model::{Checkpoint, MaskChoice, Prompts, SamConfig};
 
 use crate::gradients::{Compare, Reference};
-use crate::support::{FixtureSet, sam2_config};
+use crate::support::FixtureSet;
 
 const GRADIENTS: &str = "sam2_gradients.safetensors";
 /// Set in the process that computes in f64.
@@ -20,7 +20,7 @@ fn compare(device: &Device, limit: impl Fn(&Reference, &Reference) -> f64) {
     let reference = Reference::from(&set.path("sam2_tiny_io.safetensors"));
     let exact = Reference::from(&set.path(GRADIENTS));
     let checkpoint = Checkpoint::open(set.path("sam2_tiny.pt")).unwrap();
-    let (sam, _) = checkpoint.load(&sam2_config(&set.path("sam2_tiny.json")), device).unwrap();
+    let (sam, _) = checkpoint.load(&SamConfig::read(set.path("sam2_tiny.json")).unwrap(), device).unwrap();
     let labels: Tensor<2, Int> = reference.tensor::<2>("points.labels", device).int();
     let points = Prompts::none(1).with_point_tensors(reference.tensor("points.coords", device), labels).unwrap();
     let features = sam.encode(reference.tensor("image", device)).unwrap();

@@ -5,7 +5,7 @@ use sam_model::parity::compare_with_reference;
 use sam_model::{AutomaticPrompt, Checkpoint, MaskPrediction, SamConfig, upsample_logits};
 
 use crate::gradients::Reference;
-use crate::support::{close, sam2_config, sam2_fixture, tiny_sam2_config};
+use crate::support::{close, sam2_fixture, tiny_sam2_config};
 
 const TOLERANCE: f64 = 1e-4;
 const IO: &str = "sam2_tiny_io.safetensors";
@@ -55,7 +55,7 @@ fn from_other_references() {
         return;
     };
     for folder in std::env::split_paths(&folders) {
-        let config = sam2_config(&folder.join("sam2_tiny.json"));
+        let config = SamConfig::read(folder.join("sam2_tiny.json")).unwrap();
         let mut device = Device::default();
         if std::env::var_os("SAM2_REFERENCES_IN_F64").is_some() {
             device.configure(burn::tensor::FloatDType::F64).unwrap();
