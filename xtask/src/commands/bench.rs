@@ -22,7 +22,7 @@ use std::time::Instant;
 /// memory count. Without `--peers` the table has our figures alone.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A Python with the packages `torch`, `torchvision` and `segment-anything-py`
+    /// A Python with the packages `torch`, `torchvision`, `segment-anything-py` and, for the cases of SAM 2, `sam2`
     #[arg(long, value_name = "PYTHON")]
     peers: Option<PathBuf>,
     /// Only these cases
@@ -67,10 +67,17 @@ enum Model {
     Sam,
     /// The demonstration's model.
     Mini,
+    /// SAM 2, Hiera-B+, with everything that its image path has.
+    Sam2,
 }
 
 const fn training(id: &'static str, what: &'static str, row: &'static str, peers: &'static [&'static str]) -> Case {
     Case { id, what, method: Method::Row(row), model: Model::Paper, size: 512, batch: 1, peers }
+}
+
+/// A SALT step of Hiera-B+ with the paper's high rank.
+const fn sam2(id: &'static str, what: &'static str, peers: &'static [&'static str]) -> Case {
+    Case { model: Model::Sam2, ..training(id, what, "sam2-salt-high", peers) }
 }
 
 const CASES: &[Case] = &[
@@ -117,6 +124,37 @@ const CASES: &[Case] = &[
             "sam-mini, 128 px, batch 2, SALT step; PyTorch rebuilds W'",
             "salt-high",
             &["--model mini --variant sam --patch 8 --size 128 --batch 2 --method salt --rank 64"],
+        )
+    },
+    sam2(
+        "sam2-salt-256",
+        "Hiera-B+, SALT-256 step; PyTorch rebuilds W'",
+        &["--model hiera-b+ --method salt --rank 256"],
+    ),
+    sam2(
+        "sam2-salt-256-spectral",
+        "Hiera-B+, SALT-256 step; PyTorch in the spectral form",
+        &["--model hiera-b+ --method salt --rank 256 --form spectral"],
+    ),
+    Case {
+        size: 1024,
+        ..sam2(
+            "sam2-salt-256-1024",
+            "Hiera-B+, SALT-256 step, 1024 px; PyTorch rebuilds W'",
+            &["--model hiera-b+ --method salt --rank 256 --size 1024"],
+        )
+    },
+    Case {
+        method: Method::Inference,
+        ..sam2("sam2-inference-512", "Hiera-B+, encoder inference, 512 px", &["--model hiera-b+ --method inference"])
+    },
+    Case {
+        method: Method::Inference,
+        size: 1024,
+        ..sam2(
+            "sam2-inference-1024",
+            "Hiera-B+, encoder inference, 1024 px",
+            &["--model hiera-b+ --method inference --size 1024"],
         )
     },
 ];
@@ -236,7 +274,11 @@ impl Case {
         let device = Device::default();
         let model = ModelConfig {
             base: "random".into(),
-            architecture: if self.model == Model::Mini { Architecture::Mini } else { Architecture::VitB },
+            architecture: match self.model {
+                Model::Paper | Model::Sam => Architecture::VitB,
+                Model::Mini => Architecture::Mini,
+                Model::Sam2 => Architecture::Sam2BasePlus,
+            },
             variant: if self.model == Model::Paper { SamVariant::Paper } else { SamVariant::Sam },
             ..ModelConfig::default()
         };
