@@ -49,7 +49,8 @@ const LORA_256_NO_TEXT: &str = "rounds to the printed figure, but under this rul
 const SALT_4: &str = "rounds to the printed figure; one digit fits many ranks";
 const SALT_256: &str = "rounds to the printed figure";
 const SALT_256_NO_TEXT: &str = "so the text layer is counted here";
-const AS_RELEASED: &str = "what the released code trains: no other digits at the printed precision";
+const AS_RELEASED: &str =
+    "what the released code trains; counted only: two methods in one model, and no other printed digit";
 
 /// The rows that `reproduce --table sam2` trains under the paper's profile, with their adapters.
 fn trained_rows(config: &SamConfig) -> Result<Vec<(MethodRow, AdapterConfig)>, CliError> {
