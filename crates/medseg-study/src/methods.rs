@@ -228,6 +228,7 @@ pub fn rows(table: TableChoice, config: &SamConfig, released: bool) -> Result<Ve
 }
 
 const SALT_TRAINS: &str = "scale and shift of the top singular values, low-rank update of the rest";
+const SCRATCH_TRAINS: &str = "every weight, without the base";
 const SVD_TRAINS: &str = "scale and shift of all singular values";
 
 fn row(id: &str, title: String, trains: &str, family: Family, adapter: Option<AdapterConfig>) -> MethodRow {
@@ -246,7 +247,7 @@ fn everything() -> AdapterConfig {
     AdapterConfig { method: Method::Full, ..AdapterConfig::default() }
 }
 
-/// The paper's five rows on SAM 2, the untuned base and full fine-tuning.
+/// The paper's five rows on SAM 2, the untuned base, full fine-tuning and random weights.
 ///
 /// SVD and LoRA adapt trunk and neck, SALT the trunk alone: the published counts come out so. The released code puts a LoRA of rank
 /// 4 on the neck beside SALT, which is a second method in one model and changes no printed digit.
@@ -261,6 +262,7 @@ fn sam2_rows(config: &SamConfig, released: bool) -> Vec<MethodRow> {
     let mut out = vec![
         row("frozen", "Base, no tuning".into(), "nothing", Family::Untuned, None),
         row("full", "Full fine-tuning".into(), "every weight", Family::Full, full),
+        row("scratch", "Full, random weights".into(), SCRATCH_TRAINS, Family::Scratch, Some(everything())),
         row("sam2-svd", "SVD".into(), SVD_TRAINS, Family::SingularValues, Some(svd)),
     ];
     for (name, rank) in ranks {
@@ -301,8 +303,7 @@ fn sam_rows(table: TableChoice, config: &SamConfig, released: bool) -> Vec<Metho
         let (low, high) = (scale.update(4), scale.update(256));
         out.push(row("frozen", "Base, no tuning".into(), "nothing", Family::Untuned, None));
         out.push(row("full", "Full fine-tuning".into(), "every weight", Family::Full, Some(everything())));
-        let trains = "every weight, without the base";
-        out.push(row("scratch", "Full, random weights".into(), trains, Family::Scratch, Some(everything())));
+        out.push(row("scratch", "Full, random weights".into(), SCRATCH_TRAINS, Family::Scratch, Some(everything())));
         let svd = AdapterConfig::svd().with_include(ADAPTED).with_train(ALWAYS);
         out.push(row("s-sam", "S-SAM".into(), SVD_TRAINS, Family::SingularValues, Some(svd)));
         for (id, rank) in [("lora-low", low), ("lora-high", high)] {
@@ -423,7 +424,16 @@ mod tests {
         assert_eq!(ids(TableChoice::All, &sam2), ids(TableChoice::Sam2, &sam2));
         assert_eq!(
             ids(TableChoice::Sam2, &sam2),
-            ["frozen", "full", "sam2-svd", "sam2-lora-low", "sam2-lora-high", "sam2-salt-low", "sam2-salt-high"]
+            [
+                "frozen",
+                "full",
+                "scratch",
+                "sam2-svd",
+                "sam2-lora-low",
+                "sam2-lora-high",
+                "sam2-salt-low",
+                "sam2-salt-high"
+            ]
         );
         assert!(ids(TableChoice::All, &sam).iter().all(|id| !id.starts_with("sam2")));
     }

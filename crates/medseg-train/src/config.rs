@@ -40,6 +40,7 @@ use crate::files::sha256;
 use crate::losses::WeightedLoss;
 use crate::optimizer::OptimizerConfig;
 use crate::schedule::Schedule;
+use crate::shipped;
 use burn_kernels::{Precision, check_precision};
 use salt_peft::AdapterConfig;
 use sam_model::{SamConfig, SamVariant};
@@ -89,7 +90,7 @@ fn default_devices() -> Vec<String> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ModelConfig {
-    /// `sam-mini` (shipped with the program), `random`, or a checkpoint file (`.pth`, `.safetensors`).
+    /// `sam-mini` or `sam2-mini` (shipped with the program), `random`, or a checkpoint file (`.pth`, `.safetensors`).
     pub base: String,
     /// The architecture: needed for `random` (sam-mini's when absent) and for files that do not tell it (`vit-b` when absent).
     pub architecture: Architecture,
@@ -130,6 +131,8 @@ pub enum Architecture {
     VitH,
     /// The small SAM of the demonstration.
     Mini,
+    /// The small SAM 2 of the demonstration.
+    Sam2Mini,
     /// SAM 2 or 2.1, tiny.
     Sam2Tiny,
     /// SAM 2 or 2.1, small.
@@ -151,6 +154,7 @@ impl Architecture {
             Self::VitL => Some(SamConfig::vit_l()),
             Self::VitH => Some(SamConfig::vit_h()),
             Self::Mini => Some(SamConfig::mini()),
+            Self::Sam2Mini => Some(SamConfig::sam2_mini()),
             Self::Sam2Tiny => Some(SamConfig::sam2_tiny()),
             Self::Sam2Small => Some(SamConfig::sam2_small()),
             Self::Sam2BasePlus => Some(SamConfig::sam2_base_plus()),
@@ -317,7 +321,7 @@ impl RunConfig {
         if let Some(folder) = path.parent() {
             let resolve = |file: &Path| std::path::absolute(folder.join(file)).unwrap_or_else(|_| folder.join(file));
             config.data.resolve(&resolve);
-            if !matches!(config.model.base.as_str(), "sam-mini" | "random") {
+            if !shipped::is_name(&config.model.base) {
                 config.model.base = resolve(Path::new(&config.model.base)).display().to_string();
             }
             if let Some(adapter) = &mut config.model.adapter {

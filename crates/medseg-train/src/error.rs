@@ -108,9 +108,6 @@ pub enum TrainError {
     /// An image cannot be prepared for the network, or its logits cannot be brought back.
     #[error(transparent)]
     Preprocess(#[from] sam_model::PreprocessError),
-    /// The built-in base model could not be loaded.
-    #[error(transparent)]
-    SamMini(Box<sam_mini::SamMiniError>),
     /// A failure in the adapter crate.
     #[error(transparent)]
     Peft(Box<salt_peft::PeftError>),
@@ -175,7 +172,7 @@ pub enum TrainError {
         found: String,
     },
     /// An adapter was given without the model that it adapts.
-    #[error("{}: an adapter; say what it adapts with --base (sam-mini, or a checkpoint file)", path.display())]
+    #[error("{}: an adapter; say what it adapts with --base (sam-mini, sam2-mini, or a checkpoint file)", path.display())]
     AdapterAlone {
         /// The adapter's folder.
         path: PathBuf,
@@ -215,12 +212,6 @@ impl From<medseg_data::DataError> for TrainError {
 impl From<medseg_metrics::MetricsError> for TrainError {
     fn from(error: medseg_metrics::MetricsError) -> Self {
         Self::Metrics(Box::new(error))
-    }
-}
-
-impl From<sam_mini::SamMiniError> for TrainError {
-    fn from(error: sam_mini::SamMiniError) -> Self {
-        Self::SamMini(Box::new(error))
     }
 }
 

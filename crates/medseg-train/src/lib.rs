@@ -78,6 +78,7 @@ mod room;
 pub mod schedule;
 pub mod selection;
 pub mod session;
+pub mod shipped;
 mod stop;
 pub mod train;
 

@@ -4,13 +4,14 @@ use crate::checkpoint::stable_ids;
 use crate::config::ModelConfig;
 use crate::error::{Result, TrainError};
 use crate::files::sha256;
+use crate::shipped;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use medseg_data::random::Stream;
 use salt_peft::{
     AdapterConfig, AttachOptions, LoadOptions, attach, check, load_adapter, materialize, trainable_report,
 };
-use sam_model::{AutomaticPrompt, Checkpoint, LoadReport, Sam, SamConfig, SamVariant, upsample_logits};
+use sam_model::{AutomaticPrompt, Checkpoint, LoadReport, Sam, SamConfig, SamVariant, ShippedModel, upsample_logits};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -116,8 +117,10 @@ impl BaseModel {
                 let segmenter = random(&architecture(SamConfig::mini()), config.seed, device)?;
                 Self::of(segmenter, None, name, false, Vec::new())
             }
-            "sam-mini" => mini(config, image_size, device)?,
-            file => from_file(Path::new(file), config, image_size, device)?,
+            name => match shipped::model(name) {
+                Some(model) => from_shipped(model, config, image_size, device)?,
+                None => from_file(Path::new(name), config, image_size, device)?,
+            },
         };
         if let Some(folder) = &config.adapter {
             base = base.with_adapter(folder, device)?;
@@ -138,8 +141,10 @@ impl BaseModel {
     pub fn native_size(config: &ModelConfig) -> Result<usize> {
         let own = match (config.architecture.config(), config.base.as_str()) {
             (Some(own), _) => own,
-            (None, "random" | "sam-mini") => SamConfig::mini(),
-            (None, file) => Checkpoint::open(file)?.config()?,
+            (None, base) => match shipped::config(base) {
+                Some(own) => own,
+                None => Checkpoint::open(base)?.config()?,
+            },
         };
         Ok(own.image_size)
     }
@@ -269,12 +274,12 @@ fn from_file(path: &Path, config: &ModelConfig, image_size: usize, device: &Devi
     Ok(BaseModel::of(Segmenter { sam, prompt }, None, path.display().to_string(), true, notes(&report)))
 }
 
-fn mini(config: &ModelConfig, image_size: usize, device: &Device) -> Result<BaseModel> {
-    let own = config.architecture.config().unwrap_or_else(sam_mini::config);
+fn from_shipped(model: &ShippedModel, config: &ModelConfig, image_size: usize, device: &Device) -> Result<BaseModel> {
+    let own = config.architecture.config().unwrap_or_else(model.config);
     let own = if config.variant == SamVariant::Paper { own.paper(image_size) } else { own };
-    let mini = sam_mini::load_as(&own, device)?;
-    let segmenter = Segmenter { sam: mini.sam, prompt: mini.prompt };
-    Ok(BaseModel::of(segmenter, Some(mini.labels), "sam-mini".into(), true, notes(&mini.report)))
+    let loaded = model.load_as(&own, device)?;
+    let segmenter = Segmenter { sam: loaded.sam, prompt: loaded.prompt };
+    Ok(BaseModel::of(segmenter, Some(loaded.labels), model.name.into(), true, notes(&loaded.report)))
 }
 
 /// What the user should know of how a file's tensors were taken.

@@ -22,7 +22,7 @@ pub const BUNDLE_FOLDER: &str = "bundle";
 /// What opening a model may need besides its place.
 #[derive(Debug, Clone, Default)]
 pub struct SessionOptions {
-    /// Where the base of an adapter is, if not where the bundle says: `sam-mini` or a checkpoint file.
+    /// Where the base of an adapter is, if not where the bundle says: a shipped model (`sam-mini`, `sam2-mini`) or a checkpoint file.
     pub base: Option<String>,
     /// Side of the network's input in px, for plain checkpoints and adapters; their native size when absent. A bundle has its
     /// own.
@@ -57,7 +57,7 @@ enum Kind {
 
 impl Session {
     /// Opens the model at `place`: the directory of a finished run, a bundle, the folder of an adapter, a checkpoint file, or
-    /// `sam-mini`.
+    /// a shipped model's name.
     ///
     /// # Errors
     /// Nothing of the kind is there, or a part of it is missing, damaged, newer than this program or made for another base.
@@ -200,7 +200,7 @@ impl Session {
 
 fn kind(place: &str) -> Result<Kind> {
     let path = Path::new(place);
-    if place == "sam-mini" || path.is_file() {
+    if crate::shipped::model(place).is_some() || path.is_file() {
         return Ok(Kind::Weights);
     }
     for folder in [path.to_path_buf(), path.join(BUNDLE_FOLDER)] {

@@ -545,7 +545,7 @@ pub fn write_bundle(
     match adapter {
         Some(_) => {
             let mut reference = config.model.clone();
-            if !matches!(reference.base.as_str(), "sam-mini" | "random") {
+            if !crate::shipped::is_name(&reference.base) {
                 let path = Path::new(&reference.base);
                 let absolute = std::path::absolute(path).map_err(TrainError::io("cannot resolve", path))?;
                 reference.base = absolute.display().to_string();

@@ -72,6 +72,7 @@ pub mod parity;
 mod predictor;
 pub mod prompt_encoder;
 mod restore;
+mod shipped;
 
 pub use automatic::{AutomaticPrompt, TextAffine};
 pub use checkpoint::{Checkpoint, LoadReport, Mismatch};
@@ -85,3 +86,4 @@ pub use predictor::{ImageEmbedding, ImagePrompt, MaskAnswer, SamPredictor, draw_
 pub use prompt_encoder::{PointLabel, Prompts};
 pub use restore::restore_masks;
 pub use sam_preprocess::{Image, Preprocess, PreprocessError, Protocol, ResizeGeometry, RestoredMask};
+pub use shipped::{PromptedSam, ShippedModel};

@@ -14,6 +14,7 @@ use medseg_train::files::new_folder;
 use medseg_train::losses::WeightedLoss;
 use medseg_train::optimizer::OptimizerConfig;
 use medseg_train::schedule::Schedule;
+use medseg_train::shipped;
 use sam_model::{SamConfig, SamVariant};
 use std::path::{Path, PathBuf};
 
@@ -207,26 +208,40 @@ impl Profile {
         Ok(Self { name: "paper", notice, template, rates: vec![1e-4], seeds: vec![0], released: true, datasets })
     }
 
-    /// The same for the base model that a table is about: on SAM 2, random weights are those of its base+, and the notice says what
+    /// The same for the base model that a table is about, or for `base` where the user chose one.
+    ///
+    /// On SAM 2 the shipped base is sam2-mini, random weights are its (the paper's profile: those of base+), the synthetic sets are seen
+    /// at 256 px (masks have a quarter of the input's resolution there, sam-mini's half of it), and the paper's notice says what
     /// the released code leaves out of that model.
     #[must_use]
-    pub fn for_table(mut self, table: TableChoice) -> Self {
-        if table == TableChoice::Sam2 {
-            if self.template.model.base == "random" {
-                self.template.model.architecture = Architecture::Sam2BasePlus;
-            }
-            self.notice = self.notice.replace(SAM_QUIRKS, SAM2_QUIRKS);
+    pub fn for_table(mut self, table: TableChoice, base: Option<&str>) -> Self {
+        let model = &mut self.template.model;
+        if let Some(base) = base {
+            model.base = base.into();
         }
+        if table != TableChoice::Sam2 {
+            return self;
+        }
+        let (own, random) = match self.released {
+            true => (None, Architecture::Sam2BasePlus),
+            false => (Some(sam2_mini::MODEL.name), Architecture::Sam2Mini),
+        };
+        match (base, own) {
+            (None, Some(own)) => model.base = own.into(),
+            _ if model.base == "random" => model.architecture = random,
+            _ => {}
+        }
+        for source in self.datasets.iter_mut().filter(|source| source.synthetic.is_some()) {
+            source.config.image_size = 256;
+        }
+        self.notice = self.notice.replace(SAM_QUIRKS, SAM2_QUIRKS);
         self
     }
 
     /// The configuration of the base model as far as it is known without reading it: for choosing ranks.
     pub fn expected_architecture(&self) -> Option<SamConfig> {
-        match (self.template.model.base.as_str(), self.template.model.architecture.config()) {
-            (_, Some(own)) => Some(own),
-            ("sam-mini" | "random", None) => Some(SamConfig::mini()),
-            _ => None,
-        }
+        let model = &self.template.model;
+        model.architecture.config().or_else(|| shipped::config(&model.base))
     }
 }
 

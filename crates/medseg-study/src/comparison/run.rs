@@ -50,7 +50,7 @@ impl Runner {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // The last of SAM 2's stages is eight times as wide as the first.
         let width = |config: SamConfig| config.embed_dim << if config.is_sam2() { 3 } else { 0 };
-        let small = profile.expected_architecture().is_some_and(|config| width(config) <= 256);
+        let small = profile.expected_architecture().is_some_and(|config| width(config) <= 512);
         let cpu = profile.template.devices.iter().all(|name| name == "cpu");
         Self { jobs: if small && cpu { cores } else { 1 }, stop }
     }

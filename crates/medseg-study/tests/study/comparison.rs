@@ -165,7 +165,7 @@ fn the_table_of_sam2_runs_on_a_sam2_and_asks_for_one() {
     assert!(message.starts_with("table: `main` expected a SAM as") && message.contains("found a SAM 2"), "{message}");
 
     let results = run(profile, TableChoice::Sam2, out.path());
-    assert_eq!((results.cells.len(), results.missing.len()), (7, 0));
+    assert_eq!((results.cells.len(), results.missing.len()), (8, 0));
     assert!(results.cells.iter().all(|cell| cell.mean("dice").is_some_and(f64::is_finite)));
     let report = report(&results, &Published::paper().unwrap(), out.path()).unwrap();
     assert!(report.tables[0].title.starts_with("SAM 2"), "{}", report.tables[0].title);
@@ -178,10 +178,20 @@ fn the_table_of_sam2_runs_on_a_sam2_and_asks_for_one() {
 fn the_papers_profile_takes_the_model_of_the_table() {
     let folder = images([5, 1, 2]);
     let paper = || Profile::paper("random", &[folder.path().to_path_buf()], &OpenOptions::default()).unwrap();
-    let (sam, sam2) = (paper().for_table(TableChoice::Main), paper().for_table(TableChoice::Sam2));
+    let (sam, sam2) =
+        (paper().for_table(TableChoice::Main, Some("random")), paper().for_table(TableChoice::Sam2, Some("random")));
     assert!(!sam.expected_architecture().unwrap().is_sam2() && sam.notice.contains("relative positions"));
     assert_eq!(sam2.expected_architecture().unwrap(), SamConfig::sam2_base_plus());
     assert!(sam2.notice.contains("object score") && !sam2.notice.contains("relative positions"), "{}", sam2.notice);
+    // The demonstration has a small model of either kind, and trains what it is told to.
+    let demo = |base| Profile::demo().for_table(TableChoice::Sam2, base);
+    assert_eq!(demo(None).template.model.base, "sam2-mini");
+    for base in [None, Some("random"), Some("sam2-mini")] {
+        assert_eq!(demo(base).expected_architecture().unwrap(), SamConfig::sam2_mini());
+    }
+    assert!(!demo(Some("sam-mini")).expected_architecture().unwrap().is_sam2());
+    assert!(demo(None).datasets.iter().all(|source| source.config.image_size == 256));
+    assert_eq!(Profile::demo().for_table(TableChoice::Main, None).template.model.base, "sam-mini");
 }
 
 #[test]

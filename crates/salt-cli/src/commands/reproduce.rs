@@ -61,7 +61,8 @@ pub struct Args {
     /// Images per step [default: the profile's]
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
-    /// Side of the network's input in pixels [default: 128 for the synthetic sets, 256 with --data, 512 for the paper]
+    /// Side of the network's input in pixels [default: 128 for the synthetic sets (256 with --table sam2), 256
+    /// with --data, 512 for the paper]
     #[arg(long, value_name = "PIXELS")]
     image_size: Option<usize>,
     /// At most this many training, validation and test images of each data set, for example 60,20,50
@@ -103,7 +104,7 @@ enum TableArgument {
     AblationLora,
     /// SALT with 700 to 200 scaled singular values
     AblationRank,
-    /// The comparison on SAM 2 (needs --sam with a SAM 2 checkpoint)
+    /// The comparison on SAM 2: on sam2-mini, or the SAM 2 checkpoint of --sam
     Sam2,
     /// All that the base model has
     All,
@@ -226,16 +227,12 @@ fn profile(args: &Args) -> Result<Profile, CliError> {
             if args.data.is_empty() {
                 return Err(missing("--data"));
             }
-            Profile::paper(sam, &args.data, &options)?.for_table(args.table.into())
+            Profile::paper(sam, &args.data, &options)?
         }
         ProfileChoice::Demo if args.data.is_empty() => Profile::demo(),
         ProfileChoice::Demo => Profile::data(&args.data, &options, args.image_size.unwrap_or(256))?,
     };
-    if args.profile == ProfileChoice::Demo
-        && let Some(sam) = &args.sam
-    {
-        profile.template.model.base = sam.clone();
-    }
+    profile = profile.for_table(args.table.into(), args.sam.as_deref());
     let shortened =
         args.epochs.is_some() || args.image_size.is_some() || args.limit.is_some() || !args.rates.is_empty();
     if args.profile == ProfileChoice::Paper && shortened {

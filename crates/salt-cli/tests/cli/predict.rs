@@ -98,6 +98,12 @@ fn a_sam2_answers_and_is_exported() {
         assert_eq!(mask(&again), mask(&out), "{form}");
     }
     salt().arg("inspect").arg("--model").arg(&own).assert().success().stdout(contains("protocol Sam2"));
+    // The shipped one by its name, which brings the token of automatic segmentation.
+    let shipped = folder.path().join("shipped");
+    let mut command = salt();
+    command.args(["predict", "--model", "sam2-mini", "--image"]).arg(&image).arg("--out").arg(&shipped);
+    command.assert().success().stdout(contains("1 written"));
+    assert_eq!(image::image_dimensions(shipped.join("a_mask.png")).unwrap(), (70, 40));
 }
 
 #[test]

@@ -64,8 +64,11 @@ fn what_a_user_gets_wrong_is_named() {
     let empty = folder.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     fails(&["--data", empty.to_str().unwrap()], "empty");
-    fails(&["--table", "sam2"], "table: `sam2` expected a SAM 2 as base model");
+    fails(&["--table", "sam2", "--sam", "sam-mini"], "table: `sam2` expected a SAM 2 as base model");
     reproduce(folder.path()).args(["--table", "everything"]).assert().code(2);
+    // Without a checkpoint the table on SAM 2 has a small one of its own.
+    let check = reproduce(&folder.path().join("sam2")).args(["--table", "sam2", "--check"]).assert().success();
+    check.stdout(contains("Full, random weights").and(contains("16 cells"))).stderr(contains("base model: sam2-mini"));
     for limit in ["2", "2,1", "2,1,x", "2,1,2,1"] {
         reproduce(folder.path()).args(["--limit", limit]).assert().code(2).stderr(contains("expected three numbers"));
     }
