@@ -54,16 +54,17 @@ pub fn predict(
             return Err(TrainError::Stopped { step: 0 });
         }
         let batch = data.evaluation_batch(chunk, device);
-        let logits = model.forward(batch.images)?;
         let drawn: Vec<(Mask, Mask, Option<Mask>)> = match config.grid {
             EvaluationGrid::Original => {
                 let geometries: Vec<_> = batch.items.iter().map(|item| item.geometry).collect();
+                // At the decoder's resolution, as prediction has them: under SAM 2's protocol they go from there to the image at once.
+                let logits = model.sam.forward_automatic(batch.images, &model.prompt)?;
                 let restored = restore_masks(logits, &data.preprocess(), &geometries)?;
                 // One label, so one mask an image.
                 let masks = restored.into_iter().filter_map(|labels| labels.into_iter().next()).map(|first| first.mask);
                 masks.zip(chunk).map(|(mask, case)| (mask, case.reference.clone(), case.ignored.clone())).collect()
             }
-            EvaluationGrid::Network => on_the_networks_grid(logits, &data.preprocess(), &batch.items)?,
+            EvaluationGrid::Network => on_the_networks_grid(model.forward(batch.images)?, &data.preprocess(), &batch.items)?,
         };
         for ((prediction, reference, ignored), case) in drawn.into_iter().zip(chunk) {
             pairs
