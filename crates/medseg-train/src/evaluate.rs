@@ -64,7 +64,9 @@ pub fn predict(
                 let masks = restored.into_iter().filter_map(|labels| labels.into_iter().next()).map(|first| first.mask);
                 masks.zip(chunk).map(|(mask, case)| (mask, case.reference.clone(), case.ignored.clone())).collect()
             }
-            EvaluationGrid::Network => on_the_networks_grid(model.forward(batch.images)?, &data.preprocess(), &batch.items)?,
+            EvaluationGrid::Network => {
+                on_the_networks_grid(model.forward(batch.images)?, &data.preprocess(), &batch.items)?
+            }
         };
         for ((prediction, reference, ignored), case) in drawn.into_iter().zip(chunk) {
             pairs
