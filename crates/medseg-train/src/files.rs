@@ -2,6 +2,7 @@
 
 use crate::error::{Result, TrainError};
 use sha2::{Digest, Sha256};
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// SHA-256 in hexadecimal.
@@ -39,11 +40,19 @@ pub fn new_folder<E: From<TrainError>>(
         .map_err(TrainError::io("cannot create a folder in", parent))?;
     fill(scratch.path())?;
     open_to_all(scratch.path())?;
-    let scratch = scratch.keep();
+    // Another process may have made the folder meanwhile; its content stays, and the scratch folder goes.
+    let failed = |action| {
+        move |source: std::io::Error| match source.kind() {
+            ErrorKind::DirectoryNotEmpty => TrainError::Occupied { path: folder.to_path_buf() },
+            _ => TrainError::Io { action, path: folder.to_path_buf(), source },
+        }
+    };
     if absolute.is_dir() {
-        std::fs::remove_dir(&absolute).map_err(TrainError::io("cannot replace the empty folder", folder))?;
+        std::fs::remove_dir(&absolute).map_err(failed("cannot replace the empty folder"))?;
     }
-    std::fs::rename(&scratch, &absolute).map_err(TrainError::io("cannot rename into", folder))?;
+    std::fs::rename(scratch.path(), &absolute).map_err(failed("cannot rename into"))?;
+    // It has another name now: there is nothing to remove.
+    let _ = scratch.keep();
     atomic_file::sync_folder(parent);
     Ok(())
 }

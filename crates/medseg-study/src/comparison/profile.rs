@@ -8,6 +8,7 @@ use medseg_data::split::{PaperSizes, Split};
 use medseg_data::synth::{Counts, write_arcade, write_rose};
 use medseg_data::transform::Protocol;
 use medseg_metrics::Definition;
+use medseg_train::TrainError;
 use medseg_train::config::{Architecture, EvaluationConfig, EvaluationGrid, ModelConfig, RunConfig, TrainingConfig};
 use medseg_train::data::{DataConfig, SplitRule};
 use medseg_train::files::new_folder;
@@ -84,7 +85,7 @@ impl Synthetic {
         if place.is_dir() {
             return Ok(place);
         }
-        new_folder::<StudyError>(&place, |folder| {
+        let made = new_folder::<StudyError>(&place, |folder| {
             match self.kind {
                 SyntheticKind::Angiography => {
                     write_arcade(folder, ArcadeTask::Syntax, self.size, Counts { train, val, test }, self.seed)?;
@@ -96,7 +97,12 @@ impl Synthetic {
                 }
             }
             Ok(())
-        })?;
+        });
+        match made {
+            // Processes that begin together make it at once: the first that finishes gives it its name.
+            Err(StudyError::Train(error)) if matches!(*error, TrainError::Occupied { .. }) && place.is_dir() => {}
+            other => other?,
+        }
         Ok(place)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{images, tiny};
 use medseg_data::OpenOptions;
-use medseg_study::comparison::{Comparison, Profile, Runner, SilentStudy};
+use medseg_study::comparison::{Comparison, Profile, Runner, SilentStudy, Synthetic, SyntheticKind};
 use medseg_study::published::Published;
 use medseg_study::report::{findings, report};
 use medseg_study::results::Results;
@@ -118,6 +118,25 @@ fn the_demonstration_runs_every_method_and_the_second_time_none() {
     assert_eq!(results_written(out.path()), before);
     // Locks are taken anew only where something runs.
     assert_eq!(stamp(&before), stamps);
+}
+
+/// Jobs of an array begin together, and each finds or makes the synthetic sets.
+#[test]
+fn a_synthetic_set_is_made_once_by_all_who_want_it_at_once() {
+    let out = tempfile::tempdir().unwrap();
+    let synthetic = Synthetic { kind: SyntheticKind::Angiography, size: 64, counts: [4, 2, 3], seed: 1 };
+    let barrier = std::sync::Barrier::new(8);
+    let places: Vec<PathBuf> = std::thread::scope(|scope| {
+        let make = || {
+            barrier.wait();
+            synthetic.make(out.path()).unwrap()
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(places.iter().all(|place| *place == places[0] && place.join("syntax").is_dir()), "{places:?}");
+    let left: Vec<_> = std::fs::read_dir(out.path()).unwrap().flatten().map(|entry| entry.path()).collect();
+    assert_eq!(left, [places[0].clone()], "what the others had begun is left");
 }
 
 #[test]
