@@ -4,6 +4,8 @@
 mod data;
 mod evaluate;
 mod predict;
+#[cfg(unix)]
+mod processes;
 mod reproduce;
 #[cfg(unix)]
 mod support;
