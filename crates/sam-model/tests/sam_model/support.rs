@@ -53,7 +53,7 @@ impl FixtureSet {
     }
 
     fn having(names: &[&str]) -> Self {
-        let committed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let committed = PathBuf::from(super::FIXTURES);
         let Some(given) = std::env::var_os("SALT_PARITY_DIR").map(PathBuf::from) else {
             return Self { folder: committed };
         };
