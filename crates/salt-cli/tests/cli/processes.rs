@@ -122,7 +122,9 @@ fn jobs_of_which_some_are_killed_finish_every_cell_once() {
         match child.wait().unwrap().code() {
             Some(0) => {}
             Some(code) => failed.push((cell, code)),
-            None => drop(by_signal.insert(cell)),
+            None => {
+                by_signal.insert(cell);
+            }
         }
     }
     assert_eq!(by_signal, killed);
