@@ -43,7 +43,7 @@ pub fn new_folder<E: From<TrainError>>(
     if absolute.is_dir() {
         std::fs::remove_dir(&absolute).map_err(TrainError::io("cannot replace the empty folder", folder))?;
     }
-    std::fs::rename(&scratch, &absolute).map_err(TrainError::io("cannot rename into", folder))?;
+    atomic_file::rename(&scratch, &absolute).map_err(TrainError::io("cannot rename into", folder))?;
     atomic_file::sync_folder(parent);
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use super::manifest::{Content, Manifest};
 use super::{MANIFEST_FILE, PROMPT_FILE, WEIGHTS_FILE};
-use crate::checkpoint::StoredFile;
 use crate::error::{Result, TrainError};
 use crate::files::sha256;
 use crate::model::{BaseModel, Segmenter};
@@ -53,17 +52,12 @@ impl Bundle {
         }
         for (name, expected) in &manifest.files {
             let path = folder.join(name);
-            let content = std::fs::read(&path).map_err(TrainError::io("cannot read a part of the bundle,", &path))?;
-            let found = StoredFile { bytes: content.len() as u64, sha256: sha256(&content) };
-            if found != *expected {
-                let text = |file: &StoredFile| format!("{} bytes with SHA-256 {}", file.bytes, file.sha256);
+            expected.read(&path)?.map_err(|found| {
                 let problem = format!(
-                    "expected {} as {MANIFEST_FILE} says, found {}: the file is damaged or of another bundle",
-                    text(expected),
-                    text(&found)
+                    "expected {expected} as {MANIFEST_FILE} says, found {found}: the file is damaged or of another bundle"
                 );
-                return Err(TrainError::format(&path, problem));
-            }
+                TrainError::format(&path, problem)
+            })?;
         }
         Ok(Self { manifest, folder: folder.to_path_buf(), fingerprint: sha256(&text) })
     }

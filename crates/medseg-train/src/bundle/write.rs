@@ -5,7 +5,7 @@ use super::{MANIFEST_FILE, PROMPT_FILE, WEIGHTS_FILE};
 use crate::checkpoint::StoredFile;
 use crate::config::ModelConfig;
 use crate::error::{Result, TrainError};
-use crate::files::{self, sha256};
+use crate::files;
 use crate::model::Segmenter;
 use salt_peft::{BasisStorage, SaveOptions, materialize, save_adapter};
 use std::path::Path;
@@ -66,8 +66,7 @@ fn write(
         materialize(&model.prompt).save(folder.join(PROMPT_FILE), &manifest.labels)?;
         for entry in std::fs::read_dir(folder).map_err(TrainError::io("cannot read", folder))?.flatten() {
             let stored = std::fs::read(entry.path()).map_err(TrainError::io("cannot read", &entry.path()))?;
-            let stored = StoredFile { bytes: stored.len() as u64, sha256: sha256(&stored) };
-            manifest.files.insert(entry.file_name().to_string_lossy().into_owned(), stored);
+            manifest.files.insert(entry.file_name().to_string_lossy().into_owned(), StoredFile::of(&stored));
         }
         let path = folder.join(MANIFEST_FILE);
         let text = serde_json::to_string_pretty(&manifest).map_err(|e| TrainError::format(&path, e.to_string()))?;

@@ -3,6 +3,8 @@
 
 mod data;
 mod evaluate;
+#[cfg(unix)]
+mod kills;
 mod predict;
 mod reproduce;
 #[cfg(unix)]
