@@ -112,6 +112,9 @@ fn an_impossible_configuration_names_its_field() {
         ("mlp_ratio", SamConfig { mlp_ratio: -1.0, ..good.clone() }),
         ("output_channels", SamConfig { output_channels: 36, ..good.clone() }),
         ("mask_input_channels", SamConfig { mask_input_channels: 6, ..good.clone() }),
+        // Each size is one that a model may have, all together are 10^12 numbers.
+        ("(all sizes together)", SamConfig { embed_dim: 1 << 14, num_heads: 1 << 8, depth: 1 << 10, ..good.clone() }),
+        ("(all sizes together)", SamConfig { image_size: 1 << 14, patch_size: 1, ..good.clone() }),
     ];
     for (field, config) in cases {
         match config.init(&Device::default()) {
