@@ -36,3 +36,8 @@ pub use ops::{
     self_attention,
 };
 pub use precision::{Precision, PrecisionError, check as check_precision, precision, use_precision};
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

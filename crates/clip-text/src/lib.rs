@@ -32,3 +32,8 @@ pub use config::{Activation, ClipTextConfig};
 pub use error::ClipError;
 pub use model::ClipText;
 pub use tokenizer::{Overflow, Tokenizer};
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -63,3 +63,8 @@ pub use layer_norm::{layer_norm, layer_norm_backward};
 pub use matrix::Matrix;
 pub use precision::{KernelError, Precision};
 pub use product::{add_product, product, product_with_bias};
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -32,3 +32,8 @@ mod summary;
 pub use error::{Result, StudyError};
 pub use methods::{Family, MethodRow, Scale, TableChoice, TableId, rows, select};
 pub use summary::{PairedDifference, Summary};
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

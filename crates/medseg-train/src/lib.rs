@@ -84,3 +84,8 @@ pub mod train;
 pub use error::{Result, TrainError};
 pub use room::check_room;
 pub use stop::StopFlag;
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -91,3 +91,8 @@ pub use plan::{Plan, PlannedLayer, PlannedParameter, PlannedPart, plan};
 pub use report::{LayerRow, TrainableReport, trainable_report};
 pub use salt_linalg::{BasisCache, Iteration, RankRule};
 pub use tail_path::{TailPath, tail_cost, tail_path};
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

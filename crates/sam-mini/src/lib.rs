@@ -115,3 +115,8 @@ mod tests {
         assert!(load(&device).unwrap().report.resampled.is_empty());
     }
 }
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -85,3 +85,8 @@ pub use predictor::{ImageEmbedding, ImagePrompt, MaskAnswer, SamPredictor, draw_
 pub use prompt_encoder::{PointLabel, Prompts};
 pub use restore::restore_masks;
 pub use sam_preprocess::{Image, Preprocess, PreprocessError, Protocol, ResizeGeometry, RestoredMask};
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

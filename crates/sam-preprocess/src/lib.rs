@@ -45,3 +45,8 @@ pub use pixels::Image;
 pub use preprocess::{NetworkInput, Preprocess, RestoredMask};
 pub use protocol::Protocol;
 pub use resize::{resize_image, resize_to_floats};
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

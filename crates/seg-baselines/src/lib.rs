@@ -93,3 +93,8 @@ pub use segformer::{SegFormerConfig, SegFormerFlavour, SegFormerResNetConfig};
 pub use segnet::SegNetConfig;
 pub use unet::{UNetConfig, UNetNorm};
 pub use unetr::UnetrConfig;
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
