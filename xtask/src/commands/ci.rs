@@ -29,17 +29,32 @@ struct Check {
 const CHECKS: &[Check] = &[
     Check { name: "format", environment: &[], command: "cargo fmt --all --check" },
     Check { name: "names", environment: &[], command: "cargo xtask names" },
+    Check { name: "crates", environment: &[], command: "cargo xtask crates" },
+    Check { name: "supply", environment: &[], command: "cargo xtask supply" },
     Check { name: "lint", environment: &[], command: "cargo clippy --workspace --all-targets --locked -- -D warnings" },
     Check {
         name: "docs",
         environment: &[("RUSTDOCFLAGS", "-D warnings")],
         command: "cargo doc --workspace --no-deps --locked",
     },
+    // After the documentation, whose checks of the dependencies it uses.
+    Check { name: "interface", environment: &[], command: "cargo xtask api" },
     // What users of Burn get of the crates that do without it otherwise.
     Check {
         name: "burn features",
         environment: &[],
         command: "cargo clippy -p medseg-data -p medseg-metrics --features medseg-data/burn,medseg-metrics/burn --all-targets --locked -- -D warnings",
+    },
+    // Without their default features: the libraries that do without Burn, then those that leave the choice of a backend to others.
+    Check {
+        name: "no features",
+        environment: &[],
+        command: "cargo check -p atomic-file -p keyed-random -p cpu-kernels -p medseg-metrics -p medseg-data -p sam-preprocess -p salt-linalg --no-default-features --lib --locked",
+    },
+    Check {
+        name: "no backend",
+        environment: &[],
+        command: "cargo check -p burn-kernels -p named-tensors -p clip-text -p seg-baselines -p salt-peft -p sam-model -p sam-mini -p medseg-train -p medseg-study --no-default-features --lib --locked",
     },
     // The GPU backends: type-checked only. The build script of the CUDA backend downloads LLVM unless it is told that this is a
     // documentation build, hence DOCS_RS for that one check.
