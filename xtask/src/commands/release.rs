@@ -18,6 +18,9 @@ pub(crate) struct Args {
     /// Target; its linker and standard library have to be installed [default: this machine's]
     #[arg(long, value_name = "TRIPLE")]
     target: Option<String>,
+    /// Profile of cargo; another than `release` tries the packing without waiting for an optimised build
+    #[arg(long, value_name = "NAME", default_value = "release")]
+    profile: String,
     /// Where the files go
     #[arg(long, value_name = "DIR", default_value = "target/dist")]
     out: PathBuf,
@@ -46,7 +49,7 @@ pub(crate) fn run(args: Args) -> CommandResult {
     let out = std::path::absolute(&args.out).map_err(CliError::io("cannot resolve", &args.out))?;
     std::fs::create_dir_all(&out).map_err(CliError::io("cannot create", &out))?;
 
-    let program = build(&root, &host, &target)?;
+    let program = build(&root, &host, &target, &args.profile)?;
     let mut files = vec![archive(&root, &out, &program, version, &target, target == host)?];
     files.extend(wheel(&root, &out, &args, &host, &target)?);
 
@@ -91,7 +94,7 @@ pub(super) fn host() -> Result<String, CliError> {
 }
 
 /// The program, built for release.
-fn build(root: &Path, host: &str, target: &str) -> Result<PathBuf, CliError> {
+fn build(root: &Path, host: &str, target: &str, profile: &str) -> Result<PathBuf, CliError> {
     let auditable =
         Command::new("cargo").args(["auditable", "--version"]).output().is_ok_and(|output| output.status.success());
     if !auditable {
@@ -104,7 +107,7 @@ fn build(root: &Path, host: &str, target: &str) -> Result<PathBuf, CliError> {
     if auditable {
         command.arg("auditable");
     }
-    command.args(["build", "--release", "--locked", "--package", "salt-cli", "--bin", "salt"]);
+    command.args(["build", "--locked", "--package", "salt-cli", "--bin", "salt", "--profile", profile]);
     let mut folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     if target != host {
         command.args(["--target", target]);
@@ -114,7 +117,8 @@ fn build(root: &Path, host: &str, target: &str) -> Result<PathBuf, CliError> {
     if !status.success() {
         return Err(CliError::Found(format!("the program cannot be built for {target} ({status})")));
     }
-    Ok(folder.join("release").join(if target.contains("windows") { "salt.exe" } else { "salt" }))
+    let folder = folder.join(if profile == "dev" { "debug" } else { profile });
+    Ok(folder.join(if target.contains("windows") { "salt.exe" } else { "salt" }))
 }
 
 /// Packs the program with what belongs to it; where it can run here, it is run from what was packed.
@@ -195,14 +199,8 @@ fn wheel(root: &Path, out: &Path, args: &Args, host: &str, target: &str) -> Resu
     }
     let scratch = super::scratch_folder(out)?;
     let mut command = Command::new(&args.maturin);
-    command.current_dir(root).args([
-        "build",
-        "--release",
-        "--locked",
-        "--manifest-path",
-        "crates/salt-cli/Cargo.toml",
-        "--out",
-    ]);
+    command.current_dir(root).args(["build", "--locked", "--manifest-path", "crates/salt-cli/Cargo.toml"]);
+    command.args(["--profile", &args.profile, "--out"]);
     command.arg(scratch.path());
     if target != host {
         command.args(["--target", target]);
