@@ -45,16 +45,11 @@ const CHECKS: &[Check] = &[
         environment: &[],
         command: "cargo clippy -p medseg-data -p medseg-metrics --features medseg-data/burn,medseg-metrics/burn --all-targets --locked -- -D warnings",
     },
-    // Without their default features: the libraries that do without Burn, then those that leave the choice of a backend to others.
+    // Without default features, the libraries that do without Burn: seconds each. The others would compile Burn once more.
     Check {
         name: "no features",
         environment: &[],
         command: "cargo check -p atomic-file -p keyed-random -p cpu-kernels -p medseg-metrics -p medseg-data -p sam-preprocess -p salt-linalg --no-default-features --lib --locked",
-    },
-    Check {
-        name: "no backend",
-        environment: &[],
-        command: "cargo check -p burn-kernels -p named-tensors -p clip-text -p seg-baselines -p salt-peft -p sam-model -p sam-mini -p medseg-train -p medseg-study --no-default-features --lib --locked",
     },
     // The GPU backends: type-checked only. The build script of the CUDA backend downloads LLVM unless it is told that this is a
     // documentation build, hence DOCS_RS for that one check.
