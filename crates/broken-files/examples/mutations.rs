@@ -11,7 +11,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next().unwrap_or_default();
     let names: Vec<&str> = READERS.iter().map(|reader| reader.name).collect();
-    let reader = reader(&name).ok_or_else(|| format!("expected the name of a reader ({}), found {name:?}", names.join(", ")))?;
+    let reader =
+        reader(&name).ok_or_else(|| format!("expected the name of a reader ({}), found {name:?}", names.join(", ")))?;
     let seconds: u64 = arguments.next().map_or(Ok(60), |text| text.parse())?;
     let seed: u64 = arguments.next().map_or(Ok(0), |text| text.parse())?;
     let files = corpus(reader)?;
