@@ -191,11 +191,11 @@ fn says_its_version(program: &Path, version: &str) -> CommandResult {
     }
 }
 
-/// A Python wheel of the program, installed and run.
-fn wheel(root: &Path, out: &Path, args: &Args, host: &str, target: &str) -> Result<Option<PathBuf>, CliError> {
+/// A Python wheel of the program, installed and run, and the bill of materials (CycloneDX) that maturin puts into it.
+fn wheel(root: &Path, out: &Path, args: &Args, host: &str, target: &str) -> Result<Vec<PathBuf>, CliError> {
     if !is_there(&args.maturin, "--version") {
         println!("NO WHEEL: {} is not installed (pip install maturin)", args.maturin.display());
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let scratch = super::scratch_folder(out)?;
     let mut command = Command::new(&args.maturin);
@@ -218,6 +218,29 @@ fn wheel(root: &Path, out: &Path, args: &Args, host: &str, target: &str) -> Resu
         done(Command::new(environment.join("bin/pip")).args(["install", "--no-index", "--quiet"]).arg(&path))?;
         says_its_version(&environment.join("bin/salt"), env!("CARGO_PKG_VERSION"))?;
     }
+    let mut files = vec![path];
+    files.extend(bill_of_materials(&files[0], out, scratch.path(), args, target)?);
+    Ok(files)
+}
+
+/// The list of everything in the program, beside the files that are handed out.
+fn bill_of_materials(
+    wheel: &Path,
+    out: &Path,
+    scratch: &Path,
+    args: &Args,
+    target: &str,
+) -> Result<Option<PathBuf>, CliError> {
+    let unpacked = scratch.join("unpacked");
+    done(Command::new(&args.python).args(["-m", "zipfile", "-e"]).arg(wheel).arg(&unpacked))?;
+    let inside = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let bill = inside(&unpacked).flat_map(|folder| inside(&folder.join("sboms")).collect::<Vec<_>>()).next();
+    let Some(bill) = bill else {
+        println!("NO BILL OF MATERIALS: this maturin writes none into the wheel");
+        return Ok(None);
+    };
+    let path = out.join(format!("{}.cyclonedx.json", name(env!("CARGO_PKG_VERSION"), target)));
+    std::fs::copy(&bill, &path).map_err(CliError::io("cannot copy", &bill))?;
     Ok(Some(path))
 }
 
