@@ -4,4 +4,5 @@
 mod attention;
 mod linear;
 mod pointwise;
+mod set_aside;
 mod support;
