@@ -2,6 +2,7 @@
 
 use crate::config::{EvaluationConfig, EvaluationGrid};
 use crate::data::{Case, PreparedData};
+use crate::embeddings::{Encoding, Part};
 use crate::error::{Result, TrainError};
 use crate::losses::WeightedLoss;
 use crate::model::Segmenter;
@@ -48,13 +49,26 @@ pub fn predict(
     device: &Device,
     stop: &StopFlag,
 ) -> Result<Vec<MaskPair>> {
+    predict_encoded(model, data, cases, config, device, stop, &Encoding::default())
+}
+
+/// The same with images encoded as a run does it.
+fn predict_encoded(
+    model: &Segmenter,
+    data: &PreparedData,
+    cases: &[Case],
+    config: &EvaluationConfig,
+    device: &Device,
+    stop: &StopFlag,
+    encoding: &Encoding,
+) -> Result<Vec<MaskPair>> {
     let mut pairs = Vec::with_capacity(cases.len());
     for chunk in cases.chunks(config.batch_size.max(1)) {
         if stop.is_raised() {
             return Err(TrainError::Stopped { step: 0 });
         }
         let batch = data.evaluation_batch(chunk, device);
-        let logits = model.forward(batch.images)?;
+        let logits = encoding.logits(model, batch.images, Part::Selection, &ids(chunk))?;
         let drawn: Vec<(Mask, Mask, Option<Mask>)> = match config.grid {
             EvaluationGrid::Original => {
                 let geometries: Vec<_> = batch.items.iter().map(|item| item.geometry).collect();
@@ -186,9 +200,10 @@ pub(crate) fn validate(
     loss: &WeightedLoss,
     device: &Device,
     stop: &StopFlag,
+    encoding: &Encoding,
 ) -> Result<Validation> {
     let cases = data.selection();
-    let pairs = predict(model, data, cases, config, device, stop)?;
+    let pairs = predict_encoded(model, data, cases, config, device, stop, encoding)?;
     let policy = empty_policy();
     let dice = pairs
         .iter()
@@ -197,7 +212,7 @@ pub(crate) fn validate(
     let mut validation = Validation { dice: mean(&dice), loss: None, hd95: None };
     if config.best_of_each {
         let definition = config.definition;
-        validation.loss = Some(mean_loss(model, data, cases, config, loss, device)?);
+        validation.loss = Some(mean_loss(model, data, cases, config, loss, device, encoding)?);
         let distances = pairs.par_iter().map(|pair| hd95(pair, definition)).collect::<Result<Vec<f64>>>()?;
         validation.hd95 = Some(mean(&distances));
     }
@@ -218,15 +233,20 @@ fn mean_loss(
     config: &EvaluationConfig,
     loss: &WeightedLoss,
     device: &Device,
+    encoding: &Encoding,
 ) -> Result<f64> {
     let mut sum = 0.0;
     for chunk in cases.chunks(config.batch_size.max(1)) {
         let batch = data.evaluation_batch(chunk, device);
-        let logits = model.forward(batch.images)?;
+        let logits = encoding.logits(model, batch.images, Part::Selection, &ids(chunk))?;
         let value = loss.forward(logits, batch.masks, batch.ignored.as_ref())?.into_scalar::<f32>();
         sum += f64::from(value) * chunk.len() as f64;
     }
     Ok(sum / cases.len().max(1) as f64)
+}
+
+fn ids(cases: &[Case]) -> Vec<&str> {
+    cases.iter().map(|case| case.id.as_str()).collect()
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -1,5 +1,8 @@
 //! The model of a run: SAM with an automatic prompt, its base weights, its adapters.
 
+mod at_rest;
+pub(crate) mod parts;
+
 use crate::checkpoint::stable_ids;
 use crate::config::ModelConfig;
 use crate::error::{Result, TrainError};
@@ -237,6 +240,9 @@ impl BaseModel {
             options = options.with_basis_cache(folder);
         }
         let (segmenter, report) = attach(self.segmenter.clone(), config, &options)?;
+        // What the decompositions needed, in the arenas of their threads.
+        #[cfg(feature = "cpu")]
+        burn_kernels::give_back_freed_memory();
         let counts = trainable_report(&segmenter)?;
         // A fork has leaves of its own: runs in other threads share the frozen numbers but no graph.
         let segmenter = stable_ids(segmenter.train().fork(&device.clone().autodiff()));

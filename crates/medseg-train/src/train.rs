@@ -1,5 +1,6 @@
 //! The training loop.
 
+mod checkpointed;
 #[cfg(feature = "several-devices")]
 mod data_parallel;
 #[cfg(not(feature = "several-devices"))]
@@ -13,6 +14,7 @@ use crate::checkpoint::{CheckpointStore, RunLock, restore_tensors, trainable_ten
 use crate::config::RunConfig;
 use crate::data::PreparedData;
 use crate::device;
+use crate::embeddings::{Embeddings, Encoding};
 use crate::error::{Result, TrainError};
 use crate::evaluate::{merged, validate};
 use crate::files;
@@ -27,6 +29,7 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use burn_kernels::use_precision;
+pub use checkpointed::gradients as checkpointed_gradients;
 use data_parallel::DataParallel;
 use salt_peft::{BasisStorage, Method, first_non_finite, first_non_finite_gradient};
 use sam_model::{PreprocessError, SamError};
@@ -34,6 +37,8 @@ use serde::{Deserialize, Serialize};
 use share::Share;
 use state::{Progress, State};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Hears of progress; every method does nothing unless overridden.
@@ -44,6 +49,11 @@ pub trait Observer: Send + Sync {
     fn epoch(&self, _record: &EpochRecord) {}
     /// Something the user should know.
     fn warning(&self, _text: &str) {}
+    /// Whether this training is given up, and why: asked after each epoch that was validated, with the learning curve so far. The answer
+    /// must follow from the curve (and from what was there before the training), so that a run that is continued gets the same one.
+    fn gives_up(&self, _curve: &[EpochRecord]) -> Option<String> {
+        None
+    }
 }
 
 /// Hears nothing.
@@ -67,6 +77,12 @@ pub struct Outcome {
     pub steps: u64,
     /// Wall-clock seconds of training and validation, over all processes that worked on the run.
     pub seconds: f64,
+    /// Those of them in which training images were augmented and normalised.
+    #[serde(default)]
+    pub preparing_seconds: f64,
+    /// Those of them that validation took.
+    #[serde(default)]
+    pub validating_seconds: f64,
     /// Epoch of the selected checkpoint, from 0.
     pub best_epoch: Option<usize>,
     /// Its mean validation Dice.
@@ -77,6 +93,9 @@ pub struct Outcome {
     pub best_of_each: Option<BestOfEach>,
     /// Why there is no checkpoint, where there is none (the loss diverged).
     pub failure: Option<String>,
+    /// Why the training was given up before its budget was spent, where it was. Its best checkpoint counts all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<String>,
 }
 
 /// SHA-256 of what determines a training: the resolved configuration, the data's content and the base's weights. Devices
@@ -92,6 +111,9 @@ pub fn identity(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> Re
     config.model.base = "base".into();
     config.training.checkpoint_seconds = 0;
     config.training.basis = BasisStorage::default();
+    // It changes how much memory a step takes, and no bit of its result.
+    config.training.activation_checkpointing = false;
+    config.training.keep_embeddings_mib = None;
     let text = format!("{}\ndata {}\nbase {}\n", config.to_toml()?, data.card.sha256, base.card.sha256);
     Ok(crate::files::sha256(text.as_bytes()))
 }
@@ -125,6 +147,9 @@ pub fn train(
     claim(config, directory, &identity)?;
     let devices = config.devices.iter().map(|name| device::open(name)).collect::<Result<Vec<_>>>()?;
     let model = base.adapted(Some(&adapter), &devices[0])?;
+    if config.training.activation_checkpointing {
+        checkpointed::encoder(&model.segmenter)?;
+    }
     check_disk(directory, model.trainable)?;
     for warning in &model.warnings {
         observer.warning(warning);
@@ -141,9 +166,24 @@ pub fn train(
         trainable: model.trainable,
         total: model.total,
     })?;
+    let kept = Embeddings::of_run(config, data, &state.model, directory)?.map(Arc::new);
+    let encoding = Encoding { frozen: state.model.has_frozen_encoder(), kept };
     let parallel = if devices.len() > 1 { Some(DataParallel::new(&devices)?) } else { None };
     let now = Instant::now();
-    let mut run = Loop { config, data, devices, parallel, stop, observer, store, log, saved: now, lap: now };
+    let mut run = Loop {
+        config,
+        data,
+        devices,
+        parallel,
+        encoding,
+        preparing: AtomicU64::new(0),
+        stop,
+        observer,
+        store,
+        log,
+        saved: now,
+        lap: now,
+    };
     let before = state.progress.seconds;
     let ended = run.run_epochs(state);
     let (progress, best, failure) = match ended {
@@ -166,11 +206,14 @@ pub fn train(
         total: model.total,
         steps: progress.step,
         seconds: progress.seconds,
+        preparing_seconds: progress.preparing_seconds,
+        validating_seconds: progress.validating_seconds,
         best_epoch: progress.selection.best_epoch,
         validation_dice: progress.selection.best_score,
         curve: progress.curve,
         best_of_each: progress.best_of_each.reported(),
         failure,
+        given_up: progress.given_up,
     };
     let path = directory.join("outcome.toml");
     let text = toml::to_string(&outcome).map_err(|error| TrainError::format(&path, error.to_string()))?;
@@ -308,6 +351,9 @@ struct Loop<'a> {
     devices: Vec<Device>,
     /// Where there are several devices.
     parallel: Option<DataParallel>,
+    encoding: Encoding,
+    /// Microseconds of the step under way in which images were prepared.
+    preparing: AtomicU64,
     stop: &'a StopFlag,
     observer: &'a dyn Observer,
     store: CheckpointStore,
@@ -323,6 +369,7 @@ impl Loop<'_> {
         let group = training.batch_size * training.accumulate;
         let per_epoch = self.data.train.len().div_ceil(group) as u64;
         let total = per_epoch * training.epochs as u64;
+        let mut told = false;
         while state.progress.epoch < training.epochs && !state.progress.stopped_early {
             let started = Instant::now();
             let epoch = state.progress.epoch;
@@ -338,6 +385,7 @@ impl Loop<'_> {
                 state.progress.group += 1;
                 state.progress.step += 1;
                 state.progress.seconds += self.lap();
+                state.progress.preparing_seconds += self.preparing.swap(0, Ordering::Relaxed) as f64 * 1e-6;
                 self.stop.count_step();
                 self.observer.step(state.progress.step, total, state.progress.mean_loss());
                 if self.stop.is_raised() {
@@ -350,6 +398,14 @@ impl Loop<'_> {
             // Of the last step, which an interruption may have put into another process.
             let rate = rate_at(state.progress.step.saturating_sub(1));
             self.end_epoch(&mut state, epoch, rate, started)?;
+            if let Some(kept) = self.encoding.kept.as_ref().filter(|_| !told) {
+                told = true;
+                let (bytes, refused) = kept.state();
+                tracing::info!("{} MiB of embeddings are kept", bytes >> 20);
+                if let Some(reason) = refused {
+                    self.observer.warning(&format!("not all embeddings are kept, the others are computed: {reason}"));
+                }
+            }
         }
         Ok(state)
     }
@@ -393,8 +449,16 @@ impl Loop<'_> {
         weight: f64,
     ) -> Result<(GradientsParams, f32)> {
         let share = |indices: &[usize], weight: f64, device: &Device| {
+            let started = Instant::now();
             let batch = self.data.training_batch(indices, self.config.seed, epoch, &device.clone().autodiff());
-            Share { batch, loss: self.config.loss.clone(), weight }
+            self.preparing.fetch_add(started.elapsed().as_micros() as u64, Ordering::Relaxed);
+            Share {
+                batch,
+                loss: self.config.loss.clone(),
+                weight,
+                checkpointing: self.config.training.activation_checkpointing,
+                encoding: self.encoding.clone(),
+            }
         };
         match &self.parallel {
             Some(parallel) if images.len() > 1 => parallel.gradients(model, images, weight, share),
@@ -437,8 +501,9 @@ impl Loop<'_> {
         let mut dice = None;
         if last || (epoch + 1).is_multiple_of(training.validate_every) {
             let (evaluation, losses) = (&self.config.evaluation, &self.config.loss);
+            let validating = Instant::now();
             let model = merged(&state.model);
-            let found = validate(&model, self.data, evaluation, losses, &self.devices[0], self.stop);
+            let found = validate(&model, self.data, evaluation, losses, &self.devices[0], self.stop, &self.encoding);
             let found = match found {
                 Err(TrainError::Stopped { .. }) => return Err(self.interrupt(state)),
                 Err(TrainError::Sam(error)) if is_nan_logit(&error) => {
@@ -448,6 +513,7 @@ impl Loop<'_> {
                 other => other?,
             };
             dice = Some(found.dice);
+            state.progress.validating_seconds += validating.elapsed().as_secs_f64();
             if state.progress.selection.observe(epoch, found.dice) {
                 state.best = Some(trainable_tensors(&state.model));
             }
@@ -470,6 +536,10 @@ impl Loop<'_> {
             seconds: started.elapsed().as_secs_f64(),
         })?;
         self.observer.epoch(&record);
+        if let (Some(_), false, false) = (dice, last, state.progress.stopped_early) {
+            state.progress.given_up = self.observer.gives_up(&state.progress.curve);
+            state.progress.stopped_early = state.progress.given_up.is_some();
+        }
         let finished = last || state.progress.stopped_early;
         if !finished && self.saved.elapsed().as_secs() >= training.checkpoint_seconds {
             self.save(state)?;

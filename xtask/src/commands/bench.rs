@@ -8,6 +8,7 @@ use medseg_train::config::{Architecture, ModelConfig};
 use medseg_train::losses::WeightedLoss;
 use medseg_train::model::BaseModel;
 use medseg_train::optimizer::OptimizerConfig;
+use medseg_train::train::checkpointed_gradients;
 use salt_cli::CliError;
 use salt_peft::AdapterConfig;
 use sam_model::SamVariant;
@@ -47,6 +48,8 @@ struct Case {
     model: Model,
     size: usize,
     batch: usize,
+    /// Whether the encoder's blocks are computed twice instead of kept.
+    checkpointing: bool,
     /// Arguments of the peers' script, one list for each variant; the fastest one counts.
     peers: &'static [&'static str],
 }
@@ -70,7 +73,7 @@ enum Model {
 }
 
 const fn training(id: &'static str, what: &'static str, row: &'static str, peers: &'static [&'static str]) -> Case {
-    Case { id, what, method: Method::Row(row), model: Model::Paper, size: 512, batch: 1, peers }
+    Case { id, what, method: Method::Row(row), model: Model::Paper, size: 512, batch: 1, checkpointing: false, peers }
 }
 
 const CASES: &[Case] = &[
@@ -89,6 +92,25 @@ const CASES: &[Case] = &[
     Case {
         batch: 2,
         ..training("salt-256-batch-2", "SALT-256 step, batch 2", "salt-high", &["--method salt --rank 256 --batch 2"])
+    },
+    Case {
+        checkpointing: true,
+        ..training(
+            "salt-256-checkpointing",
+            "SALT-256 step with activation checkpointing; PyTorch rebuilds W' and keeps all",
+            "salt-high",
+            &["--method salt --rank 256"],
+        )
+    },
+    Case {
+        checkpointing: true,
+        batch: 2,
+        ..training(
+            "salt-256-batch-2-checkpointing",
+            "SALT-256 step, batch 2, with activation checkpointing; PyTorch keeps all",
+            "salt-high",
+            &["--method salt --rank 256 --batch 2"],
+        )
     },
     Case {
         method: Method::Inference,
@@ -262,6 +284,7 @@ impl Case {
                 // Any start of the trained factors does for timing; this one needs no look at the values.
                 adapter.lora_rank = adapter.lora_rank.max(1);
                 let device = device.autodiff();
+                let base = base.at_rest(Some(&adapter), &std::env::temp_dir())?;
                 let mut segmenter = base.adapted(Some(&adapter), &device)?.segmenter;
                 drop(base);
                 let images = random(shape, &device);
@@ -269,8 +292,12 @@ impl Case {
                 let (loss, mut optimizer) = (WeightedLoss::default(), OptimizerConfig::default().init());
                 for _ in 0..=steps {
                     let start = Instant::now();
-                    let loss = loss.forward(segmenter.forward(images.clone())?, masks.clone(), None)?;
-                    let gradients = GradientsParams::from_grads(loss.backward(), &segmenter);
+                    let loss = |logits| loss.forward(logits, masks.clone(), None);
+                    let gradients = if self.checkpointing {
+                        checkpointed_gradients(&segmenter, images.clone(), 1.0, loss)?.0
+                    } else {
+                        GradientsParams::from_grads(loss(segmenter.forward(images.clone())?)?.backward(), &segmenter)
+                    };
                     segmenter = optimizer.step(1e-4, segmenter, gradients);
                     seconds.push(start.elapsed().as_secs_f64());
                 }

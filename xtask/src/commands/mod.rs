@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod memory;
 mod names;
 mod params;
 mod parity;
@@ -16,6 +17,7 @@ pub(crate) enum Command {
     Reproduce(Box<reproduce::Args>),
     Bench(bench::Args),
     Ci(ci::Args),
+    Memory(memory::Args),
     Names(names::Args),
     Params(params::Args),
     Parity(parity::Args),
@@ -29,6 +31,7 @@ impl Command {
             Self::Reproduce(args) => reproduce::run(*args),
             Self::Bench(args) => bench::run(args),
             Self::Ci(args) => ci::run(args),
+            Self::Memory(args) => memory::run(args),
             Self::Names(args) => names::run(args),
             Self::Params(args) => params::run(args),
             Self::Parity(args) => parity::run(args),

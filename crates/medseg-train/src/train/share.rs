@@ -1,6 +1,8 @@
 //! One device's part of a step.
 
+use super::checkpointed;
 use crate::data::Batch;
+use crate::embeddings::{Encoding, Part};
 use crate::error::Result;
 use crate::losses::WeightedLoss;
 use crate::model::Segmenter;
@@ -14,18 +16,27 @@ pub(super) struct Share {
     pub(super) loss: WeightedLoss,
     /// Share of the whole step.
     pub(super) weight: f64,
+    /// Whether the encoder's blocks are computed a second time instead of kept.
+    pub(super) checkpointing: bool,
+    pub(super) encoding: Encoding,
 }
 
 impl Share {
     /// Their mean loss.
     pub(super) fn forward(self, model: &Segmenter) -> Result<Tensor<1>> {
-        let Batch { images, masks, ignored, .. } = self.batch;
-        self.loss.forward(model.forward(images)?, masks, ignored.as_ref())
+        let Batch { images, masks, ignored, items } = self.batch;
+        let ids: Vec<&str> = items.iter().map(|item| item.id.as_str()).collect();
+        self.loss.forward(self.encoding.logits(model, images, Part::Training, &ids)?, masks, ignored.as_ref())
     }
 
     /// Gradients of `weight` times the mean loss, and that loss.
     pub(super) fn gradients(self, model: &Segmenter) -> Result<(GradientsParams, f32)> {
         let weight = self.weight;
+        if self.checkpointing && !self.encoding.frozen {
+            let Batch { images, masks, ignored, .. } = self.batch;
+            let loss = |logits| self.loss.forward(logits, masks, ignored.as_ref());
+            return checkpointed::gradients(model, images, weight, loss);
+        }
         let loss = self.forward(model)?;
         let value = loss.clone().into_scalar::<f32>();
         let loss = if weight == 1.0 { loss } else { loss * weight };

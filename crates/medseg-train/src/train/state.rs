@@ -27,8 +27,17 @@ pub(super) struct Progress {
     pub(super) loss_count: usize,
     /// Wall-clock seconds spent, over all processes that worked on the run.
     pub(super) seconds: f64,
+    /// Those in which images were prepared.
+    #[serde(default)]
+    pub(super) preparing_seconds: f64,
+    /// Those in which the model was validated.
+    #[serde(default)]
+    pub(super) validating_seconds: f64,
     pub(super) selection: Selection,
     pub(super) stopped_early: bool,
+    /// Why the observer gave it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) given_up: Option<String>,
     pub(super) curve: Vec<EpochRecord>,
     pub(super) best_of_each: BestSoFar,
 }

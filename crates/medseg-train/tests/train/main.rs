@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod at_rest;
 mod bundle;
+mod checkpointing;
+mod embeddings;
 mod ignored;
 mod resume;
 mod sam2;

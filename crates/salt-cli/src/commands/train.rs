@@ -11,6 +11,7 @@ use medseg_train::checkpoint::RunLock;
 use medseg_train::config::RunConfig;
 use medseg_train::data::prepare;
 use medseg_train::log::EpochRecord;
+use medseg_train::memory::peak_resident;
 use medseg_train::model::BaseModel;
 use medseg_train::session::BUNDLE_FOLDER;
 use medseg_train::train::{Observer, Outcome, check_directory, train, write_bundle};
@@ -89,6 +90,10 @@ pub(super) fn run(args: Args) -> CommandResult {
     let (trainable, total) = base.counts(config.adapter.as_ref(), &device)?;
     eprintln!("training {trainable} of {total} parameters ({:.4} %)", 100.0 * trainable as f64 / total as f64);
     if args.check {
+        match base.expected_memory(&config)? {
+            Some(memory) => eprintln!("expected peak of memory: {memory}"),
+            None => eprintln!("expected peak of memory: not known for this model and adapter before it is trained"),
+        }
         if args.fresh {
             // What an earlier run left there does not matter: it would be removed.
             check_room(&args.out, 0)?;
@@ -101,9 +106,18 @@ pub(super) fn run(args: Args) -> CommandResult {
     if args.fresh && args.out.exists() {
         remove_run(&args.out)?;
     }
+    let base = base.at_rest(config.adapter.as_ref(), &args.out)?;
     let progress = Progress::new(0, 0, "steps");
     let outcome = train(&config, &data, &base, &args.out, &stop, &progress)?;
     progress.finish();
+    if let Some(peak) = peak_resident() {
+        eprintln!("peak of memory: {} MiB", peak.div_ceil(1 << 20));
+    }
+    if outcome.seconds > 0.0 {
+        let share = |seconds: f64| 100.0 * seconds / outcome.seconds;
+        let (preparing, validating) = (share(outcome.preparing_seconds), share(outcome.validating_seconds));
+        eprintln!("{:.0} s: {preparing:.0} % preparing images, {validating:.0} % validation", outcome.seconds);
+    }
     report(&args.out, &config, &data, &base, &outcome)
 }
 

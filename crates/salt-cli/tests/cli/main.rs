@@ -3,6 +3,7 @@
 
 mod data;
 mod evaluate;
+mod memory;
 mod predict;
 mod reproduce;
 #[cfg(unix)]
