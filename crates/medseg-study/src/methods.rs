@@ -51,6 +51,8 @@ pub enum Family {
     Full,
     /// Every weight, from random weights.
     Scratch,
+    /// The decoder and the prompt, on the base's frozen encoder.
+    Decoder,
     /// Scale and shift of singular values (S-SAM).
     SingularValues,
     /// Low-rank updates.
@@ -60,7 +62,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// Whether it trains a small part of the parameters.
+    /// Whether it adapts the encoder by a small part of the parameters.
     pub fn is_efficient(self) -> bool {
         matches!(self, Self::SingularValues | Self::Lora | Self::Salt)
     }
@@ -246,6 +248,12 @@ fn everything() -> AdapterConfig {
     AdapterConfig { method: Method::Full, ..AdapterConfig::default() }
 }
 
+/// Decoder and prompt, with the encoder as it is: what a model costs that is trained on embeddings alone.
+fn decoder_only() -> AdapterConfig {
+    let named = AdapterConfig { method: Method::Named, ..AdapterConfig::default() };
+    named.with_include([r"mask_decoder\.", r"prompt\."])
+}
+
 /// The paper's five rows on SAM 2, the untuned base and full fine-tuning.
 ///
 /// SVD and LoRA adapt trunk and neck, SALT the trunk alone: the published counts come out so. The released code puts a LoRA of rank
@@ -303,6 +311,8 @@ fn sam_rows(table: TableChoice, config: &SamConfig, released: bool) -> Vec<Metho
         out.push(row("full", "Full fine-tuning".into(), "every weight", Family::Full, Some(everything())));
         let trains = "every weight, without the base";
         out.push(row("scratch", "Full, random weights".into(), trains, Family::Scratch, Some(everything())));
+        let (trains, decoder) = ("decoder and prompt; nothing of the encoder", Some(decoder_only()));
+        out.push(row("decoder-only", "Decoder only".into(), trains, Family::Decoder, decoder));
         let svd = AdapterConfig::svd().with_include(ADAPTED).with_train(ALWAYS);
         out.push(row("s-sam", "S-SAM".into(), SVD_TRAINS, Family::SingularValues, Some(svd)));
         for (id, rank) in [("lora-low", low), ("lora-high", high)] {
@@ -426,6 +436,19 @@ mod tests {
             ["frozen", "full", "sam2-svd", "sam2-lora-low", "sam2-lora-high", "sam2-salt-low", "sam2-salt-high"]
         );
         assert!(ids(TableChoice::All, &sam).iter().all(|id| !id.starts_with("sam2")));
+    }
+
+    #[test]
+    fn decoder_only_trains_nothing_of_the_encoder() {
+        let row = rows(TableChoice::Main, &SamConfig::mini(), false).unwrap();
+        let row = row.into_iter().find(|row| row.id == "decoder-only").unwrap();
+        let model = SamConfig::mini().init(&burn::tensor::Device::default()).unwrap();
+        let mut adapter = row.adapter.unwrap();
+        adapter.include.retain(|pattern| !pattern.contains("prompt"));
+        let plan = salt_peft::plan(&model, &adapter).unwrap();
+        assert!(plan.layers.is_empty() && !plan.trained.is_empty());
+        assert!(plan.trained.iter().all(|parameter| parameter.path.starts_with("mask_decoder.")));
+        assert!(plan.frozen.iter().all(|parameter| !parameter.path.starts_with("mask_decoder.")));
     }
 
     #[test]

@@ -106,6 +106,16 @@ pub struct GridPoint {
     /// Why there is no score, where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Why the training was given up before its budget was spent, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<String>,
+    /// Seconds that giving up saved, at the pace of the epochs that were trained.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub saved_seconds: f64,
+}
+
+fn is_zero(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 /// A picture of one test image.

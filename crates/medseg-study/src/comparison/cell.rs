@@ -1,5 +1,6 @@
 //! One cell: train at every rate of the grid, choose on validation, evaluate the chosen checkpoint once.
 
+use super::give_up::{Judge, RULE, saved};
 use super::plan::{Cell, slug};
 use super::profile::Profile;
 use crate::error::{Result, StudyError};
@@ -67,6 +68,9 @@ impl CellInput<'_> {
         for &rate in self.rates() {
             text.push_str(&train::identity(&self.config(cell, rate), self.data, self.base)?);
         }
+        if self.rates().len() > 1 {
+            text.push_str(RULE);
+        }
         if self.rates().is_empty() {
             text.push_str(&train::identity(&self.config(cell, 1.0), self.data, self.base)?);
         }
@@ -112,15 +116,26 @@ impl CellInput<'_> {
         let _lock = RunLock::acquire(&folder)?;
         let mut grid = Vec::new();
         let mut outcomes: Vec<(f64, PathBuf, Outcome)> = Vec::new();
+        let mut smaller = Vec::new();
         for &rate in self.rates() {
             let run = folder.join(format!("rate-{rate}"));
-            let outcome = train(&self.config(cell, rate), self.data, self.base, &run, stop, observer)?;
+            let config = self.config(cell, rate);
+            let epochs = config.training.epochs;
+            let judge = Judge { observer, smaller: &smaller, epochs };
+            let outcome = train(&config, self.data, self.base, &run, stop, &judge)?;
+            smaller.push(outcome.curve.clone());
+            let saved_seconds = match outcome.given_up {
+                Some(_) => saved(outcome.seconds, outcome.curve.len(), epochs),
+                None => 0.0,
+            };
             grid.push(GridPoint {
                 learning_rate: rate,
                 validation_dice: outcome.validation_dice,
                 best_epoch: outcome.best_epoch,
                 curve: outcome.curve.clone(),
                 failure: outcome.failure.clone(),
+                given_up: outcome.given_up.clone(),
+                saved_seconds,
             });
             outcomes.push((rate, run, outcome));
         }

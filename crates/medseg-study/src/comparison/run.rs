@@ -1,12 +1,13 @@
 //! Everything loaded, and the cells run over the cores.
 
 use super::cell::CellInput;
+use super::give_up::RULE;
 use super::observer::StudyObserver;
 use super::plan::{Cell, plan};
 use super::profile::Profile;
 use crate::error::{Result, StudyError};
 use crate::methods::{MethodRow, TableChoice, rows, select};
-use crate::results::{MethodCard, Results};
+use crate::results::{CellResult, GridPoint, MethodCard, Results};
 use medseg_train::check_room;
 use medseg_train::data::{self, PreparedData};
 use medseg_train::device;
@@ -234,6 +235,10 @@ impl Comparison {
                 None => missing.push(cell.to_string()),
             }
         }
+        let mut settings = self.settings();
+        if self.profile.rates.len() > 1 {
+            settings.insert("learning rates given up".into(), given_up(&cells));
+        }
         Ok(Results {
             version: 2,
             notice: self.profile.notice.clone(),
@@ -243,7 +248,7 @@ impl Comparison {
             methods: self.methods()?,
             cells,
             missing,
-            settings: self.settings(),
+            settings,
             environment: environment(&self.profile),
         })
     }
@@ -274,6 +279,14 @@ impl Comparison {
         }
         settings
     }
+}
+
+/// The rule, how many trainings it ended and what that saved.
+fn given_up(cells: &[CellResult]) -> String {
+    let trainings: Vec<&GridPoint> = cells.iter().flat_map(|cell| &cell.grid).collect();
+    let count = trainings.iter().filter(|training| training.given_up.is_some()).count();
+    let saved: f64 = trainings.iter().map(|training| training.saved_seconds).sum();
+    format!("{RULE}; {count} of {} trainings, which saved {saved:.0} s", trainings.len())
 }
 
 fn environment(profile: &Profile) -> BTreeMap<String, String> {

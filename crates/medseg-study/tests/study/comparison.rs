@@ -78,7 +78,7 @@ fn the_demonstration_runs_every_method_and_the_second_time_none() {
     let mut profile = small(Profile::demo());
     profile.rates = vec![1e-3, 1e-2];
     let results = run(profile.clone(), TableChoice::Main, out.path());
-    assert_eq!((results.cells.len(), results.missing.len()), (2 * 8, 0));
+    assert_eq!((results.cells.len(), results.missing.len()), (2 * 9, 0));
     for cell in &results.cells {
         let trained = cell.method != "frozen";
         assert_eq!(cell.grid.len(), if trained { 2 } else { 0 }, "{}", cell.method);
@@ -108,7 +108,7 @@ fn the_demonstration_runs_every_method_and_the_second_time_none() {
         assert!(!html.contains(forbidden), "{forbidden}");
     }
     let stored: Results = serde_json::from_slice(&file("results.json")).unwrap();
-    assert_eq!((stored.cells.len(), &stored.methods, &stored.datasets), (16, &results.methods, &results.datasets));
+    assert_eq!((stored.cells.len(), &stored.methods, &stored.datasets), (18, &results.methods, &results.datasets));
 
     let before: Vec<_> = results_written(out.path());
     let stamp = |files: &[PathBuf]| files.iter().map(|f| f.metadata().unwrap().modified().unwrap()).collect::<Vec<_>>();
@@ -241,7 +241,7 @@ fn the_papers_recipe_runs_with_random_weights() {
     profile.datasets[0].config.split =
         medseg_train::data::SplitRule::PaperSizes { name: "ARCADE".into(), train: 6, test: 2 };
     let results = run(profile, TableChoice::Main, out.path());
-    assert_eq!(results.cells.len(), 8);
+    assert_eq!(results.cells.len(), 9);
     let salt = results.cells.iter().find(|cell| cell.method == "salt-high").unwrap();
     let best = salt.best_of_each.unwrap();
     assert!(best.hd95.is_finite() && (0.0..=1.0).contains(&best.dice));
