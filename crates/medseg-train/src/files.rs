@@ -2,11 +2,29 @@
 
 use crate::error::{Result, TrainError};
 use sha2::{Digest, Sha256};
+use std::io::Read;
 use std::path::Path;
 
 /// SHA-256 in hexadecimal.
 pub fn sha256(content: &[u8]) -> String {
     hex::encode(Sha256::digest(content))
+}
+
+/// Length and SHA-256 in hexadecimal of a file, which is read piece by piece.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn sha256_of(path: &Path) -> Result<(u64, String)> {
+    let mut file = std::fs::File::open(path).map_err(TrainError::io("cannot read", path))?;
+    let (mut hash, mut bytes, mut piece) = (Sha256::new(), 0, vec![0; 1 << 20]);
+    loop {
+        let count = file.read(&mut piece).map_err(TrainError::io("cannot read", path))?;
+        if count == 0 {
+            return Ok((bytes, hex::encode(hash.finalize())));
+        }
+        hash.update(&piece[..count]);
+        bytes += count as u64;
+    }
 }
 
 /// Writes a file whole or not at all (see [`atomic_file`]).

@@ -2,13 +2,14 @@
 //!
 //! A step's peak is at the start of the backward pass: the parameters with their adapters, bases and moments, everything that the
 //! backward pass reads, and the temporaries of one block. It is counted tensor by tensor, as the fused layers keep them (or as the
-//! composed ones do, on devices that have no others). Two more moments are compared with it: attaching, and a validation with merged weights.
+//! composed ones do, on devices that have no others). Other moments are compared with it: attaching, a validation with merged weights, saving a
+//! checkpoint, writing the bundle.
 //! What a process takes besides (program, images, allocator) is what it has when it is asked.
 
 use crate::config::RunConfig;
 use crate::error::Result;
 use crate::model::BaseModel;
-use salt_peft::{AdapterConfig, Kind, LinearShape, Plan, kept_numbers, plan};
+use salt_peft::{AdapterConfig, BasisStorage, Kind, LinearShape, Plan, kept_numbers, plan};
 use sam_model::SamConfig;
 use std::fmt;
 
@@ -36,6 +37,8 @@ pub struct MemoryEstimate {
     pub saving: usize,
     /// What decompositions need beside the bases.
     pub attaching: usize,
+    /// What writing the bundle at the end needs beside the bases, when moments and checkpoints are gone.
+    pub bundling: usize,
 }
 
 impl MemoryEstimate {
@@ -45,7 +48,8 @@ impl MemoryEstimate {
         let step = resting + self.activations + self.workspace;
         let between = resting + self.validation.max(self.saving);
         let attaching = self.present + self.weights + self.basis + self.attaching;
-        step.max(between).max(attaching)
+        let bundling = self.present + self.weights + self.basis + self.bundling - self.set_aside;
+        step.max(between).max(attaching).max(bundling)
     }
 }
 
@@ -70,11 +74,11 @@ impl fmt::Display for MemoryEstimate {
     }
 }
 
-/// Copies of the trained numbers while a checkpoint is saved: the weights, the best ones, two moments, and what they are written from.
-const SAVING: usize = 8;
+/// Copies of the trained numbers while a checkpoint is saved: two moments on the host, the file that they are written to, and slack.
+const SAVING: usize = 6;
 
 /// What a process on a CPU takes beside tensors: code that is run for the first time, and what each thread packs factors in.
-const PROCESS: usize = 10 << 20;
+const PROCESS: usize = 12 << 20;
 
 /// Bytes of an `f32`.
 const F32: usize = 4;
@@ -121,6 +125,9 @@ impl BaseModel {
         // Parameters, two moments, the best so far on the host.
         let kept = if on_cpu { 4 } else { 3 } * trained + gradients;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        // The selected weights, and what the file gets: the same once more, with the bases unless only their names are stored.
+        let stored = if run.training.basis == BasisStorage::Basis { basis } else { 0 };
+        let bundling = 2 * trained + stored;
         let attaching = if basis > 0 { decomposing(&plan, 4 * threads, threads) } else { 0 };
         Ok(Some(MemoryEstimate {
             present: if on_cpu { PROCESS + resident().unwrap_or(F32 * plan.base_parameters()) } else { 0 },
@@ -133,6 +140,7 @@ impl BaseModel {
             validation: F32 * validation,
             saving: if on_cpu { F32 * SAVING * trained } else { 0 },
             attaching: if on_cpu { F32 * attaching } else { 0 },
+            bundling: if on_cpu { F32 * bundling } else { 0 },
         }))
     }
 
@@ -280,6 +288,12 @@ impl Step<'_> {
 
 /// Maps of the size of the image that upsampling and loss keep.
 const LOSS_MAPS: usize = 16;
+
+/// Gives the memory of weights that lie [on the disk](BaseModel::at_rest) and were read since back to the system. A training does it after
+/// each step: the first one reads what is trained in full, and then trains a copy.
+pub fn release_resting() {
+    burn_kernels::release_set_aside();
+}
 
 /// Bytes of this process that are in memory now; none where the system does not tell.
 pub fn resident() -> Option<usize> {

@@ -20,6 +20,7 @@ use crate::evaluate::{merged, validate};
 use crate::files;
 use crate::gradients::{clip_global_norm, global_norm};
 use crate::log::{EpochRecord, Event, Log};
+use crate::memory::release_resting;
 use crate::model::{BaseModel, Segmenter};
 use crate::room::check_room;
 use crate::schedule::Position;
@@ -437,6 +438,7 @@ impl Loop<'_> {
             grads = clipped;
         }
         let model = optimizer.step(rate, model, grads);
+        release_resting();
         Ok((State { model, optimizer, best, progress }, mean))
     }
 
@@ -555,7 +557,7 @@ impl Loop<'_> {
     }
 
     fn save(&mut self, state: &State) -> Result<()> {
-        self.store.save(state.progress.step, &state.files()?)?;
+        self.store.save_each(state.progress.step, state.files())?;
         self.saved = Instant::now();
         self.log.write(&Event::Checkpoint { step: state.progress.step })
     }

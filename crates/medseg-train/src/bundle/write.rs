@@ -5,7 +5,7 @@ use super::{MANIFEST_FILE, PROMPT_FILE, WEIGHTS_FILE};
 use crate::checkpoint::StoredFile;
 use crate::config::ModelConfig;
 use crate::error::{Result, TrainError};
-use crate::files::{self, sha256};
+use crate::files::{self, sha256_of};
 use crate::model::Segmenter;
 use salt_peft::{BasisStorage, SaveOptions, materialize, save_adapter};
 use std::path::Path;
@@ -65,8 +65,8 @@ fn write(
         // Trained tokens hang on the prompt as an adapter does; what is stored is their value.
         materialize(&model.prompt).save(folder.join(PROMPT_FILE), &manifest.labels)?;
         for entry in std::fs::read_dir(folder).map_err(TrainError::io("cannot read", folder))?.flatten() {
-            let stored = std::fs::read(entry.path()).map_err(TrainError::io("cannot read", &entry.path()))?;
-            let stored = StoredFile { bytes: stored.len() as u64, sha256: sha256(&stored) };
+            let (bytes, sha256) = sha256_of(&entry.path())?;
+            let stored = StoredFile { bytes, sha256 };
             manifest.files.insert(entry.file_name().to_string_lossy().into_owned(), stored);
         }
         let path = folder.join(MANIFEST_FILE);

@@ -67,6 +67,18 @@ impl CheckpointStore {
     /// # Errors
     /// The folder cannot be written; earlier sets stay as they were.
     pub fn save(&self, step: u64, files: &[(&str, Vec<u8>)]) -> Result<()> {
+        self.save_each(step, files.iter().map(|(name, content)| Ok((*name, content))))
+    }
+
+    /// The same with files that are made one after the other, so that no two of them are in memory at the same time.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save), and what making a file fails with.
+    pub fn save_each<'a, C: AsRef<[u8]>>(
+        &self,
+        step: u64,
+        files: impl IntoIterator<Item = Result<(&'a str, C)>>,
+    ) -> Result<()> {
         fs::create_dir_all(&self.folder).map_err(TrainError::io("cannot create", &self.folder))?;
         let scratch = self.folder.join(format!("step-{step:09}.partial"));
         if scratch.exists() {
@@ -74,10 +86,12 @@ impl CheckpointStore {
         }
         fs::create_dir(&scratch).map_err(TrainError::io("cannot create", &scratch))?;
         let mut manifest = Manifest { version: 1, step, files: BTreeMap::new() };
-        for (name, content) in files {
+        for file in files {
+            let (name, content) = file?;
+            let content = content.as_ref();
             write_synced(&scratch.join(name), content)?;
             let stored = StoredFile { bytes: content.len() as u64, sha256: sha256(content) };
-            manifest.files.insert((*name).to_string(), stored);
+            manifest.files.insert(name.to_string(), stored);
         }
         let text = serde_json::to_vec_pretty(&manifest)
             .map_err(|e| TrainError::format(&scratch.join(MANIFEST), e.to_string()))?;

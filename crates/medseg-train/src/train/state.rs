@@ -10,6 +10,7 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::iter::once_with;
 
 /// Where a run is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -92,25 +93,28 @@ const OPTIMIZER: &str = "optimizer.bpk";
 // TOML, since its numbers come back with the same bits; serde_json's do not always.
 const PROGRESS: &str = "progress.toml";
 
+/// The name of a file and its content.
+type File = (&'static str, Vec<u8>);
+
 impl State {
     pub(super) fn fresh(model: Segmenter, optimizer: ModuleOptimizer) -> Self {
         Self { model, optimizer, best: None, progress: Progress::default() }
     }
 
-    /// The files of a checkpoint.
-    pub(super) fn files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    /// The files of a checkpoint, each made when it is asked for.
+    pub(super) fn files(&self) -> impl Iterator<Item = Result<File>> {
         let fail = |what: &str, error: String| TrainError::Model(format!("cannot save {what}: {error}"));
-        let optimizer = self.optimizer.into_bytes().map_err(|error| fail("the optimiser", error.to_string()))?;
-        let progress = toml::to_string(&self.progress).map_err(|error| fail("the position", error.to_string()))?;
-        let mut files = vec![
-            (WEIGHTS, tensors::to_bytes(&trainable_tensors(&self.model))?),
-            (OPTIMIZER, optimizer.to_vec()),
-            (PROGRESS, progress.into_bytes()),
-        ];
-        if let Some(best) = &self.best {
-            files.push((BEST, tensors::to_bytes(best)?));
-        }
-        Ok(files)
+        let weights = move || -> Result<File> { Ok((WEIGHTS, tensors::to_bytes(&trainable_tensors(&self.model))?)) };
+        let optimizer = move || -> Result<File> {
+            let bytes = self.optimizer.into_bytes().map_err(|error| fail("the optimiser", error.to_string()))?;
+            Ok((OPTIMIZER, bytes.try_into_vec::<u8>().unwrap_or_else(|bytes| bytes.to_vec())))
+        };
+        let progress = move || -> Result<File> {
+            let text = toml::to_string(&self.progress).map_err(|error| fail("the position", error.to_string()))?;
+            Ok((PROGRESS, text.into_bytes()))
+        };
+        let best = self.best.iter().map(|best| -> Result<File> { Ok((BEST, tensors::to_bytes(best)?)) });
+        once_with(weights).chain(once_with(optimizer)).chain(once_with(progress)).chain(best)
     }
 
     /// The reverse of [`files`](Self::files) for a model and an optimiser made from the same configuration.

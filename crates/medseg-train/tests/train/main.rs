@@ -6,6 +6,7 @@ mod at_rest;
 mod bundle;
 mod checkpointing;
 mod embeddings;
+mod give_up;
 mod ignored;
 mod resume;
 mod sam2;

@@ -110,15 +110,16 @@ pub(super) fn run(args: Args) -> CommandResult {
     let progress = Progress::new(0, 0, "steps");
     let outcome = train(&config, &data, &base, &args.out, &stop, &progress)?;
     progress.finish();
-    if let Some(peak) = peak_resident() {
-        eprintln!("peak of memory: {} MiB", peak.div_ceil(1 << 20));
-    }
     if outcome.seconds > 0.0 {
         let share = |seconds: f64| 100.0 * seconds / outcome.seconds;
         let (preparing, validating) = (share(outcome.preparing_seconds), share(outcome.validating_seconds));
         eprintln!("{:.0} s: {preparing:.0} % preparing images, {validating:.0} % validation", outcome.seconds);
     }
-    report(&args.out, &config, &data, &base, &outcome)
+    report(&args.out, &config, &data, &base, &outcome)?;
+    if let Some(peak) = peak_resident() {
+        eprintln!("peak of memory: {} MiB", peak.div_ceil(1 << 20));
+    }
+    Ok(())
 }
 
 fn report(
