@@ -1,7 +1,7 @@
 //! `cargo xtask`: the project's chores, and the comparison that the readme begins with.
 //!
 //! What users need is the program `salt` (crate `salt-cli`); what is here serves the project itself: the paper's parameter
-//! counts, stage-by-stage comparisons with the original, the pre-training of sam-mini. `cargo xtask reproduce` is `salt reproduce`.
+//! counts, stage-by-stage comparisons with the original, the pre-training of sam-mini and sam2-mini. `cargo xtask reproduce` is `salt reproduce`.
 
 mod commands;
 

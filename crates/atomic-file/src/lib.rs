@@ -57,8 +57,15 @@ impl AtomicFile {
     /// # Errors
     /// The disk is full or the file cannot be renamed; then the target is what it was.
     pub fn commit(self) -> io::Result<()> {
+        self.commit_by(|from, to| std::fs::rename(from, to))
+    }
+
+    fn commit_by(self, by: impl FnOnce(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
         self.scratch.as_file().sync_all()?;
-        self.scratch.persist(&self.target).map_err(|error| error.error)?;
+        let path = self.scratch.into_temp_path();
+        rename_by(&path, &self.target, by)?;
+        // Its name is the target's now: there is nothing left to remove.
+        let _ = path.keep();
         sync_folder(folder_of(&self.target));
         Ok(())
     }
@@ -88,6 +95,37 @@ pub fn write(target: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = AtomicFile::create(target)?;
     file.write_all(content)?;
     file.commit()
+}
+
+/// Renames a file or folder as [`std::fs::rename`] does, and is not deceived by a network file system.
+///
+/// Where the answer of a server to a rename is lost, the client asks again, the server finds nothing under the old name, and the program
+/// is told of a failure that was none. So an error counts only if what was to be renamed is not under its new name.
+///
+/// # Errors
+/// The rename failed; both names are what they were.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    rename_by(from, to, |from, to| std::fs::rename(from, to))
+}
+
+fn rename_by(from: &Path, to: &Path, by: impl FnOnce(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
+    let before = identity(from);
+    by(from, to).or_else(|error| match before.is_some() && identity(to) == before && identity(from).is_none() {
+        true => Ok(()),
+        false => Err(error),
+    })
+}
+
+/// What makes a file the same under another name: its disk and its number there.
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Path) -> Option<(u64, u64)> {
+    None
 }
 
 /// Makes a rename inside `folder` durable. Not every file system can sync a folder; one that cannot offers nothing better, so
@@ -127,3 +165,65 @@ fn permissions(target: &Path) -> Option<Permissions> {
 fn permissions(_: &Path) -> Option<Permissions> {
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that is gone.
+    fn stale() -> io::Error {
+        io::Error::other("stale file handle")
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    fn begun(target: &Path) -> AtomicFile {
+        let mut file = AtomicFile::create(target).unwrap();
+        file.write_all(b"new").unwrap();
+        file
+    }
+
+    #[test]
+    fn a_rename_that_fails_leaves_the_target_as_it_was_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("x");
+        assert!(begun(&target).commit_by(|_, _| Err(stale())).is_err());
+        assert!(names(folder.path()).is_empty());
+        write(&target, b"old").unwrap();
+        let error = begun(&target).commit_by(|_, _| Err(stale())).unwrap_err();
+        assert_eq!(error.to_string(), "stale file handle");
+        assert_eq!((std::fs::read(&target).unwrap(), names(folder.path())), (b"old".to_vec(), vec!["x".to_owned()]));
+    }
+
+    /// The server renamed, its answer was lost, and the second request found nothing to rename.
+    #[cfg(unix)]
+    #[test]
+    fn a_rename_whose_answer_was_lost_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("x");
+        write(&target, b"old").unwrap();
+        let lost = |from: &Path, to: &Path| {
+            std::fs::rename(from, to)?;
+            std::fs::rename(from, to)
+        };
+        begun(&target).commit_by(lost).unwrap();
+        assert_eq!((std::fs::read(&target).unwrap(), names(folder.path())), (b"new".to_vec(), vec!["x".to_owned()]));
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        std::fs::create_dir(&from).unwrap();
+        rename_by(&from, &to, lost).unwrap();
+        assert_eq!(names(folder.path()), ["to", "x"]);
+        // Another's file under the new name is no success.
+        let error = rename_by(&from, &to, |_, _| Err(stale())).unwrap_err();
+        assert_eq!(error.to_string(), "stale file handle");
+    }
+}
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -28,11 +28,20 @@ pub mod layer;
 mod ops;
 mod plain;
 mod precision;
+mod set_aside;
+mod stored;
 
 #[cfg(feature = "cpu")]
-pub use cpu_kernels::keep_freed_memory;
+pub use cpu_kernels::{give_back_freed_memory, keep_freed_memory};
 pub use ops::{
     AdamW, Heads, LinearTerms, Moments, RelativeTables, Scaled, cross_attention, gelu, layer_norm, linear,
     self_attention,
 };
 pub use precision::{Precision, PrecisionError, check as check_precision, precision, use_precision};
+pub use set_aside::{release_set_aside, set_aside};
+pub use stored::Stored;
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -36,6 +36,7 @@ mod attention;
 mod check;
 mod columns;
 mod elementwise;
+mod file_backed;
 mod gelu;
 mod isa;
 mod layer_norm;
@@ -50,16 +51,22 @@ mod tile;
 mod vectorise;
 
 pub use adamw::{AdamWStep, adamw};
-pub use allocator::keep_freed_memory;
+pub use allocator::{give_back_freed_memory, keep_freed_memory};
 pub use attention::{
     Attended, AttentionShape, RelativePositions, SelfAttentionGradients, cross_attention, cross_attention_backward,
     self_attention, self_attention_backward,
 };
 pub use columns::{column_dots, column_sums, scale_columns};
 pub use elementwise::{add, add_assign};
+pub use file_backed::FileBacked;
 pub use gelu::{gelu, gelu_backward};
 pub use isa::Isa;
 pub use layer_norm::{layer_norm, layer_norm_backward};
 pub use matrix::Matrix;
 pub use precision::{KernelError, Precision};
 pub use product::{add_product, product, product_with_bias};
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

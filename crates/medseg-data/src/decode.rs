@@ -10,6 +10,7 @@
 
 mod complete;
 mod jpeg;
+mod kinds;
 mod mask;
 mod options;
 mod plain;
@@ -17,6 +18,7 @@ mod raw;
 mod reduce;
 mod tiff;
 
+pub use kinds::{FileKind, not_read};
 pub use mask::{DecodedMask, Label, Labels, MaskPolicy, MaskRule, ValueShares};
 pub use options::{ExifOrientation, ImageOptions, IntensityRange, Pages};
 pub use reduce::Loss;
@@ -51,7 +53,8 @@ impl Default for Limits {
 pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = std::fs::File::open(path).map_err(DataError::io(path))?;
     let length = file.metadata().map_err(DataError::io(path))?.len();
-    let over = |found| DataError::Limit { path: path.to_owned(), what: "file size in bytes", found, limit };
+    let over =
+        |found| DataError::Limit { path: path.to_owned(), what: "file size in bytes", found, limit, option: None };
     if length > limit {
         return Err(over(length));
     }
@@ -62,6 +65,16 @@ pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
         return Err(over(bytes.len() as u64));
     }
     Ok(bytes)
+}
+
+/// Reads an image file.
+fn read_image(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
+    read_limited(path, limits.max_file_bytes).map_err(|error| match error {
+        DataError::Limit { path, what, found, limit, .. } => {
+            DataError::Limit { path, what, found, limit, option: Some("--max-file") }
+        }
+        other => other,
+    })
 }
 
 fn decode(path: &Path, bytes: &[u8], limits: &Limits, pages: Pages) -> Result<Decoded> {
@@ -77,12 +90,9 @@ fn decode(path: &Path, bytes: &[u8], limits: &Limits, pages: Pages) -> Result<De
     match guarded {
         Err(_) => Err(fail("the decoder failed on this file".into())),
         Ok(Err(Failure::Reason(reason))) => Err(fail(reason)),
-        Ok(Err(Failure::Side(side))) => Err(DataError::Limit {
-            path: path.to_owned(),
-            what: "longest side in pixels",
-            found: u64::from(side),
-            limit: u64::from(limits.max_side),
-        }),
+        Ok(Err(Failure::Limit { what, found, limit, option })) => {
+            Err(DataError::Limit { path: path.to_owned(), what, found, limit, option: Some(option) })
+        }
         Ok(Ok(decoded)) => Ok(decoded),
     }
 }
@@ -94,7 +104,7 @@ fn decode(path: &Path, bytes: &[u8], limits: &Limits, pages: Pages) -> Result<De
 /// of range.
 pub fn decode_image(path: impl AsRef<Path>, limits: &Limits, options: &ImageOptions) -> Result<Image> {
     let path = path.as_ref();
-    decode_image_bytes(path, &read_limited(path, limits.max_file_bytes)?, limits, options)
+    decode_image_bytes(path, &read_image(path, limits)?, limits, options)
 }
 
 /// [`decode_image`] on bytes that are in memory; `path` is only for messages.
@@ -117,7 +127,7 @@ fn reduce(path: &Path, decoded: Decoded, options: &ImageOptions) -> Result<Image
 pub fn inspect_image(path: impl AsRef<Path>, limits: &Limits, options: &ImageOptions) -> Result<(Image, Vec<Loss>)> {
     let path = path.as_ref();
     options.validate()?;
-    let decoded = decode(path, &read_limited(path, limits.max_file_bytes)?, limits, options.pages)?;
+    let decoded = decode(path, &read_image(path, limits)?, limits, options.pages)?;
     inspect(path, &decoded, options)
 }
 
@@ -152,7 +162,7 @@ fn lowest<'a>(paths: &'a [PathBuf], limits: &Limits, options: &ImageOptions) -> 
     let Some((first, rest)) = paths.split_first() else {
         return Err(fail(Path::new(""), "a sequence without frames"));
     };
-    let read = |path: &Path| decode(path, &read_limited(path, limits.max_file_bytes)?, limits, options.pages);
+    let read = |path: &Path| decode(path, &read_image(path, limits)?, limits, options.pages);
     let mut decoded = read(first)?;
     for path in rest {
         let frame = read(path)?;
@@ -180,8 +190,9 @@ pub fn decode_mask(
 ) -> Result<(DecodedMask, Vec<Loss>)> {
     let path = path.as_ref();
     let options = ImageOptions { pages: Pages::First, ..*options };
-    let mut decoded = decode(path, &read_limited(path, limits.max_file_bytes)?, limits, options.pages)?;
+    let mut decoded = decode(path, &read_image(path, limits)?, limits, options.pages)?;
     let losses = reduce::file_losses(&decoded, &options);
+    decoded.raw.as_stored();
     if options.orientation == ExifOrientation::Apply {
         decoded.raw.turn(decoded.orientation);
     }

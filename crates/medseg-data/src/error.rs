@@ -26,7 +26,7 @@ pub enum DataError {
         reason: String,
     },
     /// A file asks for more than [`Limits`](crate::decode::Limits) allow.
-    #[error("{}: {what} is {found}, the limit is {limit}", path.display())]
+    #[error("{}: {what} is {found}, the limit is {limit}{}", path.display(), allowed_by(*option))]
     Limit {
         /// The file.
         path: PathBuf,
@@ -36,6 +36,8 @@ pub enum DataError {
         found: u64,
         /// What is allowed.
         limit: u64,
+        /// The option of the command line that sets another limit, where there is one.
+        option: Option<&'static str>,
     },
     /// A mask has no pixel of foreground: every value is background or ignored.
     #[error("{}: the mask is empty: it holds nothing but background", path.display())]
@@ -146,6 +148,10 @@ pub enum DataError {
     /// Everything that is wrong with a data set, in one report.
     #[error("{0}")]
     Problems(Report),
+}
+
+fn allowed_by(option: Option<&str>) -> String {
+    option.map_or_else(String::new, |option| format!("; {option} of `predict` and `data verify` sets another"))
 }
 
 /// Most folders that a message lists.

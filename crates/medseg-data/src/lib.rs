@@ -68,3 +68,8 @@ pub use medseg_metrics::Mask;
 pub use raster::Image;
 pub use split::Split;
 pub use transform::{Augmentation, Item, Pipeline, Protocol, ResizeGeometry};
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

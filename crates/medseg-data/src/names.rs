@@ -1,11 +1,9 @@
 //! Names of files and folders: what is an image, and what a folder holds. What is passed over and which names are the same is
 //! the rule of [`medseg_metrics::folders::names`].
 
+use crate::decode::FileKind;
 use medseg_metrics::folders::names::{self, is_system_file};
 use std::path::{Path, PathBuf};
-
-/// Extensions of image files, lower case.
-const EXTENSIONS: [&str; 11] = ["png", "jpg", "jpeg", "tif", "tiff", "gif", "bmp", "pgm", "ppm", "pbm", "pnm"];
 
 /// A name in Unicode's composed form (NFC): names that look the same are the same.
 pub(crate) fn composed(name: &str) -> String {
@@ -19,13 +17,12 @@ pub(crate) fn name_of(path: &Path) -> String {
 
 /// Whether the extension is one of an image format that is read.
 pub(crate) fn is_image(path: &Path) -> bool {
-    without_extension(&name_of(path)).is_some()
+    FileKind::of(path) == FileKind::Image
 }
 
 /// The name without the extension of an image file; `None` where it has no such extension.
 pub(crate) fn without_extension(name: &str) -> Option<&str> {
-    let (stem, extension) = name.rsplit_once('.')?;
-    (!stem.is_empty() && EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())).then_some(stem)
+    (FileKind::of(name) == FileKind::Image).then_some(name.rsplit_once('.')?.0)
 }
 
 /// What a folder holds, by path, without what is passed over.

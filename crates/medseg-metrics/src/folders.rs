@@ -3,11 +3,14 @@
 pub mod names;
 
 use names::{composed, is_system_file};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Extensions of mask files, lower case.
-pub const MASK_EXTENSIONS: [&str; 8] = ["png", "tif", "tiff", "gif", "bmp", "pgm", "pbm", "pnm"];
+pub const MASK_EXTENSIONS: [&str; 11] = ["png", "tif", "tiff", "gif", "bmp", "pgm", "pbm", "pnm", "ppm", "jpg", "jpeg"];
+
+/// Those of photographs: beside another file of the same name, such a file is the image and not the mask.
+const PHOTOGRAPHS: [&str; 2] = ["jpg", "jpeg"];
 
 /// What a mask's name may carry beyond that of its partner, besides the suffixes asked for.
 const COMPANIONS: [&str; 2] = ["_probability", "_overlay"];
@@ -62,8 +65,8 @@ pub struct Pairing {
     pub pairs: Vec<FilePair>,
     /// Files that should have been in a pair.
     pub problems: Vec<PairingProblem>,
-    /// Files that are no masks by their extension, [system files](is_system_file), and probability maps and overlays beside
-    /// a mask.
+    /// Files that are no masks by their extension, [system files](is_system_file), and probability maps, overlays and photographs
+    /// (JPEG) beside a mask of the same name.
     pub ignored: Vec<PathBuf>,
 }
 
@@ -107,17 +110,22 @@ fn masks_by_name(
     let (masks, others): (Vec<PathBuf>, Vec<PathBuf>) = files.into_iter().partition(|path| is_mask_file(path));
     pairing.ignored.extend(others);
     let stems: Vec<String> = masks.iter().map(|path| stem(path)).collect();
+    let name_of = |stem: &str| {
+        let without = suffixes.iter().filter(|s| !s.is_empty()).find_map(|s| stem.strip_suffix(s.as_str()));
+        without.filter(|name| !name.is_empty()).unwrap_or(stem).to_owned()
+    };
+    let drawn = masks.iter().zip(&stems).filter(|(path, _)| !is_photograph(path)).map(|(_, stem)| name_of(stem));
+    let drawn: BTreeSet<String> = drawn.collect();
     let mut named_masks: BTreeMap<String, PathBuf> = BTreeMap::new();
     for (path, stem) in masks.into_iter().zip(&stems) {
         let companion = COMPANIONS.iter().filter_map(|c| stem.strip_suffix(c)).any(|base| {
             suffixes.iter().any(|suffix| stems.iter().any(|s| s.strip_suffix(suffix.as_str()) == Some(base)))
         });
-        if companion {
+        let name = name_of(stem);
+        if companion || (is_photograph(&path) && drawn.contains(&name)) {
             pairing.ignored.push(path);
             continue;
         }
-        let without = suffixes.iter().filter(|s| !s.is_empty()).find_map(|s| stem.strip_suffix(s.as_str()));
-        let name = without.filter(|name| !name.is_empty()).unwrap_or(stem).to_owned();
         match named_masks.get(&name) {
             Some(first) => {
                 let (first, second) = (first.clone(), path);
@@ -135,7 +143,14 @@ fn stem(path: &Path) -> String {
     path.file_stem().map(|stem| composed(&stem.to_string_lossy()).into_owned()).unwrap_or_default()
 }
 
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    path.extension().is_some_and(|found| extensions.iter().any(|extension| found.eq_ignore_ascii_case(extension)))
+}
+
 fn is_mask_file(path: &Path) -> bool {
-    let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    !path.file_name().is_some_and(is_system_file) && MASK_EXTENSIONS.contains(&extension.as_str())
+    !path.file_name().is_some_and(is_system_file) && has_extension(path, &MASK_EXTENSIONS)
+}
+
+fn is_photograph(path: &Path) -> bool {
+    has_extension(path, &PHOTOGRAPHS)
 }

@@ -97,3 +97,8 @@ pub use skeleton::skeletonize;
 pub use spacing::{Spacing, Tolerance, Unit};
 pub use statistics::BootstrapOptions;
 pub use topology::{Betti, TopologyErrors};
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -11,10 +11,10 @@
 //!
 //! ```
 //! use medseg_study::comparison::{Profile, plan};
-//! use medseg_study::{TableChoice, rows};
+//! use medseg_study::{TableChoice, chosen_rows};
 //!
 //! let profile = Profile::demo();
-//! let rows = rows(TableChoice::Main, &sam_mini::config(), profile.released)?;
+//! let rows = chosen_rows(TableChoice::Main, &sam_mini::config(), profile.released, &[])?;
 //! let cells = plan(&profile, &rows);
 //! assert_eq!(cells.len(), profile.datasets.len() * rows.len());
 //! assert_eq!(cells[0].to_string(), "Synthetic angiography / frozen / seed 0");
@@ -23,12 +23,20 @@
 
 pub mod comparison;
 mod error;
+pub mod ledger;
 mod methods;
+mod numbers;
+pub mod parameters;
 pub mod published;
 pub mod report;
 pub mod results;
 mod summary;
 
 pub use error::{Result, StudyError};
-pub use methods::{Family, MethodRow, Scale, TableChoice, TableId, rows, select};
+pub use methods::{Family, MethodRow, RowPrompt, Scale, TableChoice, TableId, chosen_rows, rows, select};
 pub use summary::{PairedDifference, Summary};
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

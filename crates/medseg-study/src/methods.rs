@@ -1,6 +1,17 @@
 //! The rows of the tables: which method trains what, at which ranks.
 
+mod future;
+mod networks;
+mod prompted;
+
+pub use prompted::RowPrompt;
+
 use crate::error::{Result, StudyError};
+use future::future_rows;
+use medseg_train::losses::LossTerm;
+use medseg_train::network::NetworkChoice;
+use networks::network_rows;
+use prompted::prompted_rows;
 use salt_peft::{AdapterConfig, Initialization, Method, Rank, SaltForm};
 use sam_model::SamConfig;
 use serde::{Deserialize, Serialize};
@@ -18,11 +29,13 @@ pub enum TableId {
     AblationRank,
     /// The comparison on SAM 2.
     Sam2,
+    /// What the paper leaves for the future: rank rules and losses.
+    FutureWork,
 }
 
 impl TableId {
     /// Every table, in the order of a report.
-    pub const ALL: [Self; 4] = [Self::Main, Self::Sam2, Self::AblationLora, Self::AblationRank];
+    pub const ALL: [Self; 5] = [Self::Main, Self::Sam2, Self::AblationLora, Self::AblationRank, Self::FutureWork];
 
     /// Its heading in a report.
     pub fn title(self) -> &'static str {
@@ -31,6 +44,7 @@ impl TableId {
             Self::AblationLora => "Ablation: rank of SALT's low-rank update",
             Self::AblationRank => "Ablation: number of singular values that SALT scales",
             Self::Sam2 => "SAM 2: Dice and HD95 on test images",
+            Self::FutureWork => "Future work of the paper: automatic rank, losses",
         }
     }
 
@@ -47,10 +61,16 @@ impl TableId {
 pub enum Family {
     /// Nothing: the base as it is.
     Untuned,
+    /// Nothing, but the reference mask prompts the base.
+    Prompted,
     /// Every weight, from the base.
     Full,
     /// Every weight, from random weights.
     Scratch,
+    /// The decoder and the prompt, on the base's frozen encoder.
+    Decoder,
+    /// Every weight of a classic network, from random weights.
+    Classic,
     /// Scale and shift of singular values (S-SAM).
     SingularValues,
     /// Low-rank updates.
@@ -60,7 +80,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// Whether it trains a small part of the parameters.
+    /// Whether it adapts the encoder by a small part of the parameters.
     pub fn is_efficient(self) -> bool {
         matches!(self, Self::SingularValues | Self::Lora | Self::Salt)
     }
@@ -78,7 +98,9 @@ pub enum TableChoice {
     AblationRank,
     /// The comparison on SAM 2.
     Sam2,
-    /// All that the base model has: the comparison on SAM 2 for a SAM 2, the others for a SAM.
+    /// What the paper leaves for the future: rank rules and losses.
+    FutureWork,
+    /// All of the paper's that the base model has: the comparison on SAM 2 for a SAM 2, the others for a SAM.
     All,
 }
 
@@ -90,6 +112,7 @@ impl TableChoice {
             Self::AblationLora => "ablation-lora",
             Self::AblationRank => "ablation-rank",
             Self::Sam2 => "sam2",
+            Self::FutureWork => "future-work",
             Self::All => "all",
         }
     }
@@ -97,9 +120,8 @@ impl TableChoice {
     /// Refuses a base model of the other kind.
     fn check(self, config: &SamConfig) -> Result<()> {
         let (expected, instead) = match (self, config.is_sam2()) {
-            (Self::All, _) | (Self::Sam2, true) | (Self::Main | Self::AblationLora | Self::AblationRank, false) => {
-                return Ok(());
-            }
+            (Self::All, _) | (Self::Sam2, true) => return Ok(()),
+            (Self::Main | Self::AblationLora | Self::AblationRank | Self::FutureWork, false) => return Ok(()),
             (Self::Sam2, false) => ("a SAM 2 as base model, for one sam2.1_hiera_base_plus.pt", "main"),
             (_, true) => ("a SAM as base model, for one sam_vit_b_01ec64.pth", "sam2"),
         };
@@ -129,8 +151,27 @@ pub struct MethodRow {
     pub family: Family,
     /// Whether it starts from random weights instead of the base model.
     pub from_random: bool,
+    /// The classic network that it trains, instead of the base model's architecture.
+    pub network: Option<NetworkChoice>,
     /// What is attached; nothing is trained when absent.
     pub adapter: Option<AdapterConfig>,
+    /// How a row that trains nothing is prompted, if not as the others are.
+    pub prompt: Option<RowPrompt>,
+    /// Loss terms beside the profile's.
+    pub more_losses: Vec<LossTerm>,
+    /// The row (id) whose number of trained parameters its fixed share of singular values has to give.
+    pub as_many_as: Option<String>,
+    /// The row (id) that it is compared with, in a table that is no comparison of all with all.
+    pub against: Option<String>,
+    /// Whether it only runs where it is asked for by its id.
+    pub by_name: bool,
+}
+
+impl MethodRow {
+    /// Whether another seed gives another result.
+    pub fn is_drawn(&self) -> bool {
+        self.adapter.is_some() || self.prompt.is_some_and(RowPrompt::is_drawn)
+    }
 }
 
 /// Which of a model's singular values SALT scales, as shares of all, from the paper's 760, 50 and 250 of 768, 768 and 256.
@@ -216,9 +257,9 @@ impl Scale {
     }
 }
 
-/// The rows of a table for a model of this configuration. `released` asks for the released code's initial values and the
+/// The rows of a table for a model of this configuration, those that run only on request included. `released` asks for the released code's initial values and the
 /// paper's ReLU on the whole core matrix; otherwise the adapted model equals the base at step 0 and the ReLU stays on the
-/// scaled singular values.
+/// scaled singular values. It also decides whether classic networks have their published sizes or small ones.
 ///
 /// # Errors
 /// A table of SAM 2 for a SAM, or the reverse.
@@ -228,6 +269,7 @@ pub fn rows(table: TableChoice, config: &SamConfig, released: bool) -> Result<Ve
 }
 
 const SALT_TRAINS: &str = "scale and shift of the top singular values, low-rank update of the rest";
+const SCRATCH_TRAINS: &str = "every weight, without the base";
 const SVD_TRAINS: &str = "scale and shift of all singular values";
 
 fn row(id: &str, title: String, trains: &str, family: Family, adapter: Option<AdapterConfig>) -> MethodRow {
@@ -237,8 +279,14 @@ fn row(id: &str, title: String, trains: &str, family: Family, adapter: Option<Ad
         trains: trains.into(),
         table: TableId::Main,
         family,
-        from_random: family == Family::Scratch,
+        from_random: matches!(family, Family::Scratch | Family::Classic),
+        network: None,
         adapter,
+        prompt: None,
+        more_losses: Vec::new(),
+        as_many_as: None,
+        against: None,
+        by_name: false,
     }
 }
 
@@ -246,7 +294,13 @@ fn everything() -> AdapterConfig {
     AdapterConfig { method: Method::Full, ..AdapterConfig::default() }
 }
 
-/// The paper's five rows on SAM 2, the untuned base and full fine-tuning.
+/// Decoder and prompt, with the encoder as it is: what a model costs that is trained on embeddings alone.
+fn decoder_only() -> AdapterConfig {
+    let named = AdapterConfig { method: Method::Named, ..AdapterConfig::default() };
+    named.with_include([r"mask_decoder\.", r"prompt\."])
+}
+
+/// The paper's five rows on SAM 2, the untuned base, full fine-tuning and random weights.
 ///
 /// SVD and LoRA adapt trunk and neck, SALT the trunk alone: the published counts come out so. The released code puts a LoRA of rank
 /// 4 on the neck beside SALT, which is a second method in one model and changes no printed digit.
@@ -261,6 +315,7 @@ fn sam2_rows(config: &SamConfig, released: bool) -> Vec<MethodRow> {
     let mut out = vec![
         row("frozen", "Base, no tuning".into(), "nothing", Family::Untuned, None),
         row("full", "Full fine-tuning".into(), "every weight", Family::Full, full),
+        row("scratch", "Full, random weights".into(), SCRATCH_TRAINS, Family::Scratch, Some(everything())),
         row("sam2-svd", "SVD".into(), SVD_TRAINS, Family::SingularValues, Some(svd)),
     ];
     for (name, rank) in ranks {
@@ -300,9 +355,12 @@ fn sam_rows(table: TableChoice, config: &SamConfig, released: bool) -> Vec<Metho
     if matches!(table, TableChoice::Main | TableChoice::All) {
         let (low, high) = (scale.update(4), scale.update(256));
         out.push(row("frozen", "Base, no tuning".into(), "nothing", Family::Untuned, None));
+        out.extend(prompted_rows(released));
         out.push(row("full", "Full fine-tuning".into(), "every weight", Family::Full, Some(everything())));
-        let trains = "every weight, without the base";
-        out.push(row("scratch", "Full, random weights".into(), trains, Family::Scratch, Some(everything())));
+        out.push(row("scratch", "Full, random weights".into(), SCRATCH_TRAINS, Family::Scratch, Some(everything())));
+        out.extend(network_rows(released));
+        let (trains, decoder) = ("decoder and prompt; nothing of the encoder", Some(decoder_only()));
+        out.push(row("decoder-only", "Decoder only".into(), trains, Family::Decoder, decoder));
         let svd = AdapterConfig::svd().with_include(ADAPTED).with_train(ALWAYS);
         out.push(row("s-sam", "S-SAM".into(), SVD_TRAINS, Family::SingularValues, Some(svd)));
         for (id, rank) in [("lora-low", low), ("lora-high", high)] {
@@ -334,7 +392,31 @@ fn sam_rows(table: TableChoice, config: &SamConfig, released: bool) -> Vec<Metho
             out.push(MethodRow { table: TableId::AblationRank, ..row });
         }
     }
+    if table == TableChoice::FutureWork {
+        out.extend(future_rows(scale, main, form, initial));
+    }
     out
+}
+
+/// The rows of a table that run: without ids all but those that only run by name; with ids those alone, which on a SAM may also be
+/// rows of the paper's future work.
+///
+/// # Errors
+/// As [`rows`] and [`select`].
+pub fn chosen_rows(table: TableChoice, config: &SamConfig, released: bool, ids: &[String]) -> Result<Vec<MethodRow>> {
+    let mut all = rows(table, config, released)?;
+    if ids.is_empty() {
+        all.retain(|row| !row.by_name);
+        return Ok(all);
+    }
+    if !config.is_sam2() {
+        for row in rows(TableChoice::FutureWork, config, released)? {
+            if !all.iter().any(|known| known.id == row.id) {
+                all.push(row);
+            }
+        }
+    }
+    select(all, ids)
 }
 
 /// Keeps the rows of these ids, in table order.
@@ -423,9 +505,58 @@ mod tests {
         assert_eq!(ids(TableChoice::All, &sam2), ids(TableChoice::Sam2, &sam2));
         assert_eq!(
             ids(TableChoice::Sam2, &sam2),
-            ["frozen", "full", "sam2-svd", "sam2-lora-low", "sam2-lora-high", "sam2-salt-low", "sam2-salt-high"]
+            [
+                "frozen",
+                "full",
+                "scratch",
+                "sam2-svd",
+                "sam2-lora-low",
+                "sam2-lora-high",
+                "sam2-salt-low",
+                "sam2-salt-high"
+            ]
         );
         assert!(ids(TableChoice::All, &sam).iter().all(|id| !id.starts_with("sam2")));
+    }
+
+    #[test]
+    fn some_rows_run_by_name_alone() {
+        let ids = |table, released, named: &[&str]| -> Vec<String> {
+            let named: Vec<String> = named.iter().map(|id| id.to_string()).collect();
+            let rows = chosen_rows(table, &SamConfig::vit_b(), released, &named).unwrap();
+            rows.into_iter().map(|row| row.id).collect()
+        };
+        let prompted = |ids: &[String]| ids.iter().filter(|id| id.starts_with("sam-")).count();
+        // The demonstration has none, the paper's table those without a text.
+        assert_eq!(prompted(&ids(TableChoice::Main, false, &[])), 0);
+        assert_eq!(prompted(&ids(TableChoice::Main, true, &[])), 3);
+        assert_eq!(ids(TableChoice::Main, false, &["sam-text", "sam-box"]), ["sam-box", "sam-text"]);
+        // Rows of the future are found without their table, and no row stands twice.
+        assert_eq!(ids(TableChoice::Main, false, &["salt-cldice", "salt-high"]), ["salt-high", "salt-cldice"]);
+        assert_eq!(ids(TableChoice::FutureWork, false, &[]).len(), 11);
+        let sam2 = chosen_rows(TableChoice::Sam2, &SamConfig::sam2_tiny(), false, &["salt-cldice".into()]);
+        assert!(sam2.unwrap_err().to_string().contains("unknown method"));
+    }
+
+    #[test]
+    fn every_row_that_names_another_finds_it() {
+        let rows = rows(TableChoice::FutureWork, &SamConfig::vit_b(), false).unwrap();
+        let known = |id: &Option<String>| id.as_ref().is_none_or(|id| rows.iter().any(|row| row.id == *id));
+        assert!(rows.iter().all(|row| known(&row.against) && known(&row.as_many_as)));
+        assert_eq!(rows.iter().filter(|row| row.as_many_as.is_some()).count(), 4);
+    }
+
+    #[test]
+    fn decoder_only_trains_nothing_of_the_encoder() {
+        let row = rows(TableChoice::Main, &SamConfig::mini(), false).unwrap();
+        let row = row.into_iter().find(|row| row.id == "decoder-only").unwrap();
+        let model = SamConfig::mini().init(&burn::tensor::Device::default()).unwrap();
+        let mut adapter = row.adapter.unwrap();
+        adapter.include.retain(|pattern| !pattern.contains("prompt"));
+        let plan = salt_peft::plan(&model, &adapter).unwrap();
+        assert!(plan.layers.is_empty() && !plan.trained.is_empty());
+        assert!(plan.trained.iter().all(|parameter| parameter.path.starts_with("mask_decoder.")));
+        assert!(plan.frozen.iter().all(|parameter| !parameter.path.starts_with("mask_decoder.")));
     }
 
     #[test]
@@ -433,6 +564,9 @@ mod tests {
         let all = rows(TableChoice::Main, &SamConfig::mini(), false).unwrap();
         let kept = select(all.clone(), &["salt-low".into(), "frozen".into()]).unwrap();
         assert_eq!(kept.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["frozen", "salt-low"]);
+        let unasked = chosen_rows(TableChoice::Main, &SamConfig::mini(), false, &[]).unwrap();
+        assert!(unasked.iter().any(|row| row.id == "unet") && unasked.iter().all(|row| row.id != "unetr"));
+        assert_eq!(select(all.clone(), &["unetr".into()]).unwrap().len(), 1);
         let message = select(all, &["salt".into()]).unwrap_err().to_string();
         assert!(message.contains("\"salt\"") && message.contains("salt-high"), "{message}");
     }

@@ -1,5 +1,6 @@
 //! What a comparison leaves behind: the content of `results.json`.
 
+use crate::error::{Result, StudyError};
 use crate::methods::{Family, TableId};
 use medseg_train::data::DatasetCard;
 use medseg_train::evaluate::CaseScore;
@@ -8,11 +9,15 @@ use medseg_train::model::BaseModelCard;
 use medseg_train::selection::BestOfEach;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The version of `results.json` that this program writes and reads.
+pub const VERSION: u32 = 2;
 
 /// Everything a reader needs to judge, and a program to plot, a comparison of methods.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Results {
-    /// Version of this format, 2.
+    /// Version of this format: [`VERSION`].
     pub version: u32,
     /// What this run is and is not, in a sentence or two ("demo profile ...").
     pub notice: String,
@@ -34,6 +39,31 @@ pub struct Results {
     pub environment: BTreeMap<String, String>,
 }
 
+impl Results {
+    /// Reads a `results.json`; nothing where there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not of this kind, or is of another version.
+    pub fn read(path: &Path) -> Result<Option<Self>> {
+        #[derive(Deserialize)]
+        struct Head {
+            version: u32,
+        }
+        let text = match std::fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(StudyError::Io { action: "cannot read", path: path.to_path_buf(), source }),
+        };
+        let fail = |error: serde_json::Error| StudyError::format(path, error.to_string());
+        let Head { version } = serde_json::from_slice(&text).map_err(fail)?;
+        if version != VERSION {
+            let problem = format!("field `version`: expected {VERSION}, found {version}");
+            return Err(StudyError::format(path, problem));
+        }
+        serde_json::from_slice(&text).map(Some).map_err(fail)
+    }
+}
+
 /// A method as configured for this model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MethodCard {
@@ -51,6 +81,9 @@ pub struct MethodCard {
     pub trainable: usize,
     /// All parameters of the model, adapters included.
     pub total: usize,
+    /// The method (id) that it is compared with, in a table that is no comparison of all with all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<String>,
 }
 
 impl MethodCard {
@@ -106,6 +139,16 @@ pub struct GridPoint {
     /// Why there is no score, where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Why the training was given up before its budget was spent, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<String>,
+    /// Seconds that giving up saved, at the pace of the epochs that were trained.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub saved_seconds: f64,
+}
+
+fn is_zero(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 /// A picture of one test image.

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::results::{CellResult, Results};
 use medseg_metrics::BootstrapOptions;
-use medseg_metrics::statistics::{Clusters, bootstrap_means, wilcoxon_signed_rank};
+use medseg_metrics::statistics::{Clusters, bootstrap_average, wilcoxon_signed_rank};
 use std::collections::BTreeMap;
 
 /// One metric of one method on one data set, over cases and seeds.
@@ -34,9 +34,39 @@ fn averages<'a>(cells: &[&'a CellResult], metric: &str) -> Averages<'a> {
     sums.into_iter().map(|(id, (patient, sum, count))| (id, (patient, sum / count as f64))).collect()
 }
 
-fn interval(patients: &[&str], values: &[f64]) -> Result<Option<(f64, f64)>> {
-    let clusters = Clusters::new(patients, values)?;
-    Ok(bootstrap_means(&clusters, &BootstrapOptions::default())?)
+/// Patients and values of one data set.
+type Values<'a> = (Vec<&'a str>, Vec<f64>);
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The average of the data sets' means, and its interval.
+fn average(groups: &[Values<'_>]) -> Result<(f64, Option<(f64, f64)>)> {
+    let means: Vec<f64> = groups.iter().map(|(_, values)| mean(values)).collect();
+    let clusters = groups.iter().map(|(patients, values)| Clusters::new(patients, values));
+    let clusters = clusters.collect::<medseg_metrics::Result<Vec<Clusters>>>()?;
+    Ok((mean(&means), bootstrap_average(&clusters, &BootstrapOptions::default())?))
+}
+
+/// The values of a method on some data sets; nothing where one of them has none.
+fn values<'a>(results: &'a Results, datasets: &[&str], method: &str, metric: &str) -> Option<Vec<Values<'a>>> {
+    let of_one = |dataset: &&str| {
+        let averages = averages(&of(results, dataset, method), metric);
+        (!averages.is_empty()).then(|| averages.into_values().unzip())
+    };
+    datasets.iter().map(of_one).collect()
+}
+
+/// The differences of two methods' Dice on the images of a data set that both have; nothing where there is none.
+fn differences<'a>(results: &'a Results, dataset: &str, left: &str, right: &str) -> Option<Values<'a>> {
+    let (left, right) = (of(results, dataset, left), of(results, dataset, right));
+    let theirs = averages(&right, "dice");
+    let pairs: Values<'a> = averages(&left, "dice")
+        .iter()
+        .filter_map(|(id, (patient, value))| Some((*patient, value - theirs.get(id)?.1)))
+        .unzip();
+    (!pairs.1.is_empty()).then_some(pairs)
 }
 
 impl Summary {
@@ -49,9 +79,25 @@ impl Summary {
         if averages.is_empty() {
             return Ok(None);
         }
-        let (patients, values): (Vec<&str>, Vec<f64>) = averages.values().copied().unzip();
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        Ok(Some(Self { mean, interval: interval(&patients, &values)?, cases: values.len(), seeds: cells.len() }))
+        let values: Values<'_> = averages.into_values().unzip();
+        let cases = values.1.len();
+        let (mean, interval) = average(&[values])?;
+        Ok(Some(Self { mean, interval, cases, seeds: cells.len() }))
+    }
+
+    /// The average of a method's means over some data sets, each counting once; nothing where one of them has no case. The
+    /// interval resamples the patients of each set.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn over(results: &Results, datasets: &[&str], method: &str, metric: &str) -> Result<Option<Self>> {
+        let Some(groups) = values(results, datasets, method, metric).filter(|groups| !groups.is_empty()) else {
+            return Ok(None);
+        };
+        let cases = groups.iter().map(|(_, values)| values.len()).sum();
+        let cells = datasets.iter().map(|dataset| of(results, dataset, method).len());
+        let (mean, interval) = average(&groups)?;
+        Ok(Some(Self { mean, interval, cases, seeds: cells.min().unwrap_or(0) }))
     }
 
     pub(crate) fn text(&self, digits: usize) -> String {
@@ -84,21 +130,25 @@ impl PairedDifference {
     /// # Errors
     /// None in practice: the statistics get what they need.
     pub fn of(results: &Results, dataset: &str, left: &str, right: &str) -> Result<Option<Self>> {
-        let (left, right) = (of(results, dataset, left), of(results, dataset, right));
-        let theirs = averages(&right, "dice");
-        let (patients, values): (Vec<&str>, Vec<f64>) = averages(&left, "dice")
-            .iter()
-            .filter_map(|(id, (patient, value))| Some((*patient, value - theirs.get(id)?.1)))
-            .unzip();
-        if values.is_empty() {
-            return Ok(None);
-        }
+        let Some((patients, values)) = differences(results, dataset, left, right) else { return Ok(None) };
         let clusters = Clusters::new(&patients, &values)?;
-        Ok(Some(Self {
-            mean: values.iter().sum::<f64>() / values.len() as f64,
-            interval: interval(&patients, &values)?,
-            p_value: wilcoxon_signed_rank(&clusters.means()).map(|test| test.p_value),
-        }))
+        let p_value = wilcoxon_signed_rank(&clusters.means()).map(|test| test.p_value);
+        let (mean, interval) = average(&[(patients, values)])?;
+        Ok(Some(Self { mean, interval, p_value }))
+    }
+
+    /// The average of the differences over some data sets, each counting once, without a test; nothing where they share no image
+    /// on one of them.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn over(results: &Results, datasets: &[&str], left: &str, right: &str) -> Result<Option<Self>> {
+        let groups = datasets.iter().map(|dataset| differences(results, dataset, left, right));
+        let Some(groups) = groups.collect::<Option<Vec<_>>>().filter(|groups| !groups.is_empty()) else {
+            return Ok(None);
+        };
+        let (mean, interval) = average(&groups)?;
+        Ok(Some(Self { mean, interval, p_value: None }))
     }
 
     /// Whether the interval leaves 0 out.

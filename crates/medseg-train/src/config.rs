@@ -38,8 +38,11 @@ use crate::data::DataConfig;
 use crate::error::{Result, TrainError};
 use crate::files::sha256;
 use crate::losses::WeightedLoss;
+use crate::network::NetworkChoice;
 use crate::optimizer::OptimizerConfig;
 use crate::schedule::Schedule;
+use crate::shipped;
+use crate::text::check_texts;
 use burn_kernels::{Precision, check_precision};
 use salt_peft::AdapterConfig;
 use sam_model::{SamConfig, SamVariant};
@@ -87,10 +90,17 @@ fn default_devices() -> Vec<String> {
 
 /// Where the base model's weights come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(from = "ModelFile", rename_all = "kebab-case")]
 pub struct ModelConfig {
-    /// `sam-mini` (shipped with the program), `random`, or a checkpoint file (`.pth`, `.safetensors`).
+    /// `sam-mini` or `sam2-mini` (shipped with the program), `random`, or a checkpoint file (`.pth`, `.safetensors`). Where a run
+    /// file names a [network](Self::network), `random` when absent.
     pub base: String,
+    /// A classic network instead of a SAM. A file that this program wrote says itself that it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkChoice>,
+    /// A file whose encoder a classic network starts from; its other parts are drawn from the seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<PathBuf>,
     /// The architecture: needed for `random` (sam-mini's when absent) and for files that do not tell it (`vit-b` when absent).
     pub architecture: Architecture,
     /// The faithful SAM, or the model as the paper's released code runs it.
@@ -100,17 +110,122 @@ pub struct ModelConfig {
     /// The folder of an adapter that is folded into the base before anything else: of this program or of Hugging Face PEFT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter: Option<PathBuf>,
+    /// The text that prompts the model, through the paper's text affine layer, in place of a learned token; one for each label.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub text: Vec<String>,
+    /// CLIP's weights, as OpenAI or transformers store them; needed for texts whose features are not kept from an earlier run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<PathBuf>,
 }
 
 impl Default for ModelConfig {
     fn default() -> Self {
         Self {
             base: "sam-mini".into(),
+            network: None,
+            encoder: None,
             architecture: Architecture::Auto,
             variant: SamVariant::Sam,
             seed: 0,
             adapter: None,
+            text: Vec::new(),
+            clip: None,
         }
+    }
+}
+
+impl ModelConfig {
+    /// Masks have one label, so one text prompts the model.
+    fn validate_text(&self) -> Result<()> {
+        match self.text.len() {
+            0 if self.clip.is_some() => {
+                Err(TrainError::config("model.clip", "it encodes a text, but `model.text` names none"))
+            }
+            0 => Ok(()),
+            1 => check_texts(&self.text),
+            more => {
+                Err(TrainError::config("model.text", format!("expected one text, for the one label, found {more}")))
+            }
+        }
+    }
+}
+
+/// The table as a file has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct ModelFile {
+    base: Option<String>,
+    network: Option<NetworkChoice>,
+    encoder: Option<PathBuf>,
+    architecture: Architecture,
+    variant: SamVariant,
+    seed: u64,
+    adapter: Option<PathBuf>,
+    text: Vec<String>,
+    clip: Option<PathBuf>,
+}
+
+impl Default for ModelFile {
+    fn default() -> Self {
+        let ModelConfig { base: _, network, encoder, architecture, variant, seed, adapter, text, clip } =
+            ModelConfig::default();
+        Self { base: None, network, encoder, architecture, variant, seed, adapter, text, clip }
+    }
+}
+
+impl From<ModelFile> for ModelConfig {
+    fn from(file: ModelFile) -> Self {
+        let ModelFile { base, network, encoder, architecture, variant, seed, adapter, text, clip } = file;
+        let absent = if network.is_some() { "random" } else { "sam-mini" };
+        let base = base.unwrap_or_else(|| absent.into());
+        Self { base, network, encoder, architecture, variant, seed, adapter, text, clip }
+    }
+}
+
+impl ModelConfig {
+    /// Refuses what only a SAM has, beside a classic network.
+    pub(crate) fn require_nothing_of_sam(&self) -> Result<()> {
+        let of_sam = [
+            ("model.architecture", self.architecture != Architecture::Auto),
+            ("model.variant", self.variant != SamVariant::Sam),
+            ("model.adapter", self.adapter.is_some()),
+            ("model.text", !self.text.is_empty()),
+        ];
+        match of_sam.into_iter().find(|(_, is_given)| *is_given) {
+            Some((field, _)) => Err(TrainError::config(field, "says something of a SAM; leave it out of a network")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the base is a file, which may be named relative to the run file.
+    pub(crate) fn is_file(&self) -> bool {
+        !shipped::is_name(&self.base)
+    }
+
+    /// Checks what can be checked without reading a file.
+    fn validate(&self) -> Result<()> {
+        if let Architecture::Custom(config) = &self.architecture {
+            config.validate().map_err(|error| TrainError::config("model.architecture", error.to_string()))?;
+        }
+        let Some(network) = &self.network else {
+            return match &self.encoder {
+                None => Ok(()),
+                Some(_) => Err(TrainError::config("model.encoder", "is that of a network; name it as `network`")),
+            };
+        };
+        network.architecture()?;
+        self.require_nothing_of_sam()?;
+        if shipped::model(&self.base).is_some() {
+            let problem =
+                format!("a network starts from `random` or from a file with its weights, found {:?}", self.base);
+            return Err(TrainError::config("model.base", problem));
+        }
+        if self.encoder.is_some() && self.base != "random" {
+            let problem =
+                format!("everything else is then drawn at random; expected base = \"random\", found {:?}", self.base);
+            return Err(TrainError::config("model.encoder", problem));
+        }
+        Ok(())
     }
 }
 
@@ -130,6 +245,8 @@ pub enum Architecture {
     VitH,
     /// The small SAM of the demonstration.
     Mini,
+    /// The small SAM 2 of the demonstration.
+    Sam2Mini,
     /// SAM 2 or 2.1, tiny.
     Sam2Tiny,
     /// SAM 2 or 2.1, small.
@@ -151,6 +268,7 @@ impl Architecture {
             Self::VitL => Some(SamConfig::vit_l()),
             Self::VitH => Some(SamConfig::vit_h()),
             Self::Mini => Some(SamConfig::mini()),
+            Self::Sam2Mini => Some(SamConfig::sam2_mini()),
             Self::Sam2Tiny => Some(SamConfig::sam2_tiny()),
             Self::Sam2Small => Some(SamConfig::sam2_small()),
             Self::Sam2BasePlus => Some(SamConfig::sam2_base_plus()),
@@ -187,6 +305,18 @@ pub struct TrainingConfig {
     /// How exactly a CPU multiplies: `f32`, or on processors with AMX `f32-amx` and `bf16`. Chosen by the user, never by what is found.
     #[serde(skip_serializing_if = "is_f32")]
     pub precision: Precision,
+    /// Keep only the inputs of the encoder's blocks for the backward pass and compute each block a second time: a third more time for
+    /// much less memory, and the same result. SAM's own encoder alone.
+    #[serde(skip_serializing_if = "is_off")]
+    pub activation_checkpointing: bool,
+    /// Where nothing of the encoder is trained and training does not vary its images: keep their embeddings on the disk of the run's
+    /// directory, up to so many MiB, so that the encoder sees each image once. The result is the same. Nothing is kept when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_embeddings_mib: Option<u64>,
+}
+
+fn is_off(switch: &bool) -> bool {
+    !switch
 }
 
 /// The default is left out, so that runs from before the key keep their identity.
@@ -236,6 +366,8 @@ impl Default for TrainingConfig {
             checkpoint_seconds: 30,
             basis: salt_peft::BasisStorage::Basis,
             precision: Precision::F32,
+            activation_checkpointing: false,
+            keep_embeddings_mib: None,
         }
     }
 }
@@ -317,11 +449,12 @@ impl RunConfig {
         if let Some(folder) = path.parent() {
             let resolve = |file: &Path| std::path::absolute(folder.join(file)).unwrap_or_else(|_| folder.join(file));
             config.data.resolve(&resolve);
-            if !matches!(config.model.base.as_str(), "sam-mini" | "random") {
+            if config.model.is_file() {
                 config.model.base = resolve(Path::new(&config.model.base)).display().to_string();
             }
-            if let Some(adapter) = &mut config.model.adapter {
-                *adapter = resolve(adapter);
+            let model = &mut config.model;
+            for file in [&mut model.adapter, &mut model.clip, &mut model.encoder].into_iter().flatten() {
+                *file = resolve(file);
             }
         }
         Ok(config)
@@ -353,6 +486,9 @@ impl RunConfig {
         {
             return Err(TrainError::config("training.clip-norm", format!("must be positive, found {limit}")));
         }
+        if training.keep_embeddings_mib == Some(0) {
+            return Err(TrainError::config("training.keep-embeddings-mib", "must be at least 1, found 0"));
+        }
         if training.patience == Some(0) {
             return Err(TrainError::config("training.patience", "must be at least 1, found 0"));
         }
@@ -371,9 +507,8 @@ impl RunConfig {
             return Err(TrainError::config("training.precision", problem));
         }
         check_precision(training.precision).map_err(|error| TrainError::config("training.precision", error.reason))?;
-        if let Architecture::Custom(config) = &self.model.architecture {
-            config.validate().map_err(|error| TrainError::config("model.architecture", error.to_string()))?;
-        }
+        self.model.validate()?;
+        self.model.validate_text()?;
         if let Some(adapter) = &self.adapter {
             adapter.validate().map_err(|error| TrainError::config("adapter", error.to_string()))?;
         }
@@ -478,8 +613,9 @@ mod tests {
     }
 
     #[test]
-    fn runs_from_before_the_precision_keep_their_identity() {
-        let config = RunConfig::new("somewhere");
-        assert!(!config.to_toml().unwrap().contains("precision"));
+    fn runs_from_before_a_key_keep_their_identity() {
+        let text = RunConfig::new("somewhere").to_toml().unwrap();
+        let later = ["precision", "activation-checkpointing", "keep-embeddings", "text =", "clip ="];
+        assert!(later.iter().all(|key| !text.contains(key)), "{text}");
     }
 }

@@ -285,6 +285,11 @@ impl PreparedData {
         if self.validation.is_empty() { &self.test } else { &self.validation }
     }
 
+    /// Whether training sees an image differently in different epochs.
+    pub fn varies_training_images(&self) -> bool {
+        !self.training.augmentation().is_none()
+    }
+
     /// The order of the training images in an epoch.
     pub fn order(&self, seed: u64, epoch: usize) -> Vec<usize> {
         Stream::new(seed, epoch as u64, "", "order").permutation(self.train.len())

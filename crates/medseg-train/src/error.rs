@@ -108,9 +108,12 @@ pub enum TrainError {
     /// An image cannot be prepared for the network, or its logits cannot be brought back.
     #[error(transparent)]
     Preprocess(#[from] sam_model::PreprocessError),
-    /// The built-in base model could not be loaded.
+    /// A failure in the crate of CLIP's text tower.
     #[error(transparent)]
-    SamMini(Box<sam_mini::SamMiniError>),
+    Clip(Box<clip_text::ClipError>),
+    /// A failure in the crate of classic networks.
+    #[error(transparent)]
+    Network(Box<seg_baselines::BaselineError>),
     /// A failure in the adapter crate.
     #[error(transparent)]
     Peft(Box<salt_peft::PeftError>),
@@ -175,7 +178,7 @@ pub enum TrainError {
         found: String,
     },
     /// An adapter was given without the model that it adapts.
-    #[error("{}: an adapter; say what it adapts with --base (sam-mini, or a checkpoint file)", path.display())]
+    #[error("{}: an adapter; say what it adapts with --base (sam-mini, sam2-mini, or a checkpoint file)", path.display())]
     AdapterAlone {
         /// The adapter's folder.
         path: PathBuf,
@@ -200,9 +203,21 @@ impl From<sam_model::SamError> for TrainError {
     }
 }
 
+impl From<seg_baselines::BaselineError> for TrainError {
+    fn from(error: seg_baselines::BaselineError) -> Self {
+        Self::Network(Box::new(error))
+    }
+}
+
 impl From<salt_peft::PeftError> for TrainError {
     fn from(error: salt_peft::PeftError) -> Self {
         Self::Peft(Box::new(error))
+    }
+}
+
+impl From<clip_text::ClipError> for TrainError {
+    fn from(error: clip_text::ClipError) -> Self {
+        Self::Clip(Box::new(error))
     }
 }
 
@@ -215,12 +230,6 @@ impl From<medseg_data::DataError> for TrainError {
 impl From<medseg_metrics::MetricsError> for TrainError {
     fn from(error: medseg_metrics::MetricsError) -> Self {
         Self::Metrics(Box::new(error))
-    }
-}
-
-impl From<sam_mini::SamMiniError> for TrainError {
-    fn from(error: sam_mini::SamMiniError) -> Self {
-        Self::SamMini(Box::new(error))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::config::{EvaluationConfig, EvaluationGrid};
 use crate::data::{Case, PreparedData};
+use crate::embeddings::{Encoding, Part};
 use crate::error::{Result, TrainError};
 use crate::losses::WeightedLoss;
 use crate::model::Segmenter;
@@ -14,7 +15,7 @@ use medseg_metrics::{
     Tolerance,
 };
 use rayon::prelude::*;
-use sam_model::restore_masks;
+use sam_model::{restore_masks, upsample_logits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -48,13 +49,42 @@ pub fn predict(
     device: &Device,
     stop: &StopFlag,
 ) -> Result<Vec<MaskPair>> {
+    predict_encoded(model, data, cases, config, device, stop, &Encoding::default())
+}
+
+/// The same with images encoded as a run does it.
+fn predict_encoded(
+    model: &Segmenter,
+    data: &PreparedData,
+    cases: &[Case],
+    config: &EvaluationConfig,
+    device: &Device,
+    stop: &StopFlag,
+    encoding: &Encoding,
+) -> Result<Vec<MaskPair>> {
+    // At the decoder's resolution: from there SAM 2's protocol goes straight to the images' own pixels.
+    let logits =
+        |images, _: &[Item], chunk: &[Case]| encoding.small_logits(model, images, Part::Selection, &ids(chunk));
+    pairs(data, cases, config, device, stop, logits)
+}
+
+/// As [`predict`], by whatever makes logits `[n, 1, h, w]`, at any resolution of the input, of prepared images `[n, 3, size, size]` and
+/// their cases.
+pub(crate) fn pairs(
+    data: &PreparedData,
+    cases: &[Case],
+    config: &EvaluationConfig,
+    device: &Device,
+    stop: &StopFlag,
+    answer: impl Fn(Tensor<4>, &[Item], &[Case]) -> Result<Tensor<4>>,
+) -> Result<Vec<MaskPair>> {
     let mut pairs = Vec::with_capacity(cases.len());
     for chunk in cases.chunks(config.batch_size.max(1)) {
         if stop.is_raised() {
             return Err(TrainError::Stopped { step: 0 });
         }
         let batch = data.evaluation_batch(chunk, device);
-        let logits = model.forward(batch.images)?;
+        let logits = answer(batch.images, &batch.items, chunk)?;
         let drawn: Vec<(Mask, Mask, Option<Mask>)> = match config.grid {
             EvaluationGrid::Original => {
                 let geometries: Vec<_> = batch.items.iter().map(|item| item.geometry).collect();
@@ -80,7 +110,7 @@ fn on_the_networks_grid(
     items: &[Item],
 ) -> Result<Vec<(Mask, Mask, Option<Mask>)>> {
     let side = preprocess.size();
-    let logits = logits.into_data().convert::<f32>().try_into_vec::<f32>();
+    let logits = upsample_logits(logits, [side, side]).into_data().convert::<f32>().try_into_vec::<f32>();
     let logits = logits.map_err(|error| TrainError::Model(format!("the logits cannot be read: {error:?}")))?;
     let decide = |(logits, item): (&[f32], &Item)| {
         let found = preprocess.protocol().decide(side, side, logits)?;
@@ -130,7 +160,11 @@ pub fn evaluate(
     device: &Device,
     stop: &StopFlag,
 ) -> Result<Evaluation> {
-    let pairs = predict(model, data, cases, config, device, stop)?;
+    score(predict(model, data, cases, config, device, stop)?, config)
+}
+
+/// Scores masks against their references.
+pub(crate) fn score(pairs: Vec<MaskPair>, config: &EvaluationConfig) -> Result<Evaluation> {
     let ignores = pairs.iter().any(|pair| pair.ignored.is_some());
     let protocol = evaluator(config)?.protocol().clone().with_ignored_pixels(ignores);
     let report = Evaluator::new(protocol).evaluate_all(&pairs)?;
@@ -186,9 +220,10 @@ pub(crate) fn validate(
     loss: &WeightedLoss,
     device: &Device,
     stop: &StopFlag,
+    encoding: &Encoding,
 ) -> Result<Validation> {
     let cases = data.selection();
-    let pairs = predict(model, data, cases, config, device, stop)?;
+    let pairs = predict_encoded(model, data, cases, config, device, stop, encoding)?;
     let policy = empty_policy();
     let dice = pairs
         .iter()
@@ -197,7 +232,7 @@ pub(crate) fn validate(
     let mut validation = Validation { dice: mean(&dice), loss: None, hd95: None };
     if config.best_of_each {
         let definition = config.definition;
-        validation.loss = Some(mean_loss(model, data, cases, config, loss, device)?);
+        validation.loss = Some(mean_loss(model, data, cases, config, loss, device, encoding)?);
         let distances = pairs.par_iter().map(|pair| hd95(pair, definition)).collect::<Result<Vec<f64>>>()?;
         validation.hd95 = Some(mean(&distances));
     }
@@ -218,15 +253,20 @@ fn mean_loss(
     config: &EvaluationConfig,
     loss: &WeightedLoss,
     device: &Device,
+    encoding: &Encoding,
 ) -> Result<f64> {
     let mut sum = 0.0;
     for chunk in cases.chunks(config.batch_size.max(1)) {
         let batch = data.evaluation_batch(chunk, device);
-        let logits = model.forward(batch.images)?;
+        let logits = encoding.logits(model, batch.images, Part::Selection, &ids(chunk))?;
         let value = loss.forward(logits, batch.masks, batch.ignored.as_ref())?.into_scalar::<f32>();
         sum += f64::from(value) * chunk.len() as f64;
     }
     Ok(sum / cases.len().max(1) as f64)
+}
+
+fn ids(cases: &[Case]) -> Vec<&str> {
+    cases.iter().map(|case| case.id.as_str()).collect()
 }
 
 fn mean(values: &[f64]) -> f64 {

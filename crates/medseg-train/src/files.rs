@@ -2,11 +2,29 @@
 
 use crate::error::{Result, TrainError};
 use sha2::{Digest, Sha256};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// SHA-256 in hexadecimal.
 pub fn sha256(content: &[u8]) -> String {
     hex::encode(Sha256::digest(content))
+}
+
+/// Length and SHA-256 in hexadecimal of a file, which is read piece by piece.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn sha256_of(path: &Path) -> Result<(u64, String)> {
+    let mut file = std::fs::File::open(path).map_err(TrainError::io("cannot read", path))?;
+    let (mut hash, mut bytes, mut piece) = (Sha256::new(), 0, vec![0; 1 << 20]);
+    loop {
+        let count = file.read(&mut piece).map_err(TrainError::io("cannot read", path))?;
+        if count == 0 {
+            return Ok((bytes, hex::encode(hash.finalize())));
+        }
+        hash.update(&piece[..count]);
+        bytes += count as u64;
+    }
 }
 
 /// Writes a file whole or not at all (see [`atomic_file`]).
@@ -39,11 +57,19 @@ pub fn new_folder<E: From<TrainError>>(
         .map_err(TrainError::io("cannot create a folder in", parent))?;
     fill(scratch.path())?;
     open_to_all(scratch.path())?;
-    let scratch = scratch.keep();
+    // Another process may have made the folder meanwhile; its content stays, and the scratch folder goes.
+    let failed = |action| {
+        move |source: std::io::Error| match source.kind() {
+            ErrorKind::DirectoryNotEmpty => TrainError::Occupied { path: folder.to_path_buf() },
+            _ => TrainError::Io { action, path: folder.to_path_buf(), source },
+        }
+    };
     if absolute.is_dir() {
-        std::fs::remove_dir(&absolute).map_err(TrainError::io("cannot replace the empty folder", folder))?;
+        std::fs::remove_dir(&absolute).map_err(failed("cannot replace the empty folder"))?;
     }
-    std::fs::rename(&scratch, &absolute).map_err(TrainError::io("cannot rename into", folder))?;
+    atomic_file::rename(scratch.path(), &absolute).map_err(failed("cannot rename into"))?;
+    // It has another name now: there is nothing to remove.
+    let _ = scratch.keep();
     atomic_file::sync_folder(parent);
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The engine: losses, training loop, checkpoints, bundles and evaluation for fine-tuning SAM.
+//! The engine: losses, training loop, checkpoints, bundles and evaluation for fine-tuning SAM, and for training the classic networks
+//! that one compares with.
 //!
 //! A run is a [`RunConfig`](config::RunConfig): data, base model, method, losses, optimiser, schedule, seed, device. Its
 //! [`PreparedData`](data::PreparedData) and [`BaseModel`](model::BaseModel) are loaded once and shared by any number of runs;
@@ -65,22 +66,35 @@ pub mod checkpoint;
 pub mod config;
 pub mod data;
 pub mod device;
+mod embeddings;
 mod error;
 pub mod evaluate;
 pub mod files;
 pub mod gradients;
 pub mod log;
 pub mod losses;
+pub mod memory;
 pub mod model;
+pub mod network;
 pub mod optimizer;
 pub mod overlay;
+pub mod prompted;
 mod room;
 pub mod schedule;
+mod segmenter;
 pub mod selection;
 pub mod session;
+pub mod shipped;
 mod stop;
+pub mod text;
+mod tiles;
 pub mod train;
 
 pub use error::{Result, TrainError};
 pub use room::check_room;
 pub use stop::StopFlag;
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,42 +1,33 @@
-//! The model of a run: SAM with an automatic prompt, its base weights, its adapters.
+//! The model of a run: SAM with an automatic prompt or a classic network, its base weights, its adapters.
+
+mod at_rest;
+pub(crate) mod parts;
+mod text;
+
+pub use text::Assets;
 
 use crate::checkpoint::stable_ids;
 use crate::config::ModelConfig;
 use crate::error::{Result, TrainError};
 use crate::files::sha256;
+use crate::network::{self, NetworkChoice};
+use crate::shipped;
+use crate::text::{TextFeatures, TextFinder};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use medseg_data::random::Stream;
 use salt_peft::{
     AdapterConfig, AttachOptions, LoadOptions, attach, check, load_adapter, materialize, trainable_report,
 };
-use sam_model::{AutomaticPrompt, Checkpoint, LoadReport, Sam, SamConfig, SamVariant, upsample_logits};
+use sam_model::{AutomaticPrompt, Checkpoint, LoadReport, SamConfig, SamVariant, ShippedModel};
+use seg_baselines::NetworkConfig;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
+pub use crate::segmenter::{PromptedSam, Segmenter};
+
 /// Name of the file that holds prompt tokens, in a bundle or beside an adapter.
 pub const PROMPT_FILE: &str = "prompt.safetensors";
-
-/// SAM that segments without a user's prompt.
-#[derive(Module, Debug)]
-pub struct Segmenter {
-    /// The model.
-    pub sam: Sam,
-    /// One token per label.
-    pub prompt: AutomaticPrompt,
-}
-
-impl Segmenter {
-    /// Normalised images `[n, 3, size, size]` to logits `[n, labels, size, size]`.
-    ///
-    /// # Errors
-    /// A size that is no multiple of the model's patch.
-    pub fn forward(&self, images: Tensor<4>) -> Result<Tensor<4>> {
-        let [_, _, height, width] = images.dims();
-        let logits = self.sam.forward_automatic(images, &self.prompt)?;
-        Ok(upsample_logits(logits, [height, width]))
-    }
-}
 
 /// The model that a run starts from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,9 +77,9 @@ impl ModuleVisitor for Hash {
 }
 
 /// Random weights that follow from the seed alone.
-fn random(config: &SamConfig, seed: u64, device: &Device) -> Result<Segmenter> {
+fn random(config: &SamConfig, seed: u64, device: &Device) -> Result<PromptedSam> {
     let sam = config.init_seeded(seed, device)?;
-    Ok(Segmenter { prompt: prompt(config.output_channels, seed, device), sam })
+    Ok(PromptedSam { prompt: prompt(config.output_channels, seed, device), sam })
 }
 
 /// One token, standard normal, that follows from the seed alone.
@@ -104,8 +95,22 @@ impl BaseModel {
     ///
     /// # Errors
     /// The file cannot be read or does not fit the architecture (all tensors that do not fit are listed), or an image size that
-    /// is no multiple of what the model takes ([`SamConfig::input_multiple`]).
+    /// the model does not take ([`SamConfig::input_multiple`], [`NetworkConfig::check_images`]).
     pub fn load(config: &ModelConfig, image_size: usize, device: &Device) -> Result<Self> {
+        Self::load_with(config, image_size, device, &Assets::default())
+    }
+
+    /// As [`load`](Self::load), with what a text prompt may need.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load) and [`TextFinder::find`].
+    pub fn load_with(config: &ModelConfig, image_size: usize, device: &Device, assets: &Assets<'_>) -> Result<Self> {
+        let carried = network::carried(config)?.map(|own| NetworkChoice::Sizes(Box::new(own.architecture)));
+        if let Some(choice) = config.network.as_ref().or(carried.as_ref()) {
+            let network::LoadedNetwork { network, name, pretrained, notes } =
+                network::load(config, choice, image_size, device)?;
+            return Ok(Self::of(Segmenter::Network(network), None, name, pretrained, notes));
+        }
         let architecture = |fallback: SamConfig| {
             let own = config.architecture.config().unwrap_or(fallback);
             if config.variant == SamVariant::Paper { own.paper(image_size) } else { own }
@@ -114,15 +119,22 @@ impl BaseModel {
             "random" => {
                 let name = format!("random weights, seed {} (not pre-trained)", config.seed);
                 let segmenter = random(&architecture(SamConfig::mini()), config.seed, device)?;
-                Self::of(segmenter, None, name, false, Vec::new())
+                Self::of(Segmenter::Sam(segmenter), None, name, false, Vec::new())
             }
-            "sam-mini" => mini(config, image_size, device)?,
-            file => from_file(Path::new(file), config, image_size, device)?,
+            name => match shipped::model(name) {
+                Some(model) => from_shipped(model, config, image_size, device)?,
+                None => from_file(Path::new(name), config, image_size, device)?,
+            },
         };
         if let Some(folder) = &config.adapter {
             base = base.with_adapter(folder, device)?;
         }
-        let (multiple, is_sam2) = (base.config().input_multiple(), base.config().is_sam2());
+        if !config.text.is_empty() {
+            let finder = TextFinder { clip: config.clip.as_deref(), cache: assets.cache, known: assets.features };
+            base = base.with_text(config, &finder.find(&config.text)?, device)?;
+        }
+        let own = base.config()?;
+        let (multiple, is_sam2) = (own.input_multiple(), own.is_sam2());
         if image_size == 0 || !image_size.is_multiple_of(multiple) {
             let of_what = if is_sam2 { "strides" } else { "patch" };
             let problem = format!("must be a multiple of the model's {of_what} of {multiple} px, found {image_size}");
@@ -134,26 +146,36 @@ impl BaseModel {
     /// Side in px of the inputs that a base model was made for.
     ///
     /// # Errors
-    /// The file cannot be read or is no checkpoint.
+    /// The file cannot be read or is no checkpoint; a classic network by its name alone, which has no size of its own.
     pub fn native_size(config: &ModelConfig) -> Result<usize> {
+        if let Some(network) = &config.network {
+            let problem = format!("{} takes many; expected one", network.name());
+            return Err(TrainError::config("input size", problem));
+        }
+        if let Some(own) = network::carried(config)? {
+            return Ok(own.image_size[0]);
+        }
         let own = match (config.architecture.config(), config.base.as_str()) {
             (Some(own), _) => own,
-            (None, "random" | "sam-mini") => SamConfig::mini(),
-            (None, file) => Checkpoint::open(file)?.config()?,
+            (None, base) => match shipped::config(base) {
+                Some(own) => own,
+                None => Checkpoint::open(base)?.config()?,
+            },
         };
         Ok(own.image_size)
     }
 
     /// The base with an adapter folded in, and with the prompt tokens that lie beside it.
     fn with_adapter(self, folder: &Path, device: &Device) -> Result<Self> {
-        let (sam, _) = load_adapter(self.segmenter.sam, folder, &LoadOptions::default())?;
-        let (mut prompt, mut labels) = (self.segmenter.prompt, self.labels);
+        let PromptedSam { sam, prompt } = self.segmenter.require_sam("an adapter of the base")?.clone();
+        let (sam, _) = load_adapter(sam, folder, &LoadOptions::default())?;
+        let (mut prompt, mut labels) = (prompt, self.labels);
         let beside = folder.join(PROMPT_FILE);
         if beside.is_file() {
             let (tokens, names) = AutomaticPrompt::load(&beside, device)?;
             (prompt, labels) = (tokens, Some(names));
         }
-        let segmenter = Segmenter { sam: materialize(&sam), prompt };
+        let segmenter = Segmenter::Sam(PromptedSam { sam: materialize(&sam), prompt });
         let name = format!("{} with the adapter {}", self.card.name, folder.display());
         Ok(Self::of(segmenter, labels, name, self.card.pretrained, self.notes))
     }
@@ -164,7 +186,19 @@ impl BaseModel {
     /// None in practice: the architecture is valid already.
     pub fn reinitialised(&self, seed: u64, device: &Device) -> Result<Self> {
         let name = format!("random weights, seed {seed} (not pre-trained)");
-        Ok(Self::of(random(self.config(), seed, device)?, None, name, false, Vec::new()))
+        let segmenter = match &self.segmenter {
+            Segmenter::Sam(model) => {
+                let channels = model.sam.config().output_channels;
+                let mut drawn = random(model.sam.config(), seed, device)?;
+                let own = &model.prompt;
+                if let (Some(affine), Some(features)) = (&own.text_affine, TextFeatures::of_prompt(own)) {
+                    drawn.prompt = text::prompt(&features, affine.norm_kind(), channels, seed, device);
+                }
+                Segmenter::Sam(drawn)
+            }
+            Segmenter::Network(network) => Segmenter::Network(network.config().build(device, seed)?),
+        };
+        Ok(Self::of(segmenter, None, name, false, Vec::new()))
     }
 
     fn of(
@@ -176,7 +210,7 @@ impl BaseModel {
     ) -> Self {
         let mut hash = Hash { text: String::new(), path: Vec::new() };
         segmenter.visit(&mut hash);
-        let (sha256, parameters) = (sha256(hash.text.as_bytes()), segmenter.sam.num_params());
+        let (sha256, parameters) = (sha256(hash.text.as_bytes()), segmenter.num_parameters());
         Self {
             card: BaseModelCard { name, sha256, pretrained, parameters },
             notes,
@@ -186,9 +220,17 @@ impl BaseModel {
         }
     }
 
-    /// The architecture.
-    pub fn config(&self) -> &SamConfig {
-        self.segmenter.sam.config()
+    /// The architecture of a SAM.
+    ///
+    /// # Errors
+    /// A classic network: it has a [configuration of its own](Self::network).
+    pub fn config(&self) -> Result<&SamConfig> {
+        Ok(self.segmenter.require_sam("its architecture")?.sam.config())
+    }
+
+    /// The configuration of a classic network; none for a SAM.
+    pub fn network(&self) -> Option<&NetworkConfig> {
+        self.segmenter.network().map(seg_baselines::Network::config)
     }
 
     /// The same with a folder that keeps decompositions between runs.
@@ -214,29 +256,45 @@ impl BaseModel {
     /// # Errors
     /// As [`adapted`](Self::adapted).
     pub fn counts(&self, adapter: Option<&AdapterConfig>, device: &Device) -> Result<(usize, usize)> {
-        let Some(config) = adapter else { return Ok((0, self.segmenter.num_params())) };
-        let plan = check(&self.segmenter, config)?;
+        let Some(config) = adapter else { return Ok((0, self.all_parameters())) };
+        let plan = check(&self.segmenter, &self.without_features(config))?;
         match plan.trainable() {
             Some(trainable) => Ok((trainable, trainable + plan.frozen_parameters())),
             None => self.adapted(adapter, device).map(|model| (model.trainable, model.total)),
         }
     }
 
+    /// All parameters, the prompt of a SAM included, running statistics of a network not.
+    fn all_parameters(&self) -> usize {
+        match &self.segmenter {
+            Segmenter::Sam(model) => model.num_params(),
+            Segmenter::Network(network) => network.num_parameters(),
+        }
+    }
+
     /// The base with adapters, ready to train on `device`; without adapters, everything frozen.
+    ///
+    /// A network's batch norms take the statistics of each batch where their scale and shift are trained in full (by method `full`, or
+    /// by a pattern of `train`); elsewhere they are frozen with the running statistics that they have.
     ///
     /// # Errors
     /// A pattern that matches nothing, ranks that do not fit, a decomposition that fails.
     pub fn adapted(&self, adapter: Option<&AdapterConfig>, device: &Device) -> Result<AdaptedModel> {
         let Some(config) = adapter else {
             let segmenter = stable_ids(self.segmenter.clone().no_grad());
-            let total = segmenter.num_params();
+            let total = self.all_parameters();
             return Ok(AdaptedModel { segmenter, trainable: 0, total, warnings: Vec::new() });
         };
         let mut options = AttachOptions::default();
         if let Some(folder) = &self.basis_cache {
             options = options.with_basis_cache(folder);
         }
-        let (segmenter, report) = attach(self.segmenter.clone(), config, &options)?;
+        let config = self.without_features(config);
+        let (segmenter, report) = attach(self.segmenter.clone(), &config, &options)?;
+        let segmenter = segmenter.with_frozen_norms(&report.plan);
+        // What the decompositions needed, in the arenas of their threads.
+        #[cfg(feature = "cpu")]
+        burn_kernels::give_back_freed_memory();
         let counts = trainable_report(&segmenter)?;
         // A fork has leaves of its own: runs in other threads share the frozen numbers but no graph.
         let segmenter = stable_ids(segmenter.train().fork(&device.clone().autodiff()));
@@ -266,15 +324,16 @@ fn from_file(path: &Path, config: &ModelConfig, image_size: usize, device: &Devi
     let own = if config.variant == SamVariant::Paper { own.paper(image_size) } else { own };
     let (sam, report) = checkpoint.load(&own, device)?;
     let prompt = prompt(own.output_channels, config.seed, device);
-    Ok(BaseModel::of(Segmenter { sam, prompt }, None, path.display().to_string(), true, notes(&report)))
+    let segmenter = Segmenter::Sam(PromptedSam { sam, prompt });
+    Ok(BaseModel::of(segmenter, None, path.display().to_string(), true, notes(&report)))
 }
 
-fn mini(config: &ModelConfig, image_size: usize, device: &Device) -> Result<BaseModel> {
-    let own = config.architecture.config().unwrap_or_else(sam_mini::config);
+fn from_shipped(model: &ShippedModel, config: &ModelConfig, image_size: usize, device: &Device) -> Result<BaseModel> {
+    let own = config.architecture.config().unwrap_or_else(model.config);
     let own = if config.variant == SamVariant::Paper { own.paper(image_size) } else { own };
-    let mini = sam_mini::load_as(&own, device)?;
-    let segmenter = Segmenter { sam: mini.sam, prompt: mini.prompt };
-    Ok(BaseModel::of(segmenter, Some(mini.labels), "sam-mini".into(), true, notes(&mini.report)))
+    let loaded = model.load_as(&own, device)?;
+    let segmenter = Segmenter::Sam(PromptedSam { sam: loaded.sam, prompt: loaded.prompt });
+    Ok(BaseModel::of(segmenter, Some(loaded.labels), model.name.into(), true, notes(&loaded.report)))
 }
 
 /// What the user should know of how a file's tensors were taken.

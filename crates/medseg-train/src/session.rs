@@ -4,16 +4,21 @@
 //! holds the model with its adapters folded in, together with the way images are prepared for it: scoring and prediction ask
 //! the same session, so an image has one mask, whoever asks. A session may be shared between threads.
 
+mod text;
+
 use crate::bundle::{Bundle, MANIFEST_FILE, Manifest, Preprocessing};
 use crate::config::ModelConfig;
 use crate::error::{Result, TrainError};
 use crate::evaluate::merged;
 use crate::model::{BaseModel, Segmenter};
-use burn::tensor::Device;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
 use burn_kernels::{Precision, use_precision};
 use medseg_data::decode::ImageOptions;
 use medseg_data::{Image, Protocol};
-use sam_model::{ImagePrompt, MaskAnswer, SamPredictor};
+use rayon::prelude::*;
+use sam_model::{ImagePrompt, MaskAnswer, Preprocess, RestoredMask, SamPredictor, restore_masks};
+use seg_baselines::Network;
 use std::path::{Path, PathBuf};
 
 /// Name of the bundle's folder in the directory of a run.
@@ -22,7 +27,7 @@ pub const BUNDLE_FOLDER: &str = "bundle";
 /// What opening a model may need besides its place.
 #[derive(Debug, Clone, Default)]
 pub struct SessionOptions {
-    /// Where the base of an adapter is, if not where the bundle says: `sam-mini` or a checkpoint file.
+    /// Where the base of an adapter is, if not where the bundle says: a shipped model (`sam-mini`, `sam2-mini`) or a checkpoint file.
     pub base: Option<String>,
     /// Side of the network's input in px, for plain checkpoints and adapters; their native size when absent. A bundle has its
     /// own.
@@ -57,7 +62,7 @@ enum Kind {
 
 impl Session {
     /// Opens the model at `place`: the directory of a finished run, a bundle, the folder of an adapter, a checkpoint file, or
-    /// `sam-mini`.
+    /// a shipped model's name.
     ///
     /// # Errors
     /// Nothing of the kind is there, or a part of it is missing, damaged, newer than this program or made for another base.
@@ -112,13 +117,19 @@ impl Session {
         };
         use_precision(Precision::F32).map_err(|error| TrainError::config("precision", error.to_string()))?;
         let base = BaseModel::load(model, size, device)?;
-        // Prompt tokens were trained here, and training prepares every image in one way; a plain checkpoint has its own.
-        let protocol = if base.labels().is_some() { Protocol::Default } else { base.config().native_protocol() };
+        let labels = match base.network() {
+            // A state dict does not say what its masks show.
+            Some(_) => vec!["foreground".to_owned()],
+            None => base.labels().unwrap_or_default().to_vec(),
+        };
+        // What was trained here saw images that were prepared in one way; a plain checkpoint of SAM has its own.
+        let automatic = !labels.is_empty();
+        let protocol = if automatic { Protocol::Default } else { base.config()?.native_protocol() };
         Ok(Self {
             segmenter: merged(&base.segmenter()),
             adapted: None,
-            labels: base.labels().unwrap_or_default().to_vec(),
-            automatic: base.labels().is_some(),
+            labels,
+            automatic,
             preprocessing: Preprocessing::new(options.reading, protocol, size)?,
             fingerprint: base.card.sha256.clone(),
             base: Some(base),
@@ -141,7 +152,7 @@ impl Session {
         self.base.as_ref()
     }
 
-    /// What the masks show, one name per prompt token.
+    /// What the masks show, one name per prompt token or map of logits.
     pub fn labels(&self) -> &[String] {
         &self.labels
     }
@@ -169,9 +180,9 @@ impl Session {
     /// A predictor for points, boxes and masks, which prepares images as this session does. It keeps no embeddings.
     ///
     /// # Errors
-    /// An input size that the model does not take.
+    /// An input size that the model does not take; a classic network, which answers no prompts.
     pub fn predictor(&self) -> Result<SamPredictor> {
-        let predictor = SamPredictor::new(self.segmenter.sam.clone())?;
+        let predictor = SamPredictor::new(self.segmenter.require_sam("points, boxes and masks")?.sam.clone())?;
         Ok(predictor.with_preprocess(self.preprocessing.preprocess)?.with_cache(0))
     }
 
@@ -184,13 +195,16 @@ impl Session {
             let problem = "a plain checkpoint has no trained prompt: give points or a box";
             return Err(TrainError::config("prompt", problem));
         }
-        Ok(self.predictor()?.predict_automatic_batch(images, &self.segmenter.prompt)?)
+        match &self.segmenter {
+            Segmenter::Sam(model) => Ok(self.predictor()?.predict_automatic_batch(images, &model.prompt)?),
+            Segmenter::Network(network) => segment_by(network, images, &self.preprocessing.preprocess),
+        }
     }
 
     /// The masks that answer one prompt about an image: one, or with `multimask` several.
     ///
     /// # Errors
-    /// A prompt that is none.
+    /// A prompt that is none; a classic network, which answers none.
     pub fn prompted(&self, image: &Image, prompt: &ImagePrompt, multimask: bool) -> Result<Vec<MaskAnswer>> {
         let mut predictor = self.predictor()?;
         predictor.set_image(image)?;
@@ -198,9 +212,30 @@ impl Session {
     }
 }
 
+/// The masks of some images by a network, one per map of logits, in the images' own pixels.
+fn segment_by(network: &Network, images: &[Image], preprocess: &Preprocess) -> Result<Vec<Vec<MaskAnswer>>> {
+    let Some(device) = network.devices().into_iter().next().filter(|_| !images.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let prepared: Vec<_> = images.par_iter().map(|image| preprocess.prepare(image)).collect();
+    let geometries: Vec<_> = prepared.iter().map(|input| input.geometry).collect();
+    let (count, side) = (images.len(), preprocess.size());
+    let values: Vec<f32> = prepared.into_iter().flat_map(|input| input.values).collect();
+    let logits = network.forward(Tensor::from_data(TensorData::new(values, [count, 3, side, side]), &device))?;
+    let answer = |entry: usize, (map, restored): (usize, RestoredMask)| MaskAnswer {
+        mask: restored.mask,
+        logits: restored.logits,
+        low_resolution: logits.clone().slice([entry..entry + 1, map..map + 1]).reshape([side, side]),
+        iou: None,
+        object_score: None,
+    };
+    let restored = restore_masks(logits.clone(), preprocess, &geometries)?.into_iter().enumerate();
+    Ok(restored.map(|(entry, maps)| maps.into_iter().enumerate().map(|map| answer(entry, map)).collect()).collect())
+}
+
 fn kind(place: &str) -> Result<Kind> {
     let path = Path::new(place);
-    if place == "sam-mini" || path.is_file() {
+    if crate::shipped::model(place).is_some() || path.is_file() {
         return Ok(Kind::Weights);
     }
     for folder in [path.to_path_buf(), path.join(BUNDLE_FOLDER)] {

@@ -1,5 +1,6 @@
 //! The training loop.
 
+mod checkpointed;
 #[cfg(feature = "several-devices")]
 mod data_parallel;
 #[cfg(not(feature = "several-devices"))]
@@ -9,15 +10,17 @@ mod share;
 mod state;
 
 use crate::bundle::{Bundle, BundleContent, MANIFEST_FILE, Preprocessing, Provenance, write_adapter, write_weights};
-use crate::checkpoint::{CheckpointStore, RunLock, restore_tensors, trainable_tensors};
+use crate::checkpoint::{CheckpointStore, RunLock};
 use crate::config::RunConfig;
 use crate::data::PreparedData;
 use crate::device;
+use crate::embeddings::{Embeddings, Encoding};
 use crate::error::{Result, TrainError};
 use crate::evaluate::{merged, validate};
 use crate::files;
 use crate::gradients::{clip_global_norm, global_norm};
 use crate::log::{EpochRecord, Event, Log};
+use crate::memory::release_resting;
 use crate::model::{BaseModel, Segmenter};
 use crate::room::check_room;
 use crate::schedule::Position;
@@ -27,13 +30,17 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use burn_kernels::use_precision;
+pub use checkpointed::gradients as checkpointed_gradients;
 use data_parallel::DataParallel;
 use salt_peft::{BasisStorage, Method, first_non_finite, first_non_finite_gradient};
 use sam_model::{PreprocessError, SamError};
+use seg_baselines::{Draws, Network, NetworkConfig};
 use serde::{Deserialize, Serialize};
 use share::Share;
 use state::{Progress, State};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Hears of progress; every method does nothing unless overridden.
@@ -44,6 +51,11 @@ pub trait Observer: Send + Sync {
     fn epoch(&self, _record: &EpochRecord) {}
     /// Something the user should know.
     fn warning(&self, _text: &str) {}
+    /// Whether this training is given up, and why: asked after each epoch that was validated, with the learning curve so far. The answer
+    /// must follow from the curve (and from what was there before the training), so that a run that is continued gets the same one.
+    fn gives_up(&self, _curve: &[EpochRecord]) -> Option<String> {
+        None
+    }
 }
 
 /// Hears nothing.
@@ -67,6 +79,12 @@ pub struct Outcome {
     pub steps: u64,
     /// Wall-clock seconds of training and validation, over all processes that worked on the run.
     pub seconds: f64,
+    /// Those of them in which training images were augmented and normalised.
+    #[serde(default)]
+    pub preparing_seconds: f64,
+    /// Those of them that validation took.
+    #[serde(default)]
+    pub validating_seconds: f64,
     /// Epoch of the selected checkpoint, from 0.
     pub best_epoch: Option<usize>,
     /// Its mean validation Dice.
@@ -77,6 +95,9 @@ pub struct Outcome {
     pub best_of_each: Option<BestOfEach>,
     /// Why there is no checkpoint, where there is none (the loss diverged).
     pub failure: Option<String>,
+    /// Why the training was given up before its budget was spent, where it was. Its best checkpoint counts all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<String>,
 }
 
 /// SHA-256 of what determines a training: the resolved configuration, the data's content and the base's weights. Devices
@@ -90,8 +111,13 @@ pub fn identity(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> Re
     // Where the data lie and what the base is called does not matter, what they hold does.
     config.data.path = "data".into();
     config.model.base = "base".into();
+    config.model.clip = None;
+    config.model.encoder = None;
     config.training.checkpoint_seconds = 0;
     config.training.basis = BasisStorage::default();
+    // It changes how much memory a step takes, and no bit of its result.
+    config.training.activation_checkpointing = false;
+    config.training.keep_embeddings_mib = None;
     let text = format!("{}\ndata {}\nbase {}\n", config.to_toml()?, data.card.sha256, base.card.sha256);
     Ok(crate::files::sha256(text.as_bytes()))
 }
@@ -124,7 +150,11 @@ pub fn train(
     }
     claim(config, directory, &identity)?;
     let devices = config.devices.iter().map(|name| device::open(name)).collect::<Result<Vec<_>>>()?;
+    check_batches(config, data, base)?;
     let model = base.adapted(Some(&adapter), &devices[0])?;
+    if config.training.activation_checkpointing {
+        checkpointed::encoder(&model.segmenter)?;
+    }
     check_disk(directory, model.trainable)?;
     for warning in &model.warnings {
         observer.warning(warning);
@@ -141,9 +171,24 @@ pub fn train(
         trainable: model.trainable,
         total: model.total,
     })?;
+    let kept = Embeddings::of_run(config, data, &state.model, directory)?.map(Arc::new);
+    let encoding = Encoding { frozen: state.model.has_frozen_encoder(), kept };
     let parallel = if devices.len() > 1 { Some(DataParallel::new(&devices)?) } else { None };
     let now = Instant::now();
-    let mut run = Loop { config, data, devices, parallel, stop, observer, store, log, saved: now, lap: now };
+    let mut run = Loop {
+        config,
+        data,
+        devices,
+        parallel,
+        encoding,
+        preparing: AtomicU64::new(0),
+        stop,
+        observer,
+        store,
+        log,
+        saved: now,
+        lap: now,
+    };
     let before = state.progress.seconds;
     let ended = run.run_epochs(state);
     let (progress, best, failure) = match ended {
@@ -166,11 +211,14 @@ pub fn train(
         total: model.total,
         steps: progress.step,
         seconds: progress.seconds,
+        preparing_seconds: progress.preparing_seconds,
+        validating_seconds: progress.validating_seconds,
         best_epoch: progress.selection.best_epoch,
         validation_dice: progress.selection.best_score,
         curve: progress.curve,
         best_of_each: progress.best_of_each.reported(),
         failure,
+        given_up: progress.given_up,
     };
     let path = directory.join("outcome.toml");
     let text = toml::to_string(&outcome).map_err(|error| TrainError::format(&path, error.to_string()))?;
@@ -266,8 +314,9 @@ fn check_disk(directory: &Path, trainable: usize) -> Result<()> {
     check_room(directory, if begun { 0 } else { disk_bytes(trainable) })
 }
 
-/// Checks what [`train()`] needs of its directory, without training: it can be written and has room for the checkpoints of
-/// `trainable` numbers, no other process works in it, and it holds no other run.
+/// Checks what [`train()`] needs of its batches and its directory, without training: a network can train on batches of this size, the
+/// directory can be written and has room for the checkpoints of `trainable` numbers, no other process works in it, and it holds
+/// no other run.
 ///
 /// # Errors
 /// The first of these that does not hold.
@@ -278,6 +327,7 @@ pub fn check_directory(
     trainable: usize,
     directory: &Path,
 ) -> Result<()> {
+    check_batches(config, data, base)?;
     check_disk(directory, trainable)?;
     let _lock = RunLock::acquire(directory)?;
     let identity = identity(config, data, base)?;
@@ -299,7 +349,49 @@ pub fn load_best(config: &RunConfig, base: &BaseModel, directory: &Path, device:
     let model = base.adapted(adapter.as_ref(), device)?.segmenter;
     let path = directory.join("best.safetensors");
     let content = std::fs::read(&path).map_err(TrainError::io("cannot read", &path))?;
-    restore_tensors(model, crate::checkpoint::tensors::from_bytes(&content)?)
+    model.with_learned(crate::checkpoint::tensors::from_bytes(&content)?)
+}
+
+/// Checks that a classic network can train on the batches of this run and on its devices; a SAM trains on all.
+///
+/// # Errors
+/// A batch of too few images for its norms; several devices for a network with batch norms.
+pub fn check_batches(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> Result<()> {
+    let Some(network) = base.network() else { return Ok(()) };
+    if config.devices.len() > 1 && !base.segmenter().statistics().is_empty() {
+        let problem = format!(
+            "{} has batch norms, which take their statistics of the images of one device; expected one device, found {:?}",
+            network.architecture.name(),
+            config.devices
+        );
+        return Err(TrainError::config("devices", problem));
+    }
+    let images = config.training.batch_size.min(data.train.len());
+    let side = data.image_size();
+    network.check_images([images, 3, side, side], true).map_err(|error| {
+        let problem = format!(
+            "{error} (training.batch-size {}, {} training images)",
+            config.training.batch_size,
+            data.train.len()
+        );
+        TrainError::config("training.batch-size", problem)
+    })
+}
+
+/// The images of one backward pass: those of `part`, filled up from the beginning of the epoch's order where a network's norms
+/// cannot train on so few. That is one image more in the last batch of an epoch, and concerns a DeepLabV3+ with a single image
+/// left over.
+fn filled(part: &[usize], order: &[usize], network: Option<&NetworkConfig>, side: usize) -> Vec<usize> {
+    let mut images = part.to_vec();
+    let Some(network) = network else { return images };
+    let mut spare = order.iter().filter(|image| !part.contains(image));
+    while network.check_images([images.len(), 3, side, side], true).is_err() {
+        match spare.next() {
+            Some(&image) => images.push(image),
+            None => break,
+        }
+    }
+    images
 }
 
 struct Loop<'a> {
@@ -308,6 +400,9 @@ struct Loop<'a> {
     devices: Vec<Device>,
     /// Where there are several devices.
     parallel: Option<DataParallel>,
+    encoding: Encoding,
+    /// Microseconds of the step under way in which images were prepared.
+    preparing: AtomicU64,
     stop: &'a StopFlag,
     observer: &'a dyn Observer,
     store: CheckpointStore,
@@ -323,6 +418,7 @@ impl Loop<'_> {
         let group = training.batch_size * training.accumulate;
         let per_epoch = self.data.train.len().div_ceil(group) as u64;
         let total = per_epoch * training.epochs as u64;
+        let mut told = false;
         while state.progress.epoch < training.epochs && !state.progress.stopped_early {
             let started = Instant::now();
             let epoch = state.progress.epoch;
@@ -331,13 +427,14 @@ impl Loop<'_> {
                 |step: u64| training.learning_rate * self.config.schedule.factor(Position { step, total, per_epoch });
             while let Some(indices) = order.chunks(group).nth(state.progress.group) {
                 let rate = rate_at(state.progress.step);
-                let (next, loss) = self.step(state, indices, rate)?;
+                let (next, loss) = self.step(state, indices, &order, rate)?;
                 state = next;
                 state.progress.loss_sum += loss * indices.len() as f64;
                 state.progress.loss_count += indices.len();
                 state.progress.group += 1;
                 state.progress.step += 1;
                 state.progress.seconds += self.lap();
+                state.progress.preparing_seconds += self.preparing.swap(0, Ordering::Relaxed) as f64 * 1e-6;
                 self.stop.count_step();
                 self.observer.step(state.progress.step, total, state.progress.mean_loss());
                 if self.stop.is_raised() {
@@ -350,20 +447,31 @@ impl Loop<'_> {
             // Of the last step, which an interruption may have put into another process.
             let rate = rate_at(state.progress.step.saturating_sub(1));
             self.end_epoch(&mut state, epoch, rate, started)?;
+            if let Some(kept) = self.encoding.kept.as_ref().filter(|_| !told) {
+                told = true;
+                let (bytes, refused) = kept.state();
+                tracing::info!("{} MiB of embeddings are kept", bytes >> 20);
+                if let Some(reason) = refused {
+                    self.observer.warning(&format!("not all embeddings are kept, the others are computed: {reason}"));
+                }
+            }
         }
         Ok(state)
     }
 
-    /// One optimiser step over the images of `indices`; returns the mean loss.
-    fn step(&self, state: State, indices: &[usize], rate: f64) -> Result<(State, f64)> {
+    /// One optimiser step over the images of `indices`, a part of the epoch's `order`; returns the mean loss.
+    fn step(&self, state: State, indices: &[usize], order: &[usize], rate: f64) -> Result<(State, f64)> {
         let State { model, mut optimizer, best, progress } = state;
         let mut sum = GradientsAccumulator::new();
         let mut mean = 0.0;
-        for part in indices.chunks(self.config.training.batch_size) {
+        for (index, part) in indices.chunks(self.config.training.batch_size).enumerate() {
             let weight = part.len() as f64 / indices.len() as f64;
-            let (grads, loss) = self.gradients(&model, part, progress.epoch, weight)?;
+            let images = filled(part, order, model.network().map(Network::config), self.data.image_size());
+            let pass = progress.step * self.config.training.accumulate as u64 + index as u64;
+            let draws = Draws::new(self.config.seed, pass);
+            let (grads, loss) = self.gradients(&model, &images, progress.epoch, weight, draws)?;
             if !loss.is_finite() {
-                let place = self.where_loss_broke(&model, part, progress.epoch);
+                let place = self.where_loss_broke(&model, &images, progress.epoch);
                 return Err(TrainError::Diverged { value: loss, step: progress.step, epoch: progress.epoch, place });
             }
             mean += f64::from(loss) * weight;
@@ -381,6 +489,7 @@ impl Loop<'_> {
             grads = clipped;
         }
         let model = optimizer.step(rate, model, grads);
+        release_resting();
         Ok((State { model, optimizer, best, progress }, mean))
     }
 
@@ -391,10 +500,20 @@ impl Loop<'_> {
         images: &[usize],
         epoch: usize,
         weight: f64,
+        draws: Draws,
     ) -> Result<(GradientsParams, f32)> {
         let share = |indices: &[usize], weight: f64, device: &Device| {
+            let started = Instant::now();
             let batch = self.data.training_batch(indices, self.config.seed, epoch, &device.clone().autodiff());
-            Share { batch, loss: self.config.loss.clone(), weight }
+            self.preparing.fetch_add(started.elapsed().as_micros() as u64, Ordering::Relaxed);
+            Share {
+                batch,
+                loss: self.config.loss.clone(),
+                draws,
+                weight,
+                checkpointing: self.config.training.activation_checkpointing,
+                encoding: self.encoding.clone(),
+            }
         };
         match &self.parallel {
             Some(parallel) if images.len() > 1 => parallel.gradients(model, images, weight, share),
@@ -437,8 +556,9 @@ impl Loop<'_> {
         let mut dice = None;
         if last || (epoch + 1).is_multiple_of(training.validate_every) {
             let (evaluation, losses) = (&self.config.evaluation, &self.config.loss);
+            let validating = Instant::now();
             let model = merged(&state.model);
-            let found = validate(&model, self.data, evaluation, losses, &self.devices[0], self.stop);
+            let found = validate(&model, self.data, evaluation, losses, &self.devices[0], self.stop, &self.encoding);
             let found = match found {
                 Err(TrainError::Stopped { .. }) => return Err(self.interrupt(state)),
                 Err(TrainError::Sam(error)) if is_nan_logit(&error) => {
@@ -448,8 +568,9 @@ impl Loop<'_> {
                 other => other?,
             };
             dice = Some(found.dice);
+            state.progress.validating_seconds += validating.elapsed().as_secs_f64();
             if state.progress.selection.observe(epoch, found.dice) {
-                state.best = Some(trainable_tensors(&state.model));
+                state.best = Some(state.model.learned());
             }
             state.progress.best_of_each.observe(&found);
             state.progress.stopped_early = state.progress.selection.should_stop(training.patience);
@@ -470,6 +591,10 @@ impl Loop<'_> {
             seconds: started.elapsed().as_secs_f64(),
         })?;
         self.observer.epoch(&record);
+        if let (Some(_), false, false) = (dice, last, state.progress.stopped_early) {
+            state.progress.given_up = self.observer.gives_up(&state.progress.curve);
+            state.progress.stopped_early = state.progress.given_up.is_some();
+        }
         let finished = last || state.progress.stopped_early;
         if !finished && self.saved.elapsed().as_secs() >= training.checkpoint_seconds {
             self.save(state)?;
@@ -485,7 +610,7 @@ impl Loop<'_> {
     }
 
     fn save(&mut self, state: &State) -> Result<()> {
-        self.store.save(state.progress.step, &state.files()?)?;
+        self.store.save_each(state.progress.step, state.files())?;
         self.saved = Instant::now();
         self.log.write(&Event::Checkpoint { step: state.progress.step })
     }
@@ -500,7 +625,7 @@ impl Loop<'_> {
 }
 
 /// Writes the selected model of a finished training as a bundle, unless it is there already: the whole model where everything
-/// was trained, else the adapter and a reference to its base.
+/// was trained or where it is a classic network, else the adapter and a reference to its base.
 ///
 /// # Errors
 /// The run has no selected model, or the folder holds something else.
@@ -541,17 +666,17 @@ pub fn write_bundle(
         )?,
         provenance: Some(provenance),
     };
-    let adapter = config.adapter.as_ref().filter(|adapter| adapter.method != Method::Full);
-    match adapter {
-        Some(_) => {
+    let is_adapter = config.adapter.as_ref().is_some_and(|adapter| adapter.method != Method::Full);
+    match (is_adapter, &model) {
+        (true, Segmenter::Sam(_)) => {
             let mut reference = config.model.clone();
-            if !matches!(reference.base.as_str(), "sam-mini" | "random") {
+            if !crate::shipped::is_name(&reference.base) {
                 let path = Path::new(&reference.base);
                 let absolute = std::path::absolute(path).map_err(TrainError::io("cannot resolve", path))?;
                 reference.base = absolute.display().to_string();
             }
             write_adapter(folder, &model, (&reference, &base.card.sha256), config.training.basis, content)
         }
-        None => write_weights(folder, &merged(&model), content),
+        _ => write_weights(folder, &merged(&model), content),
     }
 }

@@ -290,3 +290,8 @@ mod tests {
         assert!(open(&bytes).expect_err("too long").to_string().contains("bytes"));
     }
 }
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

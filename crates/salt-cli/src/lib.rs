@@ -32,6 +32,7 @@ mod picture;
 mod progress;
 mod shell;
 mod signals;
+mod text_argument;
 
 pub use error::CliError;
 pub use signals::stop_on_signal;

@@ -67,6 +67,11 @@ impl StudyObserver for LiveView {
         }
         let rate = result.learning_rate.map_or_else(|| "no training".into(), |rate| format!("rate {rate}"));
         self.say(&format!("{cell}: {scores}, {rate}, {:.0} s", result.seconds));
+        for point in &result.grid {
+            if let Some(reason) = &point.given_up {
+                self.say(&format!("  rate {} was given up {reason}", point.learning_rate));
+            }
+        }
     }
 }
 

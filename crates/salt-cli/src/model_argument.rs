@@ -10,10 +10,10 @@ use std::path::PathBuf;
 /// Which model, and where it computes.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ModelArgument {
-    /// A run directory, a bundle, a checkpoint (.pth, .safetensors), an adapter's folder (with --base), or sam-mini
+    /// A run directory, a bundle, a checkpoint (.pth, .safetensors), an adapter's folder (with --base), sam-mini or sam2-mini
     #[arg(long, value_name = "PLACE", visible_aliases = ["run", "checkpoint"])]
     pub(crate) model: String,
-    /// What an adapter adapts: sam-mini or a checkpoint file; for a bundle only if its base moved
+    /// What an adapter adapts: sam-mini, sam2-mini or a checkpoint file; for a bundle only if its base moved
     #[arg(long, value_name = "FILE")]
     pub(crate) base: Option<String>,
     /// Folder that keeps decompositions between runs [default: SALT_CACHE_DIR, or the user's cache folder]

@@ -114,3 +114,8 @@ pub use rank::{RankError, RankRule};
 pub use real::Real;
 pub use svd::Svd;
 pub use tolerance::{Tolerance, svd_to_tolerance};
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -10,6 +10,7 @@ use crate::model::{Site, Snapshot, install};
 use crate::plan::{Plan, PlannedLayer};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
+use burn_kernels::release_set_aside;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -77,13 +78,17 @@ pub fn attach<M: Module>(
     let mut plan = Plan::of(&snapshot, config)?;
     let sites: BTreeMap<&str, &Site> = snapshot.sites.iter().map(|site| (site.path.as_str(), site)).collect();
     check_values(&plan, &sites)?;
-    let mut decomposed = decompose(jobs(&plan, &sites, config.decomposition)?, options.basis_cache.as_deref())?.into();
     let mut warnings = Vec::new();
     let mut added: BTreeMap<String, Entry> = BTreeMap::new();
-    for layer in &mut plan.layers {
-        let site = sites[layer.path.as_str()];
-        let entry = adapted(layer, site, config, &name, &mut decomposed, &mut warnings)?;
-        added.insert(layer.path.clone(), entry);
+    for layers in plan.layers.chunks_mut(layers_at_once()) {
+        let jobs = jobs(layers, &sites, config.decomposition)?;
+        let mut decomposed = decompose(jobs, options.basis_cache.as_deref())?.into();
+        for layer in layers {
+            let site = sites[layer.path.as_str()];
+            let entry = adapted(layer, site, config, &name, &mut decomposed, &mut warnings)?;
+            added.insert(layer.path.clone(), entry);
+        }
+        release_set_aside();
     }
     for parameter in &plan.trained {
         added.insert(parameter.path.clone(), full_entry(sites[parameter.path.as_str()], &name)?);
@@ -149,9 +154,19 @@ pub(crate) fn part_matrix(
     })
 }
 
-fn jobs(plan: &Plan, sites: &BTreeMap<&str, &Site>, decomposition: Decomposition) -> Result<Vec<Job>, PeftError> {
+/// Layers that are decomposed together: enough to keep every processor busy, few enough that what their decompositions need beside the
+/// factors does not decide how much memory the program takes. The results do not depend on it.
+fn layers_at_once() -> usize {
+    4 * std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn jobs(
+    layers: &[PlannedLayer],
+    sites: &BTreeMap<&str, &Site>,
+    decomposition: Decomposition,
+) -> Result<Vec<Job>, PeftError> {
     let mut jobs = Vec::new();
-    for layer in plan.layers.iter().filter(|layer| layer.parts.iter().any(|part| part.recipe.needs_basis())) {
+    for layer in layers.iter().filter(|layer| layer.parts.iter().any(|part| part.recipe.needs_basis())) {
         let data = sites[layer.path.as_str()].data()?;
         for part in &layer.parts {
             let matrix = part_matrix(&data, &layer.shape, layer.layout, part.start, part.outputs)

@@ -47,6 +47,7 @@
 //!
 //! The equations with their functions and tests are in `docs/peft.md`.
 
+mod at_rest;
 mod attach;
 mod check;
 mod config;
@@ -58,6 +59,7 @@ mod file;
 mod forward;
 mod initial;
 mod inspect;
+mod kept;
 mod layer;
 mod manage;
 mod model;
@@ -79,6 +81,7 @@ pub use file::{
 };
 pub use forward::{conv2d_by, linear_by};
 pub use inspect::{Inspection, LayerInspection, SpectralInspection, inspect};
+pub use kept::kept_numbers;
 pub use layer::{
     Adapter, AdapterSlot, AnyRank, Basis, BasisRecord, Delta, Dora, Full, Kind, LayerSpec, Lora, PartSpec, Projector,
     SLOT_NAME, Salt, SvdTuning, Tail, Top,
@@ -91,3 +94,8 @@ pub use plan::{Plan, PlannedLayer, PlannedParameter, PlannedPart, plan};
 pub use report::{LayerRow, TrainableReport, trainable_report};
 pub use salt_linalg::{BasisCache, Iteration, RankRule};
 pub use tail_path::{TailPath, tail_cost, tail_path};
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

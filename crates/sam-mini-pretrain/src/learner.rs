@@ -1,28 +1,27 @@
-//! What is trained: SAM, its automatic token, and a dense head that is thrown away afterwards.
+//! What is trained: SAM or SAM 2, its automatic token, and a dense head that is thrown away afterwards.
 
+use crate::dense::DenseHead;
 use crate::scenes::{Draws, Scene};
 use burn::module::{Module, Param};
-use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 use medseg_train::checkpoint::stable_ids;
 use medseg_train::losses::{DicePooling, dice, focal};
 use medseg_train::{Result, TrainError};
-use sam_model::{AutomaticPrompt, PointLabel, Prompts, Sam, SamConfig, upsample_logits};
+use sam_model::{AutomaticPrompt, MaskChoice, PointLabel, Prompts, Sam, SamConfig, upsample_logits};
 use std::path::Path;
 
 /// SAM with the extras of pre-training.
 ///
-/// Promptable segmentation learnt from nothing rests for hundreds of steps at "everything is background". The dense head, a
-/// 1x1 convolution on the image embedding whose channels are the pixels of a patch, gives the encoder a direct task from
-/// the first step on.
+/// Promptable segmentation learnt from nothing rests for hundreds of steps at "everything is background". The dense head gives the
+/// encoder a direct task from the first step on.
 #[derive(Module, Debug)]
 pub struct Learner {
     /// The model.
     pub sam: Sam,
     /// The token of automatic segmentation, one label.
     pub automatic: AutomaticPrompt,
-    /// `[N, C, h, w]` to `[N, patch * patch, h, w]`.
-    dense: Conv2d,
+    dense: DenseHead,
 }
 
 /// Which prompt a shard's decoder pass gets beside the automatic token.
@@ -36,10 +35,18 @@ pub(crate) enum PromptKind {
 #[derive(Debug, Clone)]
 pub(crate) struct Predictions {
     pub(crate) automatic: Tensor<4>,
+    /// `[N, masks, S, S]`: SAM's first mask, all four of SAM 2.
     pub(crate) prompted: Tensor<4>,
     pub(crate) dense: Tensor<4>,
-    /// Estimated IoU of `prompted`, `[N, 1]`.
+    /// Estimated IoU of each mask of `prompted`, `[N, masks]`.
     pub(crate) quality: Tensor<2>,
+}
+
+impl Predictions {
+    /// The mask of the first token, `[N, 1, S, S]`.
+    pub(crate) fn first(&self) -> Tensor<4> {
+        self.prompted.clone().narrow(1, 0, 1)
+    }
 }
 
 /// Scenes as tensors.
@@ -108,17 +115,12 @@ impl Learner {
     /// # Errors
     /// The configuration is not valid.
     pub fn new(config: &SamConfig, seed: u64, device: &Device) -> Result<Self> {
-        let (channels, patch) = (config.output_channels, config.patch_size);
+        let channels = config.output_channels;
         let sam = config.init_seeded(seed, device).map_err(sam_error)?;
         let mut draws = Draws::new(seed, 0, "", "learner");
         let token: Vec<f32> = (0..channels).map(|_| draws.normal()).collect();
         let token = Tensor::from_data(TensorData::new(token, [1, channels]), device);
-        let mut dense = Conv2dConfig::new([channels, patch * patch], [1, 1]).init(device);
-        let reach = (channels as f32).recip().sqrt();
-        let weight: Vec<f32> = (0..channels * patch * patch).map(|_| draws.within(-reach, reach)).collect();
-        let weight = TensorData::new(weight, [patch * patch, channels, 1, 1]);
-        dense.weight = Param::from_tensor(Tensor::from_data(weight, device));
-        dense.bias = Some(Param::from_tensor(Tensor::zeros([patch * patch], device)));
+        let dense = DenseHead::new(config, &mut draws, device);
         let automatic = AutomaticPrompt { token: Param::from_tensor(token), text_affine: None };
         let learner = Self { sam, automatic, dense };
         Ok(stable_ids(learner))
@@ -137,25 +139,15 @@ impl Learner {
         let features = self.sam.encode(batch.images.clone()).map_err(sam_error)?;
         let automatic = self.sam.decode_automatic(features.clone(), &self.automatic).map_err(sam_error)?;
         let prompts = batch.prompts(kind, &batch.images.device())?;
-        let prompted = self.sam.decode(features.clone(), &prompts, false).map_err(sam_error)?;
+        // SAM 2's predictor falls back on the other masks where the first is not stable: they have to be worth it.
+        let choice = if self.sam.config().is_sam2() { MaskChoice::All } else { MaskChoice::First };
+        let prompted = self.sam.decode(features.clone(), &prompts, choice).map_err(sam_error)?;
         Ok(Predictions {
             automatic: upsample_logits(automatic, [height, width]),
             prompted: upsample_logits(prompted.low_resolution, [height, width]),
-            dense: self.dense_logits(features.embedding),
+            dense: self.dense.forward(features),
             quality: prompted.iou,
         })
-    }
-
-    /// `[N, C, h, w]` to `[N, 1, h * patch, w * patch]`.
-    fn dense_logits(&self, embedding: Tensor<4>) -> Tensor<4> {
-        let [count, _, height, width] = embedding.dims();
-        let patch = self.sam.config().patch_size;
-        self.dense.forward(embedding).reshape([count, patch, patch, height, width]).permute([0, 3, 1, 4, 2]).reshape([
-            count,
-            1,
-            height * patch,
-            width * patch,
-        ])
     }
 }
 
@@ -181,10 +173,14 @@ fn segmentation(logits: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
 impl Losses {
     pub(crate) fn new(predictions: Predictions, batch: &Batch) -> Self {
         let overlap = intersection_over_union(predictions.prompted.clone().detach(), batch.targets.clone());
+        let mut prompted = segmentation(predictions.first(), batch.targets.clone());
+        if let Some(best) = best_of_the_others(&predictions.prompted, &batch.targets) {
+            prompted = prompted + segmentation(best, batch.targets.clone()) * 0.5;
+        }
         Self {
             quality: (predictions.quality - overlap).square().mean(),
             automatic: segmentation(predictions.automatic, batch.lines.clone()),
-            prompted: segmentation(predictions.prompted, batch.targets.clone()),
+            prompted,
             dense: segmentation(predictions.dense, batch.lines.clone()),
         }
     }
@@ -201,14 +197,31 @@ impl Losses {
     }
 }
 
-/// `[N, 1, S, S]` logits and masks to `[N, 1]`.
+/// Of each image the mask after the first that is nearest to the target, `[N, 1, S, S]`: the answers to an ambiguous prompt are trained
+/// by the one that was meant. None where there is no mask after the first.
+fn best_of_the_others(logits: &Tensor<4>, target: &Tensor<4>) -> Option<Tensor<4>> {
+    let [count, masks, height, width] = logits.dims();
+    if masks < 2 {
+        return None;
+    }
+    let others = logits.clone().narrow(1, 1, masks - 1);
+    let likely = sigmoid(others.clone().detach()).reshape([count, masks - 1, height * width]);
+    let target = target.clone().reshape([count, 1, height * width]);
+    // Dice of probabilities: at the beginning no mask has a pixel above the threshold.
+    let both = (likely.clone() * target.clone()).sum_dim(2);
+    let dice = both * 2.0 / (likely.sum_dim(2) + target.sum_dim(2) + 1.0);
+    let best = dice.argmax(1).reshape([count, 1, 1, 1]).expand([count, 1, height, width]);
+    Some(others.gather(1, best))
+}
+
+/// `[N, masks, S, S]` logits and masks `[N, 1, S, S]` to `[N, masks]`.
 fn intersection_over_union(logits: Tensor<4>, target: Tensor<4>) -> Tensor<2> {
-    let [count, _, height, width] = logits.dims();
-    let found = logits.greater_elem(0.0).float().reshape([count, height * width]);
-    let target = target.reshape([count, height * width]);
-    let both = (found.clone() * target.clone()).sum_dim(1);
-    let either = (found + target).sum_dim(1) - both.clone();
-    both / (either + 1e-6)
+    let [count, masks, height, width] = logits.dims();
+    let found = logits.greater_elem(0.0).float().reshape([count, masks, height * width]);
+    let target = target.reshape([count, 1, height * width]);
+    let both = (found.clone() * target.clone()).sum_dim(2);
+    let either = (found + target).sum_dim(2) - both.clone();
+    (both / (either + 1e-6)).reshape([count, masks])
 }
 
 /// Dice of thresholded logits against masks, one per image; 1 where both are empty.

@@ -1,8 +1,8 @@
-//! Pre-training of the small SAM that ships with the project.
+//! Pre-training of the small SAM and the small SAM 2 that ship with the project.
 //!
 //! The model learns from [generated scenes](Scene) that contain no vessels, by points, by boxes and by the automatic token. One
-//! command repeats it; it can be interrupted at any point and continues to the same bits. The recipe is [`Plan`]'s
-//! default; what it gives and what it does not is in the card beside the weights.
+//! command repeats it; it can be interrupted at any point and continues to the same bits. The recipes are
+//! [`Plan::sam_mini`] and [`Plan::sam2_mini`]; what they give and what they do not is in the card beside the weights.
 //!
 //! What it learns from:
 //!
@@ -12,6 +12,7 @@
 //! assert!(sheet.width() >= 128 && sheet.height() >= 128);
 //! ```
 
+mod dense;
 mod export;
 mod learner;
 mod log;

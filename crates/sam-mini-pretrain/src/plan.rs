@@ -63,12 +63,12 @@ pub struct StepSettings {
     pub learning_rate: f64,
 }
 
-impl Default for Plan {
-    /// The recipe of the weights that ship with the project.
+impl Plan {
+    /// The recipe of sam-mini's weights.
     ///
     /// Small scenes first: a stroke looks the same at 64 px and at 256 px, and a step costs a sixteenth. Of the learning rates
     /// tried, 1.2e-3 learnt more slowly than 6e-4 from the third hundred of steps on.
-    fn default() -> Self {
+    pub fn sam_mini() -> Self {
         Self {
             seed: 0,
             model: SamConfig::mini(),
@@ -86,9 +86,25 @@ impl Default for Plan {
             clip: 1.0,
         }
     }
-}
 
-impl Plan {
+    /// The recipe of sam2-mini's weights.
+    ///
+    /// Its masks have a quarter of the input's resolution, sam-mini's half of it: scenes begin at 128 px, where a line is as wide in
+    /// pixels of the mask as at 64 px there.
+    pub fn sam2_mini() -> Self {
+        Self {
+            model: SamConfig::sam2_mini(),
+            phases: vec![
+                Phase { steps: 987, sizes: vec![128], batch: 8, shard: 4 },
+                Phase { steps: 12, sizes: vec![256, 128], batch: 4, shard: 2 },
+            ],
+            warmup: 100,
+            ramp: 800,
+            decay: 20,
+            ..Self::sam_mini()
+        }
+    }
+
     /// Optimiser steps of all phases.
     #[must_use]
     pub fn steps(&self) -> u64 {
@@ -183,7 +199,7 @@ mod tests {
             phases: vec![phase(low, &[64], 4), phase(high, &[128, 96], 2)],
             warmup: 10,
             decay: 20,
-            ..Plan::default()
+            ..Plan::sam_mini()
         }
     }
 
@@ -214,13 +230,13 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        assert!(Plan::default().validate().is_ok());
-        let mut bad = Plan::default();
+        assert!(Plan::sam_mini().validate().is_ok());
+        let mut bad = Plan::sam_mini();
         bad.phases[0].sizes = vec![100];
         assert!(bad.validate().unwrap_err().to_string().contains("multiples of the patch"));
-        let mut bad = Plan::default();
+        let mut bad = Plan::sam_mini();
         bad.phases[1].shard = 9;
         assert!(bad.validate().unwrap_err().to_string().contains("phases[1].shard"));
-        assert!(Plan { phases: Vec::new(), ..Plan::default() }.validate().is_err());
+        assert!(Plan { phases: Vec::new(), ..Plan::sam_mini() }.validate().is_err());
     }
 }

@@ -260,8 +260,8 @@ fn validate(learner: &Learner, seed: u64, size: usize, scenes: u64, workers: &Wo
         let by_box = learner.forward(&batch, PromptKind::Box)?;
         Ok([
             dice_scores(&by_point.automatic, &batch.lines),
-            dice_scores(&by_point.prompted, &batch.targets),
-            dice_scores(&by_box.prompted, &batch.targets),
+            dice_scores(&by_point.first(), &batch.targets),
+            dice_scores(&by_box.first(), &batch.targets),
         ])
     })?;
     let mean = |which: usize| parts.iter().flat_map(|part| &part[which]).sum::<f64>() / scenes.max(1) as f64;

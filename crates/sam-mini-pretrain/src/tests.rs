@@ -3,13 +3,17 @@
 use super::{Phase, Plan, PretrainOptions, StepReport, export, newest, pretrain};
 use medseg_train::checkpoint::trainable_tensors;
 use medseg_train::{StopFlag, TrainError};
-use sam_model::SamConfig;
+use sam_model::{HieraConfig, SamConfig};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 fn plan(steps: u64) -> Plan {
-    let model = SamConfig {
+    with_model(tiny_sam(), steps)
+}
+
+fn tiny_sam() -> SamConfig {
+    SamConfig {
         image_size: 64,
         embed_dim: 16,
         depth: 2,
@@ -21,10 +25,30 @@ fn plan(steps: u64) -> Plan {
         decoder_mlp_dim: 16,
         iou_head_hidden_dim: 16,
         ..SamConfig::mini()
-    };
+    }
+}
+
+fn tiny_sam2() -> SamConfig {
+    let hiera = HieraConfig { stages: [1, 1, 1, 1], windows: [4, 2, 4, 2], background_grid: [4, 4] };
+    SamConfig {
+        image_size: 64,
+        embed_dim: 8,
+        depth: 4,
+        output_channels: 16,
+        window_size: 4,
+        global_attention_blocks: vec![],
+        decoder_heads: 2,
+        decoder_mlp_dim: 16,
+        iou_head_hidden_dim: 16,
+        hiera: Some(hiera),
+        ..SamConfig::sam2_mini()
+    }
+}
+
+fn with_model(model: SamConfig, steps: u64) -> Plan {
     let phase = |steps, sizes: &[usize]| Phase { steps, sizes: sizes.to_vec(), batch: 3, shard: 2 };
-    let phases = vec![phase(3, &[32]), phase(steps - 3, &[40, 64])];
-    Plan { model, phases, warmup: 2, ramp: 4, decay: 2, ..Plan::default() }
+    let phases = vec![phase(3, &[32]), phase(steps - 3, &[if model.is_sam2() { 32 } else { 40 }, 64])];
+    Plan { model, phases, warmup: 2, ramp: 4, decay: 2, ..Plan::sam_mini() }
 }
 
 fn options(directory: &Path, threads: usize) -> PretrainOptions {
@@ -63,9 +87,14 @@ fn a_stopped_run_continues_to_the_same_bits_on_other_threads() {
 }
 
 #[test]
-fn training_moves_the_loss_and_is_logged() {
+fn training_moves_the_losses_of_either_model_and_is_logged() {
+    for model in [tiny_sam(), tiny_sam2()] {
+        moves_the_losses(with_model(model, 60));
+    }
+}
+
+fn moves_the_losses(mut plan: Plan) {
     let folder = tempfile::tempdir().unwrap();
-    let mut plan = plan(60);
     plan.learning_rate = 1e-2;
     plan.ramp = 1000;
     pretrain(&plan, &options(folder.path(), 2), &StopFlag::new(), &mut ignore).unwrap();
@@ -114,21 +143,24 @@ fn another_plan_is_refused() {
     assert!(message.contains("another plan"), "{message}");
 }
 
-/// The files of sam-mini are of one export of the built-in plan, small enough, and what the model crate reads.
+/// The files of each shipped model are of one export of its built-in plan, small enough, and what the model crate reads.
 #[test]
 fn the_shipped_files_belong_together() {
-    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sam-mini/weights");
-    let card: super::Card = serde_json::from_slice(&std::fs::read(assets.join("sam-mini.json")).unwrap()).unwrap();
-    let weights = std::fs::read(assets.join("sam-mini.safetensors")).unwrap();
-    assert_eq!(card.sha256, medseg_train::files::sha256(&weights));
-    assert_eq!(card.bytes, weights.len());
-    assert!(weights.len() <= 10_000_000, "{} bytes", weights.len());
-    assert_eq!(card.plan, Plan::default());
-    assert_eq!(card.steps, card.plan.steps());
-    use burn::module::Module;
-    let device = burn::tensor::Device::flex();
-    let (sam, _) = sam_model::Sam::from_checkpoint(assets.join("sam-mini.safetensors"), &device).unwrap();
-    let (prompt, _) = sam_model::AutomaticPrompt::load(assets.join("sam-mini-prompt.safetensors"), &device).unwrap();
-    assert_eq!(sam.config(), &card.plan.model);
-    assert_eq!(sam.num_params() + prompt.num_params(), card.parameters);
+    for (name, plan) in [("sam-mini", Plan::sam_mini()), ("sam2-mini", Plan::sam2_mini())] {
+        let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name).join("weights");
+        let file = |end: &str| assets.join(format!("{name}{end}"));
+        let card: super::Card = serde_json::from_slice(&std::fs::read(file(".json")).unwrap()).unwrap();
+        let weights = std::fs::read(file(".safetensors")).unwrap();
+        assert_eq!(card.sha256, medseg_train::files::sha256(&weights));
+        assert_eq!(card.bytes, weights.len());
+        assert!(weights.len() <= 10_000_000, "{} bytes", weights.len());
+        assert_eq!(card.plan, plan);
+        assert_eq!(card.steps, card.plan.steps());
+        use burn::module::Module;
+        let device = burn::tensor::Device::flex();
+        let (sam, _) = sam_model::Sam::from_checkpoint(file(".safetensors"), &device).unwrap();
+        let (prompt, _) = sam_model::AutomaticPrompt::load(file("-prompt.safetensors"), &device).unwrap();
+        assert_eq!(sam.config(), &card.plan.model);
+        assert_eq!(sam.num_params() + prompt.num_params(), card.parameters);
+    }
 }

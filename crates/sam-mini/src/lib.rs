@@ -17,92 +17,42 @@
 //! ```
 
 use burn::tensor::Device;
-use sam_model::{AutomaticPrompt, Checkpoint, LoadReport, Sam, SamConfig, SamError};
-use std::path::{Path, PathBuf};
+use sam_model::{LoadedModel, SamConfig, SamError, ShippedModel};
 
-/// The model in half precision, under the key names of the original.
-const WEIGHTS: &[u8] = include_bytes!("../weights/sam-mini.safetensors");
-/// The token of its automatic prompt, one label ("line").
-const PROMPT: &[u8] = include_bytes!("../weights/sam-mini-prompt.safetensors");
+/// The model in half precision, under the key names of the original, and the token of its automatic prompt, one label ("line").
+pub const MODEL: ShippedModel = ShippedModel {
+    name: "sam-mini",
+    weights: include_bytes!("../weights/sam-mini.safetensors"),
+    prompt: include_bytes!("../weights/sam-mini-prompt.safetensors"),
+    config,
+};
 /// How the weights were made, as JSON.
 pub const CARD: &str = include_str!("../weights/sam-mini.json");
-
-/// The model with its automatic prompt.
-#[derive(Debug)]
-pub struct SamMini {
-    /// The model.
-    pub sam: Sam,
-    /// One token, which segments every line.
-    pub prompt: AutomaticPrompt,
-    /// What the token stands for: `["line"]`.
-    pub labels: Vec<String>,
-    /// How the tensors were taken: all of them as they are, unless another variant was asked for.
-    pub report: LoadReport,
-}
-
-/// Why the weights could not be loaded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SamMiniError {
-    /// The weights are read through a temporary file, which could not be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: std::io::Error,
-    },
-    /// The weights do not fit the configuration that was asked for.
-    #[error(transparent)]
-    Sam(#[from] SamError),
-}
 
 /// Its configuration.
 pub fn config() -> SamConfig {
     SamConfig::mini()
 }
 
-/// Loads the model onto `device`.
+/// Loads the model onto `device`; [`ShippedModel::load_as`] of [`MODEL`] takes another configuration.
 ///
 /// # Errors
-/// The folder for temporary files cannot be written.
-pub fn load(device: &Device) -> Result<SamMini, SamMiniError> {
-    load_as(&config(), device)
-}
-
-/// Loads the weights into another configuration that takes them, for example [`config()`] as the SALT paper's code would run
-/// it ([`SamConfig::paper`]).
-///
-/// # Errors
-/// As [`load`]; the configuration has other tensors (all that do not fit are listed).
-pub fn load_as(config: &SamConfig, device: &Device) -> Result<SamMini, SamMiniError> {
-    let folder = std::env::temp_dir();
-    let io = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| SamMiniError::Io { path, source }
-    };
-    // The readers take files: tensors are read one by one.
-    let place = tempfile::tempdir().map_err(io(&folder))?;
-    let file = |name: &str, content: &[u8]| {
-        let path = place.path().join(name);
-        std::fs::write(&path, content).map_err(io(&path))?;
-        Ok::<_, SamMiniError>(path)
-    };
-    let (sam, report) = Checkpoint::open(file("sam-mini.safetensors", WEIGHTS)?)?.load(config, device)?;
-    let (prompt, labels) = AutomaticPrompt::load(file("sam-mini-prompt.safetensors", PROMPT)?, device)?;
-    Ok(SamMini { sam, prompt, labels, report })
+/// As [`ShippedModel::load`].
+pub fn load(device: &Device) -> Result<LoadedModel, SamError> {
+    MODEL.load(device)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sam_model::Checkpoint;
     use sha2::{Digest, Sha256};
 
     #[test]
     fn the_card_is_that_of_the_weights() {
         let card: serde_json::Value = serde_json::from_str(CARD).unwrap();
-        assert_eq!(card["sha256"].as_str().unwrap(), hex::encode(Sha256::digest(WEIGHTS)));
-        assert_eq!(card["bytes"], WEIGHTS.len());
+        assert_eq!(card["sha256"].as_str().unwrap(), hex::encode(Sha256::digest(MODEL.weights)));
+        assert_eq!(card["bytes"], MODEL.weights.len());
     }
 
     #[test]
@@ -110,8 +60,13 @@ mod tests {
         let device = Device::default();
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("x.safetensors");
-        std::fs::write(&path, WEIGHTS).unwrap();
+        std::fs::write(&path, MODEL.weights).unwrap();
         assert_eq!(Checkpoint::open(&path).unwrap().config().unwrap(), config());
         assert!(load(&device).unwrap().report.resampled.is_empty());
     }
 }
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use burn::module::{Module, Param};
-use burn::nn::{Initializer, Linear, LinearConfig};
-use burn::tensor::activation::relu;
+use burn::module::{Module, Param, RunningState};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_kernels::layer::linear;
+use serde::{Deserialize, Serialize};
 
-use crate::SamError;
 use crate::checkpoint::{TensorFile, save_module, transpose};
-use crate::nn::LayerNorm;
+use crate::{SamError, TextAffine, TextNormKind, TextSource};
 
 /// The metadata key under which a prompt's file holds its labels' names.
 const LABELS_KEY: &str = "labels";
@@ -24,15 +22,6 @@ pub struct AutomaticPrompt {
     pub text_affine: Option<TextAffine>,
 }
 
-/// The paper's text affine layer: linear, ReLU, norm.
-#[derive(Module, Debug)]
-pub struct TextAffine {
-    /// `features -> C`.
-    pub linear: Linear,
-    /// Over the `C` features of each label.
-    pub norm: LayerNorm,
-}
-
 impl AutomaticPrompt {
     /// One learnable token per label, standard normal like every embedding of the model, from the device's generator
     /// (`device.seed` fixes it).
@@ -41,21 +30,16 @@ impl AutomaticPrompt {
         Self { token, text_affine: None }
     }
 
-    /// Text features, one row per label, `[labels, features]`, through a learnable affine layer to `channels`.
-    ///
-    /// The released code normalises with batch statistics over the texts of a batch. When every text is the same, as in its
-    /// experiments, the result is the norm's bias whatever the text, and a batch of one is an error; this layer
-    /// normalises each label's features instead (the form that the authors' own SAM 2 code uses). The number of
-    /// parameters is the same.
+    /// Text features, one row per label, `[labels, features]`, through a learnable affine layer to `channels`, each text normalised
+    /// by itself ([`TextNormKind::PerText`]).
     pub fn from_text(features: Tensor<2>, channels: usize, device: &Device) -> Self {
         let [_, width] = features.dims();
-        Self {
-            token: Param::from_tensor(features).set_require_grad(false),
-            text_affine: Some(TextAffine {
-                linear: LinearConfig::new(width, channels).init(device),
-                norm: LayerNorm::new(channels, 1e-5, device),
-            }),
-        }
+        Self::from_affine(features, TextAffine::new([width, channels], TextNormKind::PerText, device))
+    }
+
+    /// Text features, one row per label, `[labels, features]`, through a layer that takes features of this width.
+    pub fn from_affine(features: Tensor<2>, affine: TextAffine) -> Self {
+        Self { token: Param::from_tensor(features).set_require_grad(false), text_affine: Some(affine) }
     }
 
     /// As [`from_text`](Self::from_text), from a safetensors file with one tensor `text_features` `[labels, features]`,
@@ -71,7 +55,7 @@ impl AutomaticPrompt {
         Ok(Self::from_text(Tensor::from_data(features, device), channels, device))
     }
 
-    /// Writes the prompt and the labels' names, one for each row, to a safetensors file.
+    /// Writes the prompt and the labels' names, one for each row, to a safetensors file; with them the texts, where there are any.
     ///
     /// # Errors
     /// [`SamError::Shape`] if there is not one name per label; [`SamError::Io`].
@@ -80,8 +64,12 @@ impl AutomaticPrompt {
             return Err(SamError::shape("label names", format!("{} names", self.labels()), &[labels.len()]));
         }
         let path = path.as_ref();
-        let text = serde_json::to_string(labels)
-            .map_err(|e| SamError::format(path, format!("the labels cannot be written: {e}")))?;
+        let source = self.text_affine.as_ref().and_then(|affine| affine.source.clone());
+        let text = match source {
+            None => serde_json::to_string(labels),
+            Some(source) => serde_json::to_string(&Names::WithTexts { labels: labels.to_vec(), source }),
+        };
+        let text = text.map_err(|e| SamError::format(path, format!("the labels cannot be written: {e}")))?;
         save_module(self, path, LABELS_KEY, text)
     }
 
@@ -93,8 +81,12 @@ impl AutomaticPrompt {
         let path = path.as_ref();
         let mut file = TensorFile::read(path)?;
         let json = file.metadata.get(LABELS_KEY).ok_or_else(|| SamError::format(path, "not an automatic prompt"))?;
-        let labels: Vec<String> =
+        let names: Names =
             serde_json::from_str(json).map_err(|e| SamError::format(path, format!("metadata `{LABELS_KEY}`: {e}")))?;
+        let (labels, source) = match names {
+            Names::Plain(labels) => (labels, None),
+            Names::WithTexts { labels, source } => (labels, Some(source)),
+        };
         let token = take(&mut file, path, "token")?;
         let rows = token.shape()[0];
         if rows != labels.len() || rows == 0 {
@@ -113,22 +105,29 @@ impl AutomaticPrompt {
             }
             let values: Vec<f32> = weight.iter().collect();
             let weight = TensorData::new(transpose(&values, channels, features), [features, channels]);
+            let is_batch_norm = file.tensors.contains_key("text_affine.norm.running_mean");
             let mut vector = |name: &str| match file.tensors.remove(name) {
-                Some((shape, values)) if shape == [channels] => {
-                    Ok(Param::from_data(TensorData::new(values, [channels]), device))
-                }
+                Some((shape, values)) if shape == [channels] => Ok(TensorData::new(values, [channels])),
                 _ => Err(SamError::format(path, format!("expected a tensor `{name}` of shape [{channels}]"))),
             };
             let bias = vector("text_affine.linear.bias")?;
             let (scale, shift) = (vector("text_affine.norm.weight")?, vector("text_affine.norm.bias")?);
-            let mut prompt = Self::from_text(Tensor::from_data(token, device), channels, device);
-            if let Some(affine) = &mut prompt.text_affine {
-                affine.linear.weight = Param::from_data(weight, device);
-                affine.linear.bias = Some(bias);
-                affine.norm.weight = scale;
-                affine.norm.bias = shift;
+            let running = match is_batch_norm {
+                true => Some([vector("text_affine.norm.running_mean")?, vector("text_affine.norm.running_var")?]),
+                false => None,
+            };
+            let kind = if running.is_some() { TextNormKind::Batch } else { TextNormKind::PerText };
+            let mut affine = TextAffine::new([width, channels], kind, device);
+            affine.linear.weight = Param::from_data(weight, device);
+            affine.linear.bias = Some(Param::from_data(bias, device));
+            affine.norm.weight = Param::from_data(scale, device);
+            affine.norm.bias = Param::from_data(shift, device);
+            if let Some([mean, variance]) = running {
+                affine.norm.running_mean = Some(RunningState::new(Tensor::from_data(mean, device)));
+                affine.norm.running_var = Some(RunningState::new(Tensor::from_data(variance, device)));
             }
-            prompt
+            affine.source = source;
+            Self::from_affine(Tensor::from_data(token, device), affine)
         };
         expect_empty(&file, path)?;
         Ok((prompt, labels))
@@ -139,14 +138,31 @@ impl AutomaticPrompt {
         self.token.lazy_shape().dims::<2>()[0]
     }
 
-    /// The prompt tokens, `[labels, C]`.
+    /// The prompt tokens, `[labels, C]`, of one image.
     pub fn tokens(&self) -> Tensor<2> {
+        self.tokens_of(1)
+    }
+
+    /// The prompt tokens, `[labels, C]`, for a batch of so many images: a batch norm in training counts the texts of every image.
+    pub fn tokens_of(&self, images: usize) -> Tensor<2> {
         let token = self.token.val();
         match &self.text_affine {
             None => token,
-            Some(affine) => affine.norm.forward(relu(linear(&affine.linear, token))),
+            Some(affine) => affine.forward(token, images),
         }
     }
+}
+
+/// What a file says of its rows.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Names {
+    Plain(Vec<String>),
+    WithTexts {
+        labels: Vec<String>,
+        #[serde(flatten)]
+        source: TextSource,
+    },
 }
 
 fn take(file: &mut TensorFile, path: &Path, name: &str) -> Result<TensorData, SamError> {

@@ -1,6 +1,7 @@
 //! The shape of a model: presets, serialisation, validation.
 
 mod hiera;
+mod original;
 
 pub use hiera::HieraConfig;
 pub(crate) use hiera::{HieraBlockShape, PATCH_STRIDE};
@@ -47,8 +48,8 @@ pub enum PositionResize {
 }
 
 /// Every size of a SAM or SAM 2. Presets: [`vit_b`](Self::vit_b), [`vit_l`](Self::vit_l), [`vit_h`](Self::vit_h) and
-/// [`mini`](Self::mini); [`sam2_tiny`](Self::sam2_tiny), [`sam2_small`](Self::sam2_small), [`sam2_base_plus`](Self::sam2_base_plus)
-/// and [`sam2_large`](Self::sam2_large); any configuration in between is a struct update away.
+/// [`mini`](Self::mini); [`sam2_tiny`](Self::sam2_tiny), [`sam2_small`](Self::sam2_small), [`sam2_base_plus`](Self::sam2_base_plus),
+/// [`sam2_large`](Self::sam2_large) and [`sam2_mini`](Self::sam2_mini); any configuration in between is a struct update away.
 ///
 /// The serialised form also understands the argument names of the original code (`img_size`, `out_chans`,
 /// `global_attn_indexes`, `mask_in_chans`). Unknown keys are errors.
@@ -134,6 +135,9 @@ fn default_iou_head_depth() -> usize {
 fn default_num_multimask_outputs() -> usize {
     3
 }
+
+/// Numbers of the largest model that is made: 8 GiB in single precision, three times ViT-H.
+const LARGEST_MODEL: f64 = (1u64 << 31) as f64;
 
 impl SamConfig {
     fn vit(embed_dim: usize, depth: usize, num_heads: usize, global_attention_blocks: Vec<usize>) -> Self {
@@ -233,7 +237,7 @@ impl SamConfig {
         }
     }
 
-    /// Checks every field.
+    /// Checks every field, and that all of them together make a model of at most 2^31 numbers.
     ///
     /// # Errors
     /// [`SamError::Config`] names the first field that no model can have.
@@ -291,9 +295,51 @@ impl SamConfig {
                 index,
             ));
         }
-        match &self.hiera {
-            Some(hiera) => self.validate_hiera(hiera),
-            None => Ok(()),
+        if let Some(hiera) = &self.hiera {
+            self.validate_hiera(hiera)?;
         }
+        let numbers = self.approximate_numbers();
+        if numbers > LARGEST_MODEL {
+            let found =
+                format!("about {numbers:.2e} numbers, from embed_dim = {} and depth = {}", self.embed_dim, self.depth);
+            return Err(SamError::config(
+                "(all sizes together)",
+                format!("at most {LARGEST_MODEL:.2e} numbers"),
+                found,
+            ));
+        }
+        Ok(())
+    }
+
+    /// How many numbers the model has, up to a few percent: each size of a hostile file may be allowed and all of them together fill any
+    /// memory.
+    fn approximate_numbers(&self) -> f64 {
+        let number = |value: usize| value as f64;
+        let (width, grid) = (number(self.embed_dim), number(self.grid_size()));
+        // Four products of attention and two of the MLP.
+        let block = (4.0 + 2.0 * self.mlp_ratio) * width * width;
+        let blocks = match &self.hiera {
+            // The width doubles from stage to stage.
+            Some(hiera) => hiera
+                .stages
+                .iter()
+                .zip([1.0, 4.0, 16.0, 64.0])
+                .map(|(&count, factor)| number(count) * factor * block)
+                .sum(),
+            None => number(self.depth) * block,
+        };
+        // Relative positions: two tables of heads' width, at most twice the grid long.
+        let tables = 4.0 * number(self.depth) * grid * width / number(self.num_heads);
+        let channels = number(self.output_channels);
+        let patches = grid * grid * width + 3.0 * number(self.patch_size).powi(2) * width;
+        let neck = channels * width + 9.0 * channels * channels;
+        let mask_input = number(self.mask_input_channels) * (4.0 * number(self.mask_input_channels) + channels);
+        // Four attentions and an MLP in each layer of the decoder.
+        let decoder =
+            number(self.decoder_depth) * (16.0 * channels * channels + 2.0 * channels * number(self.decoder_mlp_dim));
+        let hidden = number(self.iou_head_hidden_dim);
+        let heads = number(self.num_multimask_outputs + 1) * 3.0 * channels * channels
+            + number(self.iou_head_depth) * hidden * hidden;
+        blocks + tables + patches + neck + mask_input + decoder + heads
     }
 }

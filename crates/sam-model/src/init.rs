@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
 
-use crate::{Sam, SamConfig, SamError};
+use crate::{Sam, SamConfig, SamError, TextAffine};
 
 impl SamConfig {
     /// A model whose random weights depend only on `seed` and the parameters' names: the same bits on every machine, in
@@ -21,6 +21,15 @@ impl SamConfig {
     pub fn init_seeded(&self, seed: u64, device: &Device) -> Result<Sam, SamError> {
         let model = self.init(device)?;
         Ok(model.map(&mut Seeder { seed, path: Vec::new(), containers: Vec::new(), fan_in: 1 }))
+    }
+}
+
+impl TextAffine {
+    /// The same layer with initial values that depend only on `seed`, as [`SamConfig::init_seeded`] draws them.
+    #[must_use]
+    pub fn seeded(self, seed: u64) -> Self {
+        let path = vec!["prompt".to_owned(), "text_affine".to_owned()];
+        self.map(&mut Seeder { seed, path, containers: Vec::new(), fan_in: 1 })
     }
 }
 
@@ -45,7 +54,9 @@ impl Seeder {
         let container = self.containers.last().map_or("", String::as_str);
         let name = self.path.last().map_or("", String::as_str);
         match container.strip_prefix("Struct:").unwrap_or(container) {
-            "LayerNorm" => Draw::Constant(if name == "weight" { 1.0 } else { 0.0 }),
+            "LayerNorm" | "TextNorm" => {
+                Draw::Constant(if matches!(name, "weight" | "running_var") { 1.0 } else { 0.0 })
+            }
             "Linear" | "Conv2d" | "ConvTranspose2d" => {
                 if name == "weight" {
                     // A linear weight is [in, out]; a convolution's fan-in is its second axis times the kernel, in PyTorch

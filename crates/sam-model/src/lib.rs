@@ -72,8 +72,10 @@ pub mod parity;
 mod predictor;
 pub mod prompt_encoder;
 mod restore;
+mod shipped;
+mod text_affine;
 
-pub use automatic::{AutomaticPrompt, TextAffine};
+pub use automatic::AutomaticPrompt;
 pub use checkpoint::{Checkpoint, LoadReport, Mismatch};
 pub use config::{HieraConfig, PositionResize, SamConfig, SamVariant};
 pub use error::SamError;
@@ -81,7 +83,16 @@ pub use image_encoder::ImageFeatures;
 pub use mask_decoder::{MaskChoice, MaskPrediction};
 pub use model::{Sam, upsample_logits};
 pub use nn::{LayerNorm, Mlp};
-pub use predictor::{ImageEmbedding, ImagePrompt, MaskAnswer, SamPredictor, draw_overlay};
+pub use predictor::{
+    ImageEmbedding, ImagePrompt, MaskAnswer, SamPredictor, draw_overlay, paint_overlay, probability_level,
+};
 pub use prompt_encoder::{PointLabel, Prompts};
 pub use restore::restore_masks;
 pub use sam_preprocess::{Image, Preprocess, PreprocessError, Protocol, ResizeGeometry, RestoredMask};
+pub use shipped::{LoadedModel, ShippedModel};
+pub use text_affine::{TextAffine, TextNorm, TextNormKind, TextSource};
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -103,7 +103,11 @@ impl Sam {
         ImageFeatures { embedding, high_resolution }
     }
 
-    pub(crate) fn check_images(&self, images: &Tensor<4>) -> Result<(), SamError> {
+    /// Refuses images that [`encode`](Self::encode) does not take.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn check_images(&self, images: &Tensor<4>) -> Result<(), SamError> {
         let multiple = self.config.input_multiple();
         let [n, channels, height, width] = images.dims();
         let fits = |side: usize| side > 0 && side.is_multiple_of(multiple);
@@ -191,7 +195,7 @@ impl Sam {
         let features = features.into();
         self.check_features(&features)?;
         let [images, channels, height, width] = features.embedding.dims();
-        let tokens = prompt.tokens();
+        let tokens = prompt.tokens_of(images);
         let [labels, token_width] = tokens.dims();
         if token_width != channels || labels == 0 {
             return Err(SamError::shape("automatic prompt", format!("[labels, {channels}]"), &tokens.dims()));

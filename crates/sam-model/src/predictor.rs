@@ -337,7 +337,7 @@ impl MaskAnswer {
 
     /// Probabilities, `sigmoid(logit)`, in 255 grey levels, rounded.
     pub fn to_probabilities(&self) -> GrayImage {
-        self.grey(self.logits.iter().map(|logit| (255.0 / (1.0 + (-logit).exp())).round() as u8))
+        self.grey(self.logits.iter().map(|&logit| probability_level(logit)))
     }
 
     fn grey(&self, levels: impl Iterator<Item = u8>) -> GrayImage {
@@ -349,13 +349,23 @@ impl MaskAnswer {
     }
 }
 
+/// A logit's probability, `sigmoid(logit)`, as one of 255 grey levels above 0, rounded.
+pub fn probability_level(logit: f32) -> u8 {
+    (255.0 / (1.0 + (-logit).exp())).round() as u8
+}
+
 /// The image with the mask in translucent green and its outline in full: what a person looks at first.
 ///
 /// Where the mask is smaller than the image, the rest of the image stays as it is.
 pub fn draw_overlay(image: &RgbImage, mask: &Mask) -> RgbImage {
+    paint_overlay(image.clone(), mask)
+}
+
+/// [`draw_overlay`] on an image that is not needed any more.
+pub fn paint_overlay(image: RgbImage, mask: &Mask) -> RgbImage {
     const COLOUR: [u8; 3] = [0, 230, 90];
     let inside = |x: u32, y: u32| mask.get(y as usize, x as usize);
-    let mut overlay = image.clone();
+    let mut overlay = image;
     for (x, y, pixel) in overlay.enumerate_pixels_mut() {
         if !inside(x, y) {
             continue;

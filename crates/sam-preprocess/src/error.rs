@@ -36,6 +36,24 @@ pub enum PreprocessError {
         /// Column in the original image.
         column: usize,
     },
+    /// Tiles that cannot cover an image.
+    #[error("tiles: expected a side of at least 1 px and an overlap of at most half of it, found {side} and {overlap}")]
+    Tiling {
+        /// Side of a tile in pixels.
+        side: usize,
+        /// Overlap of neighbours in pixels.
+        overlap: usize,
+    },
+    /// Logits do not fill the tile that is next.
+    #[error("logits of tile {tile}: expected {expected} values, found {found}")]
+    TileCount {
+        /// Number of the tile, counted from 0 in the order of the grid.
+        tile: usize,
+        /// Pixels of the tile; 0 where there is none left.
+        expected: usize,
+        /// The number of values found.
+        found: usize,
+    },
     /// The mask cannot be held.
     #[error(transparent)]
     Mask(#[from] medseg_metrics::MetricsError),

@@ -11,6 +11,7 @@
 //!   [`ResizeGeometry`] that leads back. Resizing agrees with Pillow's (or torchvision's) to the last bit.
 //! - [`Preprocess::restore`] takes the logits of the square, `[size, size]`, back to the original pixels and decides which of them are
 //!   foreground. The comparison belongs to the protocol: see [`Protocol::is_foreground`].
+//! - [`Tiling`] cuts an image that is larger than the network's view into overlapping tiles, and a [`Mosaic`] blends their logits.
 //!
 //! There is no tensor library below this crate: inputs and logits are slices, and any framework can hold them.
 //!
@@ -38,6 +39,7 @@ mod pixels;
 mod preprocess;
 mod protocol;
 mod resize;
+mod tiles;
 
 pub use error::PreprocessError;
 pub use geometry::ResizeGeometry;
@@ -45,3 +47,9 @@ pub use pixels::Image;
 pub use preprocess::{NetworkInput, Preprocess, RestoredMask};
 pub use protocol::Protocol;
 pub use resize::{resize_image, resize_to_floats};
+pub use tiles::{FinishedRows, Mosaic, Tile, TileGrid, Tiling};
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

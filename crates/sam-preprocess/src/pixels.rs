@@ -76,6 +76,12 @@ impl Image {
         Self { channels: 3, data: self.data.iter().flat_map(|&v| [v, v, v]).collect(), ..*self }
     }
 
+    /// [`to_rgb`](Self::to_rgb) of an image that is not needed any more: colour is not copied.
+    #[must_use]
+    pub fn into_rgb(self) -> Image {
+        if self.channels == 3 { self } else { self.to_rgb() }
+    }
+
     /// The same image in grey (luma of ITU-R BT.601, rounded).
     pub fn to_grey(&self) -> Image {
         if self.channels == 1 {

@@ -24,8 +24,8 @@ pub enum Protocol {
     /// 53.395; foreground where the probability is at least one half. For checking the paper's numbers.
     Paper,
     /// Segment Anything 2's own: stretched to the square (each axis by its own factor, no padding) with antialiasing on floats that
-    /// are not rounded, then normalised as in [`Protocol::Default`]; foreground where the logit is above 0. For prediction, not for
-    /// augmentation.
+    /// are not rounded, then normalised as in [`Protocol::Default`]; masks stay binary; augmentation first, in the image's own pixels;
+    /// foreground where the logit is above 0.
     Sam2,
 }
 

@@ -62,6 +62,11 @@
 //! to a training checkpoint though no optimizer knows them ([`Network::statistics`]). Dropout draws from [`Draws`], so that a
 //! run that is stopped and resumed goes on with the masks that it would have had.
 //!
+//! # Training them with the program
+//!
+//! `salt train` takes them by a preset's name (`[model] network = "unet"`), with its data sets, augmentation, losses, selection,
+//! checkpoints and bundles; `salt reproduce` compares them with adapted SAMs.
+//!
 //! # Devices
 //!
 //! Features `cpu` (default), `wgpu` and `cuda` choose Burn's backends.
@@ -93,3 +98,8 @@ pub use segformer::{SegFormerConfig, SegFormerFlavour, SegFormerResNetConfig};
 pub use segnet::SegNetConfig;
 pub use unet::{UNetConfig, UNetNorm};
 pub use unetr::UnetrConfig;
+
+/// The example of the readme is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

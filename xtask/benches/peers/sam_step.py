@@ -1,9 +1,11 @@
-"""Times training steps and encoder inference of SAM ViT-B in PyTorch, for `cargo xtask bench --peers PYTHON`.
+"""Times training steps and encoder inference of SAM ViT-B and SAM 2 Hiera-B+ in PyTorch, for `cargo xtask bench --peers PYTHON`.
 
-    pip install torch torchvision segment-anything-py
+    pip install torch torchvision segment-anything-py setuptools hydra-core iopath tqdm
+    SAM2_BUILD_CUDA=0 pip install --no-build-isolation --no-deps sam2
 
-The model is Meta's own code; SALT, S-SAM and LoRA are put in place of its layers, on the weights that the paper adapts: the two linear
-layers of attention and MLP in each block and the two convolutions of the neck. Layer norms, positions and the prompt's token train in full.
+The models are Meta's own code; SALT, S-SAM and LoRA are put in place of their layers, on the weights that the paper adapts: the two linear
+layers of attention and MLP in each block and, of SAM, the two convolutions of the neck. Layer norms, positions and the prompt's token train in
+full.
 The weights are random: only time and memory count. Prints one line of JSON.
 """
 
@@ -14,7 +16,6 @@ import time
 
 import torch
 import torch.nn.functional as F
-from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, TwoWayTransformer
 from torch import nn
 
 
@@ -101,7 +102,42 @@ def fused_relative_attention(self, x):
     return self.proj(x.transpose(1, 2).reshape(batch, height, width, -1))
 
 
+def build_sam2(args):
+    """Hiera-B+ with everything that SAM 2 has on images. Its attention is torch's fused kernel already."""
+    from sam2.modeling.backbones.hieradet import Hiera
+    from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
+    from sam2.modeling.position_encoding import PositionEmbeddingSine
+    from sam2.modeling.sam.mask_decoder import MaskDecoder
+    from sam2.modeling.sam.prompt_encoder import PromptEncoder
+    from sam2.modeling.sam.transformer import TwoWayTransformer
+
+    channels, grid = 256, args.size // 16
+    trunk = Hiera(embed_dim=112, num_heads=2, stages=(2, 3, 16, 3), window_spec=(8, 4, 14, 7), global_att_blocks=(12, 16, 20),
+                  window_pos_embed_bkg_spatial_size=(14, 14))
+    sine = PositionEmbeddingSine(num_pos_feats=channels, normalize=True, scale=None, temperature=10000)
+    neck = FpnNeck(sine, channels, trunk.channel_list, fpn_top_down_levels=[2, 3], fpn_interp_model="nearest")
+    prompt = PromptEncoder(channels, (grid, grid), (args.size, args.size), 16)
+    transformer = TwoWayTransformer(depth=2, embedding_dim=channels, mlp_dim=2048, num_heads=8)
+    decoder = MaskDecoder(transformer_dim=channels, transformer=transformer, num_multimask_outputs=3, use_high_res_features=True,
+                          iou_prediction_use_sigmoid=True, pred_obj_scores=True, pred_obj_scores_mlp=True)
+    decoder.no_mem_embed = nn.Parameter(torch.zeros(1, channels, 1, 1))
+    return ImageEncoder(trunk, neck, scalp=1), prompt, decoder
+
+
+def encode(encoder, decoder, images):
+    """The embedding, and in SAM 2 the two finer maps."""
+    out = encoder(images)
+    if torch.is_tensor(out):
+        return out, []
+    finest, finer, embedding = out["backbone_fpn"]
+    return embedding + decoder.no_mem_embed, [decoder.conv_s0(finest), decoder.conv_s1(finer)]
+
+
 def build(args):
+    if args.model == "hiera-b+":
+        return build_sam2(args)
+    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, TwoWayTransformer
+
     relative = args.variant == "sam"
     grid = args.size // args.patch
     small = args.model == "mini"
@@ -130,6 +166,8 @@ def adapt(encoder, prompt, decoder, args):
     if args.method == "full":
         return [p for p in parts.parameters() if p.requires_grad]
     parts.requires_grad_(False)
+    if args.model == "hiera-b+":
+        return adapt_sam2(encoder, parts, args)
     width = encoder.blocks[0].attn.qkv.in_features
 
     def layer(old, kind):
@@ -142,21 +180,42 @@ def adapt(encoder, prompt, decoder, args):
         block.attn.qkv, block.attn.proj = layer(block.attn.qkv, "attention"), layer(block.attn.proj, "attention")
         block.mlp.lin1, block.mlp.lin2 = layer(block.mlp.lin1, "mlp"), layer(block.mlp.lin2, "mlp")
     encoder.neck[0], encoder.neck[2] = layer(encoder.neck[0], "neck"), layer(encoder.neck[2], "neck")
+    return trained(parts)
+
+
+def trained(parts):
     for name, parameter in parts.named_parameters():
         if "norm" in name or "pos_embed" in name:
             parameter.requires_grad_(True)
     return [p for p in parts.parameters() if p.requires_grad]
 
 
+def adapt_sam2(encoder, parts, args):
+    """SALT scales a tenth of each weight's singular values; the neck stays as it is."""
+
+    def layer(old):
+        if args.method == "lora":
+            return Lora(old, args.rank)
+        every = min(old.in_features, old.out_features)
+        top = every if args.method == "s-sam" else max(1, every // 10)
+        return Salt(old, top, args.rank, args.form == "spectral")
+
+    for block in encoder.trunk.blocks:
+        block.attn.qkv, block.attn.proj = layer(block.attn.qkv), layer(block.attn.proj)
+        block.mlp.layers[0], block.mlp.layers[1] = layer(block.mlp.layers[0]), layer(block.mlp.layers[1])
+    return trained(parts)
+
+
 def forward(encoder, prompt, decoder, token, images):
-    embedding = encoder(images)
+    embedding, finer = encode(encoder, decoder, images)
     batch = images.shape[0]
     dense = prompt.no_mask_embed.weight.reshape(1, -1, 1, 1).expand(batch, -1, *embedding.shape[-2:])
     masks = []
     for index in range(batch):
-        low, _ = decoder(
+        more = {"repeat_image": False, "high_res_features": [level[index : index + 1] for level in finer]} if finer else {}
+        low, *_ = decoder(
             image_embeddings=embedding[index : index + 1], image_pe=prompt.get_dense_pe(),
-            sparse_prompt_embeddings=token, dense_prompt_embeddings=dense[index : index + 1], multimask_output=False,
+            sparse_prompt_embeddings=token, dense_prompt_embeddings=dense[index : index + 1], multimask_output=False, **more,
         )
         masks.append(low)
     return F.interpolate(torch.cat(masks), images.shape[-2:], mode="bilinear", align_corners=False)
@@ -180,7 +239,7 @@ def main():
     parser.add_argument("--attention", choices=["eager", "sdpa"], default="sdpa")
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--variant", choices=["paper", "sam"], default="paper")
-    parser.add_argument("--model", choices=["vit-b", "mini"], default="vit-b")
+    parser.add_argument("--model", choices=["vit-b", "mini", "hiera-b+"], default="vit-b")
     parser.add_argument("--patch", type=int, default=16)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--batch", type=int, default=1)
@@ -197,7 +256,7 @@ def main():
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=args.precision == "bf16"):
             for _ in range(args.steps + 1):
                 start = time.perf_counter()
-                encoder(images)
+                encode(encoder, decoder, images)
                 seconds.append(time.perf_counter() - start)
     else:
         trained = adapt(encoder, prompt, decoder, args)

@@ -6,8 +6,10 @@ use burn::tensor::{Device, Distribution, Tensor};
 use medseg_study::{TableChoice, rows};
 use medseg_train::config::{Architecture, ModelConfig};
 use medseg_train::losses::WeightedLoss;
+use medseg_train::memory::release_resting;
 use medseg_train::model::BaseModel;
 use medseg_train::optimizer::OptimizerConfig;
+use medseg_train::train::checkpointed_gradients;
 use salt_cli::CliError;
 use salt_peft::AdapterConfig;
 use sam_model::SamVariant;
@@ -22,7 +24,7 @@ use std::time::Instant;
 /// memory count. Without `--peers` the table has our figures alone.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A Python with the packages `torch`, `torchvision` and `segment-anything-py`
+    /// A Python with the packages `torch`, `torchvision`, `segment-anything-py` and, for the cases of SAM 2, `sam2`
     #[arg(long, value_name = "PYTHON")]
     peers: Option<PathBuf>,
     /// Only these cases
@@ -47,6 +49,8 @@ struct Case {
     model: Model,
     size: usize,
     batch: usize,
+    /// Whether the encoder's blocks are computed twice instead of kept.
+    checkpointing: bool,
     /// Arguments of the peers' script, one list for each variant; the fastest one counts.
     peers: &'static [&'static str],
 }
@@ -67,10 +71,17 @@ enum Model {
     Sam,
     /// The demonstration's model.
     Mini,
+    /// SAM 2, Hiera-B+, with everything that its image path has.
+    Sam2,
 }
 
 const fn training(id: &'static str, what: &'static str, row: &'static str, peers: &'static [&'static str]) -> Case {
-    Case { id, what, method: Method::Row(row), model: Model::Paper, size: 512, batch: 1, peers }
+    Case { id, what, method: Method::Row(row), model: Model::Paper, size: 512, batch: 1, checkpointing: false, peers }
+}
+
+/// A SALT step of Hiera-B+ with the paper's high rank.
+const fn sam2(id: &'static str, what: &'static str, peers: &'static [&'static str]) -> Case {
+    Case { model: Model::Sam2, ..training(id, what, "sam2-salt-high", peers) }
 }
 
 const CASES: &[Case] = &[
@@ -89,6 +100,25 @@ const CASES: &[Case] = &[
     Case {
         batch: 2,
         ..training("salt-256-batch-2", "SALT-256 step, batch 2", "salt-high", &["--method salt --rank 256 --batch 2"])
+    },
+    Case {
+        checkpointing: true,
+        ..training(
+            "salt-256-checkpointing",
+            "SALT-256 step with activation checkpointing; PyTorch rebuilds W' and keeps all",
+            "salt-high",
+            &["--method salt --rank 256"],
+        )
+    },
+    Case {
+        checkpointing: true,
+        batch: 2,
+        ..training(
+            "salt-256-batch-2-checkpointing",
+            "SALT-256 step, batch 2, with activation checkpointing; PyTorch keeps all",
+            "salt-high",
+            &["--method salt --rank 256 --batch 2"],
+        )
     },
     Case {
         method: Method::Inference,
@@ -117,6 +147,37 @@ const CASES: &[Case] = &[
             "sam-mini, 128 px, batch 2, SALT step; PyTorch rebuilds W'",
             "salt-high",
             &["--model mini --variant sam --patch 8 --size 128 --batch 2 --method salt --rank 64"],
+        )
+    },
+    sam2(
+        "sam2-salt-256",
+        "Hiera-B+, SALT-256 step; PyTorch rebuilds W'",
+        &["--model hiera-b+ --method salt --rank 256"],
+    ),
+    sam2(
+        "sam2-salt-256-spectral",
+        "Hiera-B+, SALT-256 step; PyTorch in the spectral form",
+        &["--model hiera-b+ --method salt --rank 256 --form spectral"],
+    ),
+    Case {
+        size: 1024,
+        ..sam2(
+            "sam2-salt-256-1024",
+            "Hiera-B+, SALT-256 step, 1024 px; PyTorch rebuilds W'",
+            &["--model hiera-b+ --method salt --rank 256 --size 1024"],
+        )
+    },
+    Case {
+        method: Method::Inference,
+        ..sam2("sam2-inference-512", "Hiera-B+, encoder inference, 512 px", &["--model hiera-b+ --method inference"])
+    },
+    Case {
+        method: Method::Inference,
+        size: 1024,
+        ..sam2(
+            "sam2-inference-1024",
+            "Hiera-B+, encoder inference, 1024 px",
+            &["--model hiera-b+ --method inference --size 1024"],
         )
     },
 ];
@@ -236,7 +297,11 @@ impl Case {
         let device = Device::default();
         let model = ModelConfig {
             base: "random".into(),
-            architecture: if self.model == Model::Mini { Architecture::Mini } else { Architecture::VitB },
+            architecture: match self.model {
+                Model::Paper | Model::Sam => Architecture::VitB,
+                Model::Mini => Architecture::Mini,
+                Model::Sam2 => Architecture::Sam2BasePlus,
+            },
             variant: if self.model == Model::Paper { SamVariant::Paper } else { SamVariant::Sam },
             ..ModelConfig::default()
         };
@@ -248,11 +313,11 @@ impl Case {
         match self.method {
             Method::Inference => {
                 let segmenter = base.segmenter();
+                let sam = &segmenter.require_sam("its image encoder")?.sam;
                 let images = random(shape, &device);
                 for _ in 0..=steps {
                     let start = Instant::now();
-                    let embedding =
-                        segmenter.sam.encode_image(images.clone()).map_err(medseg_train::TrainError::from)?;
+                    let embedding = sam.encode_image(images.clone()).map_err(medseg_train::TrainError::from)?;
                     let _ = embedding.sum().into_scalar::<f32>();
                     seconds.push(start.elapsed().as_secs_f64());
                 }
@@ -262,6 +327,7 @@ impl Case {
                 // Any start of the trained factors does for timing; this one needs no look at the values.
                 adapter.lora_rank = adapter.lora_rank.max(1);
                 let device = device.autodiff();
+                let base = base.at_rest(Some(&adapter), &std::env::temp_dir())?;
                 let mut segmenter = base.adapted(Some(&adapter), &device)?.segmenter;
                 drop(base);
                 let images = random(shape, &device);
@@ -269,9 +335,14 @@ impl Case {
                 let (loss, mut optimizer) = (WeightedLoss::default(), OptimizerConfig::default().init());
                 for _ in 0..=steps {
                     let start = Instant::now();
-                    let loss = loss.forward(segmenter.forward(images.clone())?, masks.clone(), None)?;
-                    let gradients = GradientsParams::from_grads(loss.backward(), &segmenter);
+                    let loss = |logits| loss.forward(logits, masks.clone(), None);
+                    let gradients = if self.checkpointing {
+                        checkpointed_gradients(&segmenter, images.clone(), 1.0, loss)?.0
+                    } else {
+                        GradientsParams::from_grads(loss(segmenter.forward(images.clone())?)?.backward(), &segmenter)
+                    };
                     segmenter = optimizer.step(1e-4, segmenter, gradients);
+                    release_resting();
                     seconds.push(start.elapsed().as_secs_f64());
                 }
             }
@@ -283,7 +354,7 @@ impl Case {
 }
 
 fn adapter(base: &BaseModel, id: &str) -> Result<AdapterConfig, CliError> {
-    let found = rows(TableChoice::All, base.config(), true)?.into_iter().find(|row| row.id == id);
+    let found = rows(TableChoice::All, base.config()?, true)?.into_iter().find(|row| row.id == id);
     found.and_then(|row| row.adapter).ok_or_else(|| CliError::Usage(format!("no method {id:?} that trains")))
 }
 

@@ -1,5 +1,7 @@
 //! `cargo xtask ci`: everything that a change has to pass.
 
+mod driver;
+
 use salt_cli::CliError;
 use salt_cli::commands::CommandResult;
 use std::path::{Path, PathBuf};
@@ -24,39 +26,59 @@ struct Check {
     name: &'static str,
     environment: &'static [(&'static str, &'static str)],
     command: &'static str,
+    /// What the machine lacks for it, where it lacks something.
+    lacks: fn() -> Option<String>,
+}
+
+/// A check that needs nothing but the toolchain.
+const fn check(name: &'static str, command: &'static str) -> Check {
+    Check { name, environment: &[], command, lacks: || None }
 }
 
 const CHECKS: &[Check] = &[
-    Check { name: "format", environment: &[], command: "cargo fmt --all --check" },
-    Check { name: "names", environment: &[], command: "cargo xtask names" },
-    Check { name: "lint", environment: &[], command: "cargo clippy --workspace --all-targets --locked -- -D warnings" },
+    check("format", "cargo fmt --all --check"),
+    check("names", "cargo xtask names"),
+    check("crates", "cargo xtask crates"),
+    check("supply", "cargo xtask supply"),
+    check("lint", "cargo clippy --workspace --all-targets --locked -- -D warnings"),
     Check {
-        name: "docs",
         environment: &[("RUSTDOCFLAGS", "-D warnings")],
-        command: "cargo doc --workspace --no-deps --locked",
+        ..check("docs", "cargo doc --workspace --no-deps --locked")
     },
+    // After the documentation, whose checks of the dependencies it uses.
+    check("interface", "cargo xtask api"),
     // What users of Burn get of the crates that do without it otherwise.
+    check(
+        "burn features",
+        "cargo clippy -p medseg-data -p medseg-metrics --features medseg-data/burn,medseg-metrics/burn --all-targets --locked -- -D warnings",
+    ),
+    // Without default features, the libraries that do without Burn: seconds each. The others would compile Burn once more.
+    check(
+        "no features",
+        "cargo check -p atomic-file -p keyed-random -p cpu-kernels -p medseg-metrics -p medseg-data -p sam-preprocess -p salt-linalg --no-default-features --lib --locked",
+    ),
+    // The GPU backends in every crate, type-checked. The build script of the CUDA backend downloads LLVM unless it is told that this is
+    // a documentation build, hence DOCS_RS for that one check.
+    check("wgpu", "cargo check --workspace --features salt-cli/wgpu --locked"),
     Check {
-        name: "burn features",
-        environment: &[],
-        command: "cargo clippy -p medseg-data -p medseg-metrics --features medseg-data/burn,medseg-metrics/burn --all-targets --locked -- -D warnings",
-    },
-    // The GPU backends: type-checked only. The build script of the CUDA backend downloads LLVM unless it is told that this is a
-    // documentation build, hence DOCS_RS for that one check.
-    Check { name: "wgpu", environment: &[], command: "cargo check --workspace --features salt-cli/wgpu --locked" },
-    Check {
-        name: "cuda",
         environment: &[("DOCS_RS", "1")],
-        command: "cargo check --workspace --features salt-cli/cuda --locked",
+        ..check("cuda", "cargo check --workspace --features salt-cli/cuda --locked")
     },
+    // The GPU path, run: in a build of its own (see the profile in Cargo.toml). Asked for by name alone.
     Check {
-        name: "burn tests",
-        environment: &[],
-        command: "cargo test -p medseg-data -p medseg-metrics --features medseg-data/burn,medseg-metrics/burn --locked",
+        lacks: driver::missing,
+        ..check("gpu", "cargo test --profile gpu -p gpu-tests --features wgpu --test gpu --locked")
     },
+    check(
+        "burn tests",
+        "cargo test -p medseg-data -p medseg-metrics --features medseg-data/burn,medseg-metrics/burn --locked",
+    ),
     // Last, and exactly the command of README.md, so that the closing lines are the tests' own.
-    Check { name: "test", environment: &[], command: "cargo test" },
+    check("test", "cargo test"),
 ];
+
+/// What runs only where it is asked for: a build of its own, and tests that take a software device many minutes.
+const BY_NAME: [&str; 1] = ["gpu"];
 
 /// Runs the checks.
 pub(crate) fn run(args: Args) -> CommandResult {
@@ -65,9 +87,17 @@ pub(crate) fn run(args: Args) -> CommandResult {
         return Err(CliError::usage(format!("no check {unknown:?}; there are {}", known.join(", "))));
     }
     let root = root();
-    for check in CHECKS.iter().filter(|check| args.only.is_empty() || args.only.iter().any(|name| name == check.name)) {
+    let is_chosen = |check: &&Check| match args.only.is_empty() {
+        true => !BY_NAME.contains(&check.name),
+        false => args.only.iter().any(|name| name == check.name),
+    };
+    for check in CHECKS.iter().filter(is_chosen) {
         println!("== {}: {}", check.name, check.command);
         if args.list {
+            continue;
+        }
+        if let Some(what) = (check.lacks)() {
+            println!("!!\n!! {} WAS SKIPPED: {what}\n!!", check.name);
             continue;
         }
         let started = Instant::now();

@@ -5,19 +5,19 @@ use medseg_train::device::DeviceName;
 use salt_cli::CliError;
 use sam_model::parity::{StageDifference, compare_with_reference};
 use sam_model::{Checkpoint, SamConfig};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Compare the model with a reference run of the original, stage by stage.
 ///
 /// Prints the largest absolute difference of every stage, and the same relative to the reference's largest value. Ends with
-/// exit code 1 if any stage is beyond the tolerance. Reference files are made by crates/sam-model/tests/fixtures/sam_tiny.py
-/// (any seed, any configuration, up to a full-size ViT-B).
+/// exit code 1 if any stage is beyond the tolerance. Reference files are made by sam_tiny.py (SAM) and sam2_tiny.py (SAM 2) in
+/// crates/sam-model/tests/fixtures (any seed, any configuration, up to full size).
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Weights: .pth, .safetensors (the original's or Hugging Face's names)
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// Configuration (JSON); without it, what the weights carry or show
+    /// Configuration (JSON, in this project's fields or the argument names of Meta's code); without it, what the weights carry or show
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Reference inputs and outputs (safetensors)
@@ -43,7 +43,7 @@ pub(crate) fn run(args: Args) -> CommandResult {
     let device = if args.autodiff { device.autodiff() } else { device };
     let checkpoint = Checkpoint::open(&args.weights)?;
     let config = match &args.config {
-        Some(path) => read_config(path)?,
+        Some(path) => SamConfig::read(path)?,
         None => checkpoint.config()?,
     };
     let (sam, _) = checkpoint.load(&config, &device)?;
@@ -65,11 +65,6 @@ pub(crate) fn run(args: Args) -> CommandResult {
         args.tolerance,
         beyond.join(", ")
     )))
-}
-
-fn read_config(path: &Path) -> Result<SamConfig, CliError> {
-    let text = std::fs::read_to_string(path).map_err(CliError::io("cannot read", path))?;
-    serde_json::from_str(&text).map_err(|error| CliError::file(path, error.to_string()))
 }
 
 fn print_table(stages: &[StageDifference]) {

@@ -1,4 +1,4 @@
-//! `cargo xtask pretrain`: trains the small SAM that ships with the project, on generated scenes.
+//! `cargo xtask pretrain`: trains the small SAM or SAM 2 that ships with the project, on generated scenes.
 
 use super::CommandResult;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,16 +9,19 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Pre-train sam-mini on generated scenes (no vessels, no download) and export its weights.
+/// Pre-train sam-mini or sam2-mini on generated scenes (no vessels, no download) and export its weights.
 ///
 /// Interrupted at any point (Ctrl-C, SIGTERM, kill) the same command continues where it stopped, to the same bits. The run
 /// directory holds plan.json, log.jsonl (one event per line) and checkpoints. A plan with more steps continues a run whose steps
 /// so far would have been the same.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Run directory
-    #[arg(long, value_name = "DIR", default_value = "target/pretrain")]
-    out: PathBuf,
+    /// Which of the two
+    #[arg(long, value_enum, default_value_t = Base::SamMini)]
+    base: Base,
+    /// Run directory [default: target/pretrain, of sam2-mini target/pretrain-sam2-mini]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// A plan (TOML) instead of the built-in recipe; print the recipe with --print-plan
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
@@ -28,9 +31,10 @@ pub(crate) struct Args {
     /// Threads that train; the result does not depend on it [default: the cores of this machine]
     #[arg(long)]
     threads: Option<NonZeroUsize>,
-    /// Weights file to write at the end; the token goes to NAME-prompt.safetensors, the card to NAME.json
-    #[arg(long, value_name = "FILE", default_value = "crates/sam-mini/weights/sam-mini.safetensors")]
-    export: PathBuf,
+    /// Weights file to write at the end; the token goes to NAME-prompt.safetensors, the card to NAME.json [default: where the crate of
+    /// that name has its weights]
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
     /// Export the newest checkpoint of the run directory as it is, without training
     #[arg(long)]
     export_only: bool,
@@ -45,8 +49,40 @@ pub(crate) struct Args {
     print_plan: bool,
 }
 
+/// What can be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Base {
+    SamMini,
+    Sam2Mini,
+}
+
+impl Base {
+    fn plan(self) -> Plan {
+        match self {
+            Self::SamMini => Plan::sam_mini(),
+            Self::Sam2Mini => Plan::sam2_mini(),
+        }
+    }
+
+    fn run_directory(self) -> PathBuf {
+        PathBuf::from(match self {
+            Self::SamMini => "target/pretrain",
+            Self::Sam2Mini => "target/pretrain-sam2-mini",
+        })
+    }
+
+    fn weights(self) -> PathBuf {
+        PathBuf::from(match self {
+            Self::SamMini => "crates/sam-mini/weights/sam-mini.safetensors",
+            Self::Sam2Mini => "crates/sam2-mini/weights/sam2-mini.safetensors",
+        })
+    }
+}
+
 pub(crate) fn run(args: Args) -> CommandResult {
     let plan = read_plan(&args)?;
+    let directory = args.out.clone().unwrap_or_else(|| args.base.run_directory());
+    let weights = args.export.clone().unwrap_or_else(|| args.base.weights());
     if args.print_plan {
         let text = toml::to_string_pretty(&plan);
         print!("{}", text.map_err(|error| CliError::Format { format: "TOML", problem: error.to_string() })?);
@@ -59,10 +95,10 @@ pub(crate) fn run(args: Args) -> CommandResult {
         return Ok(());
     }
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let pretrained = if args.export_only { newest(&args.out)? } else { train(&plan, &args.out, threads)? };
+    let pretrained = if args.export_only { newest(&directory)? } else { train(&plan, &directory, threads)? };
     let (step, steps) = (pretrained.step, pretrained.plan.steps());
     println!("{step} of {steps} steps; writing weights and scoring them on held-out scenes ...");
-    let (card, files) = export(pretrained, &args.export, |rounded: &Pretrained| {
+    let (card, files) = export(pretrained, &weights, |rounded: &Pretrained| {
         [64, 128, 256]
             .into_iter()
             .map(|size| Ok((size, rounded.score(size, args.scenes, threads)?)))
@@ -82,7 +118,7 @@ pub(crate) fn run(args: Args) -> CommandResult {
 
 fn read_plan(args: &Args) -> Result<Plan, CliError> {
     let mut plan = match &args.plan {
-        None => Plan::default(),
+        None => args.base.plan(),
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(CliError::io("cannot read", path))?;
             toml::from_str(&text).map_err(|error| CliError::file(path, error.to_string()))?

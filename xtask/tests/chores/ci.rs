@@ -17,3 +17,8 @@ fn the_last_check_is_the_command_of_the_readme() {
 fn what_the_documents_name_is_there() {
     Command::new(env!("CARGO_BIN_EXE_xtask")).arg("names").assert().success().stdout(contains("all of them there"));
 }
+
+#[test]
+fn every_crate_says_what_it_is() {
+    Command::new(env!("CARGO_BIN_EXE_xtask")).arg("crates").assert().success().stdout(contains("says what it is"));
+}

@@ -3,6 +3,7 @@
 
 mod ci;
 mod one_build;
+mod packages;
 mod params;
 mod parity;
 mod pretrain;

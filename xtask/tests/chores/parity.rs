@@ -37,3 +37,17 @@ fn parity_prints_every_stage_and_fails_beyond_its_tolerance() {
     guessed.arg("--io").arg(fixture("sam_tiny_io.safetensors")).assert().code(1).stderr(contains("points.low_res"));
     parity("sam_tiny_io.safetensors").assert().code(1).stderr(contains("missing").and(contains("unexpected")));
 }
+
+/// SAM 2, with the configuration in the argument names of Meta's code.
+#[test]
+fn parity_of_a_sam2_takes_the_originals_arguments() {
+    let parity = |weights: &str, io: &str| {
+        let mut command = xtask();
+        command.arg("parity").arg("--weights").arg(fixture(weights));
+        command.arg("--config").arg(fixture("sam2_tiny.json")).arg("--io").arg(fixture(io));
+        command
+    };
+    let good = contains("enc.block6.attn").and(contains("points.upscaled2"));
+    parity("sam2_tiny.pt", "sam2_tiny_io.safetensors").assert().success().stdout(good);
+    parity("sam_tiny.pth", "sam_tiny_io.safetensors").assert().code(1).stderr(contains("expected a SAM 2"));
+}

@@ -8,6 +8,11 @@ use crate::error::Result;
 use medseg_metrics::Mask;
 
 const SCALE: f64 = 5.0;
+/// An outline may be this many times as long as the image has pixels, and [`SPARE_LENGTH`] longer: more is no outline, and walking along
+/// it would take longer than anybody waits.
+const LENGTH_PER_PIXEL: f64 = 4.0;
+/// In pixels; leaves room for detailed outlines on small images.
+const SPARE_LENGTH: f64 = 1e6;
 
 /// Checks a flat list x1, y1, x2, y2, ... and pairs it up.
 pub(super) fn check(flat: &[f64], width: usize, height: usize) -> Result<Vec<(f64, f64)>, String> {
@@ -26,7 +31,19 @@ pub(super) fn check(flat: &[f64], width: usize, height: usize) -> Result<Vec<(f6
         let (x, y) = points[0];
         return Err(format!("the polygon at ({x}, {y}) lies outside the {width}x{height} image"));
     }
+    let most = LENGTH_PER_PIXEL * w * h + SPARE_LENGTH;
+    let length: f64 = edges(&points).map(|(a, b)| (a.0 - b.0).abs().max((a.1 - b.1).abs())).sum();
+    if length > most {
+        return Err(format!(
+            "expected an outline of at most {most} px on a {width}x{height} image, found one of {length:.0} px"
+        ));
+    }
     Ok(points)
+}
+
+/// Each point with the next, the last with the first.
+fn edges<T: Copy>(points: &[T]) -> impl Iterator<Item = (T, T)> + '_ {
+    points.iter().enumerate().map(|(i, &point)| (point, points[(i + 1) % points.len()]))
 }
 
 /// Fills one polygon on a `width` x `height` grid; parts beyond the grid are cut off. Pixels enclosed twice are outside
@@ -44,24 +61,66 @@ pub fn fill_polygon(points: &[(f64, f64)], width: usize, height: usize) -> Resul
     }
     let fine: Vec<(i64, i64)> =
         points.iter().map(|p| ((SCALE * p.0 + 0.5) as i64, (SCALE * p.1 + 0.5) as i64)).collect();
-    let mut toggles = Vec::new();
+    let mut toggles = Toggles::new(&fine, width, height);
     let mut previous: Option<(i64, i64)> = None;
-    for (i, &start) in fine.iter().enumerate() {
-        walk(start, fine[(i + 1) % fine.len()], |u, v| {
-            if let Some((pu, pv)) = previous {
-                toggles.extend(crossing((pu, pv), (u, v), width, height));
+    for (start, end) in edges(&fine) {
+        walk(start, end, |u, v| {
+            if let Some((pu, pv)) = previous
+                && let Some(position) = crossing((pu, pv), (u, v), width, height)
+            {
+                toggles.flip(position);
             }
             previous = Some((u, v));
         });
     }
-    toggles.sort_unstable();
-    for pair in toggles.chunks(2) {
-        let end = pair.get(1).copied().unwrap_or(width * height);
-        for position in pair[0]..end {
-            mask.insert(position % height, position / height);
+    toggles.each_inside(|position| mask.insert(position % height, position / height));
+    Ok(mask)
+}
+
+/// Positions, counted down the columns, at which inside becomes outside and the reverse: a bit each, over the columns that the polygon
+/// reaches. Two at one position cancel. However often an outline crosses a column, the memory is that of its mask.
+struct Toggles {
+    bits: Vec<u64>,
+    /// The first position of the first column.
+    start: usize,
+    /// One past the last position of the image.
+    end: usize,
+}
+
+impl Toggles {
+    /// For an outline of these vertices (in fifths of a pixel).
+    fn new(fine: &[(i64, i64)], width: usize, height: usize) -> Self {
+        let column = |u: i64| (u / SCALE as i64).clamp(0, width as i64 - 1) as usize;
+        let first = fine.iter().map(|point| column(point.0)).min().unwrap_or(0).saturating_sub(1);
+        let last = fine.iter().map(|point| column(point.0)).max().unwrap_or(0);
+        let (start, columns) = (first * height, last + 1 - first);
+        // A toggle may lie just behind the last row of the last column.
+        Self { bits: vec![0; columns * height / 64 + 1], start, end: width * height }
+    }
+
+    fn flip(&mut self, position: usize) {
+        let at = position - self.start;
+        self.bits[at / 64] ^= 1 << (at % 64);
+    }
+
+    /// The positions that an odd number of toggles lies at or before.
+    fn each_inside(&self, mut visit: impl FnMut(usize)) {
+        let mut opened: Option<usize> = None;
+        for (index, &word) in self.bits.iter().enumerate() {
+            let mut word = word;
+            while word != 0 {
+                let at = self.start + 64 * index + word.trailing_zeros() as usize;
+                word &= word - 1;
+                match opened.take() {
+                    Some(from) => (from..at).for_each(&mut visit),
+                    None => opened = Some(at),
+                }
+            }
+        }
+        if let Some(from) = opened {
+            (from..self.end).for_each(visit);
         }
     }
-    Ok(mask)
 }
 
 /// Visits the points of the digital line between two vertices, both included, from `start` to `end`.
@@ -115,6 +174,24 @@ mod tests {
                 assert_eq!(mask.get(y, x), (2..7).contains(&x) && (3..5).contains(&y), "({x}, {y})");
             }
         }
+    }
+
+    /// A path over the image to and fro: every pixel column is crossed as often as there are lines.
+    #[test]
+    fn threat_an_outline_that_crosses_every_column_often_takes_the_memory_of_its_mask() {
+        let side = 2000.0;
+        let line = |n: usize| [(0.0, n as f64 / 20.0), (side, n as f64 / 20.0)];
+        let lines: Vec<(f64, f64)> =
+            (0..8000).flat_map(|n| if n % 2 == 0 { line(n) } else { line(n).map(|(x, y)| (side - x, y)) }).collect();
+        // Sixteen million crossings; as numbers in a list they would take 128 MB, as bits half a megabyte.
+        let fine: Vec<(i64, i64)> = lines.iter().map(|p| ((SCALE * p.0) as i64, (SCALE * p.1) as i64)).collect();
+        assert!(Toggles::new(&fine, 2000, 2000).bits.len() * 8 <= 2000 * 2000 / 8 + 8);
+        assert!(fill_polygon(&lines, 2000, 2000).unwrap().count() <= 4_000_000);
+        let flat: Vec<f64> = lines.iter().flat_map(|p| [p.0, p.1]).collect();
+        check(&flat, 2000, 2000).unwrap();
+        let longer = flat.repeat(2);
+        let reason = check(&longer, 2000, 2000).unwrap_err();
+        assert!(reason.contains("outline of at most 17000000 px"), "{reason}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use medseg_metrics::Mask;
 /// # Errors
 /// A character outside `0` to `o`, an end within a run, or a run that is negative or has more than 32 bits.
 pub(super) fn decompress(text: &str) -> Result<Vec<u32>, String> {
-    let mut runs: Vec<i64> = Vec::new();
+    let mut runs: Vec<u32> = Vec::new();
     let (mut value, mut shift) = (0i64, 0u32);
     for (place, byte) in text.bytes().enumerate() {
         let group = byte.checked_sub(b'0').filter(|group| *group < 64).map(i64::from).ok_or_else(|| {
@@ -28,17 +28,18 @@ pub(super) fn decompress(text: &str) -> Result<Vec<u32>, String> {
         if group & 16 != 0 {
             value |= -1 << shift;
         }
-        let before = if runs.len() > 2 { runs[runs.len() - 2] } else { 0 };
-        runs.push(value + before);
+        let before = if runs.len() > 2 { i64::from(runs[runs.len() - 2]) } else { 0 };
+        // Checked one by one: in a hostile file the differences add up without bound.
+        let run = value + before;
+        let number = runs.len();
+        let run = u32::try_from(run).map_err(|_| format!("run {number}: expected 0 to {}, found {run}", u32::MAX))?;
+        runs.push(run);
         (value, shift) = (0, 0);
     }
     if shift > 0 {
         return Err(format!("the compressed run lengths end within run {}", runs.len()));
     }
-    let checked = |(number, run): (usize, i64)| {
-        u32::try_from(run).map_err(|_| format!("run {number}: expected 0 to {}, found {run}", u32::MAX))
-    };
-    runs.into_iter().enumerate().map(checked).collect()
+    Ok(runs)
 }
 
 /// Makes sure that runs cover an image exactly.
@@ -68,4 +69,19 @@ pub(super) fn fill(runs: &[u32], width: usize, height: usize) -> DataResult<Mask
         start = end;
     }
     Ok(mask)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decompress;
+
+    /// Each run is the one two before and a little more: without an end the sum would leave 64 bits.
+    #[test]
+    fn threat_differences_that_add_up_without_bound_are_refused() {
+        // 2^32 - 1 as a difference: groups of 31, 31, 31, 31, 31, 31, 3.
+        let most = "ooooooS0";
+        let reason = decompress(&most.repeat(1000)).unwrap_err();
+        assert!(reason.contains("expected 0 to 4294967295"), "{reason}");
+        assert_eq!(decompress("83;").unwrap(), [8, 3, 11]);
+    }
 }

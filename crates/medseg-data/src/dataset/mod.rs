@@ -3,6 +3,7 @@
 //! [`Dataset::open`] looks at a folder, says what it recognised, and pairs images with masks. It checks structure only (no
 //! pixel is decoded) and reports every problem at once; [`check::verify`](crate::check::verify) decodes everything.
 
+mod annotations;
 mod assign;
 mod layouts;
 mod options;

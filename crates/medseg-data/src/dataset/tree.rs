@@ -1,6 +1,6 @@
 //! The files of a folder, its parts, and pairs of files by name.
 
-use super::{ImageSource, MaskSource, Reading, Sample};
+use super::{ImageSource, MaskSource, Reading, Sample, annotations};
 use crate::check::{Problem, ProblemKind};
 use crate::error::{DataError, Result};
 use crate::names::{composed, entries, is_image, name_of, natural, sub_folders, without_extension};
@@ -61,7 +61,11 @@ pub(crate) fn pair(
         let Some(key) = image_key(&stem) else { continue };
         match by_key.remove(&key) {
             Some(mask) => pairs.push((stem, path, mask)),
-            None => problems.push(Problem::new(ProblemKind::MissingMask, &path, "no mask with a matching name")),
+            None => {
+                let beside = annotations::beside(&path).map_or_else(String::new, |found| format!("; {found}"));
+                let message = format!("no mask with a matching name{beside}");
+                problems.push(Problem::new(ProblemKind::MissingMask, &path, message));
+            }
         }
     }
     for path in by_key.into_values() {

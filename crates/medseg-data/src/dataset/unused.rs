@@ -2,7 +2,8 @@
 
 use super::Sample;
 use crate::check::{Problem, ProblemKind};
-use crate::names::{entries, is_image, name_of};
+use crate::decode::{FileKind, not_read};
+use crate::names::{entries, name_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,8 @@ impl std::fmt::Display for ImageFolder {
 struct Below {
     /// Image files by folder.
     images: BTreeMap<PathBuf, Vec<PathBuf>>,
+    /// Images in formats that are not read, by format and folder.
+    unread: BTreeMap<(&'static str, PathBuf), Vec<PathBuf>>,
     /// Folders that cannot be listed, and links that lead nowhere.
     closed: Vec<(PathBuf, std::io::Error)>,
 }
@@ -48,10 +51,16 @@ fn below(root: &Path) -> Below {
                 Vec::new()
             });
             let (folders, files): (Vec<_>, Vec<_>) = inside.into_iter().partition(|path| path.is_dir());
-            let (images, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|path| is_image(path));
-            found
-                .closed
-                .extend(others.into_iter().filter_map(|path| std::fs::metadata(&path).err().map(|e| (path, e))));
+            let mut images = Vec::new();
+            for path in files {
+                match FileKind::of(&path) {
+                    FileKind::Image => images.push(path),
+                    FileKind::UnreadImage(format) => {
+                        found.unread.entry((format, folder.clone())).or_default().push(path);
+                    }
+                    FileKind::Other => found.closed.extend(std::fs::metadata(&path).err().map(|error| (path, error))),
+                }
+            }
             next.extend(folders);
             if !images.is_empty() {
                 found.images.insert(folder, images);
@@ -62,16 +71,37 @@ fn below(root: &Path) -> Below {
     found
 }
 
-/// The folders with image files at or below `root`.
-pub(crate) fn image_folders(root: &Path) -> Vec<ImageFolder> {
-    let relative = |folder: &Path| match folder.strip_prefix(root) {
+fn relative(folder: &Path, root: &Path) -> PathBuf {
+    match folder.strip_prefix(root) {
         Ok(inside) if !inside.as_os_str().is_empty() => inside.to_owned(),
         _ => PathBuf::from("."),
-    };
-    below(root).images.iter().map(|(f, files)| ImageFolder { folder: relative(f), files: files.len() }).collect()
+    }
 }
 
-/// A warning for each folder below `root` that holds image files which are neither part of a sample nor one of the
+/// The folders with image files at or below `root`.
+pub(crate) fn image_folders(root: &Path) -> Vec<ImageFolder> {
+    below(root).images.iter().map(|(f, files)| ImageFolder { folder: relative(f, root), files: files.len() }).collect()
+}
+
+/// The images at or below `root` in formats that are not read, in words; `None` where there are none.
+pub(crate) fn unread_images(root: &Path) -> Option<String> {
+    let unread = below(root).unread;
+    let place = |((format, folder), files): (&(&str, PathBuf), &Vec<PathBuf>)| {
+        format!("{} holds {}: {}", relative(folder, root).display(), counted(files), not_read(format))
+    };
+    (!unread.is_empty()).then(|| unread.iter().map(place).collect::<Vec<_>>().join("; "))
+}
+
+/// How many files these are, and the first of them.
+fn counted(files: &[PathBuf]) -> String {
+    match files {
+        [only] => name_of(only),
+        [first, ..] => format!("{} image files ({}, ...)", files.len(), name_of(first)),
+        [] => String::new(),
+    }
+}
+
+/// A warning for each folder below `root` that holds images in a format that is not read, or image files which are neither part of a sample nor one of the
 /// `companions` (files, or folders with all they hold) that a choice has left aside, and one for each place below it that cannot
 /// be looked into.
 pub(crate) fn unused(root: &Path, samples: &[Sample], companions: &[PathBuf]) -> Vec<Problem> {
@@ -82,7 +112,7 @@ pub(crate) fn unused(root: &Path, samples: &[Sample], companions: &[PathBuf]) ->
         })
         .collect();
     let aside = |path: &Path| companions.iter().any(|companion| path.starts_with(companion));
-    let Below { images, closed } = below(root);
+    let Below { images, unread, closed } = below(root);
     let problem = |(path, error): (PathBuf, std::io::Error)| {
         Problem::warning(ProblemKind::Unreadable, &path, format!("cannot be looked into: {error}"))
     };
@@ -96,6 +126,13 @@ pub(crate) fn unused(root: &Path, samples: &[Sample], companions: &[PathBuf]) ->
             (n, all) => format!("no sample came from {n} of its {all} image files ({}, ...)", name_of(first)),
         };
         warnings.push(Problem::warning(ProblemKind::Unused, &folder, message));
+    }
+    for ((format, folder), files) in unread {
+        let files: Vec<PathBuf> = files.into_iter().filter(|file| !aside(file)).collect();
+        if !files.is_empty() {
+            let message = format!("no sample came from {}: {}", counted(&files), not_read(format));
+            warnings.push(Problem::warning(ProblemKind::Unused, &folder, message));
+        }
     }
     warnings
 }

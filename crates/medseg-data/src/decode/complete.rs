@@ -41,6 +41,29 @@ pub(super) fn png(bytes: &[u8]) -> bool {
     false
 }
 
+/// How many frames the chunk `acTL` of an animated PNG states; 1 without it.
+pub(super) fn png_frames(bytes: &[u8]) -> usize {
+    let mut at = 8;
+    while let Some(&[a, b, c, d, ref kind @ ..]) = bytes.get(at..at + 8) {
+        if kind == b"acTL" {
+            let frames = bytes.get(at + 8..at + 12).and_then(|field| field.try_into().ok());
+            return frames.map_or(1, |frames| u32::from_be_bytes(frames).max(1) as usize);
+        }
+        at += 12 + u32::from_be_bytes([a, b, c, d]) as usize;
+    }
+    1
+}
+
+/// BMP: compressed pixels of the length that the header states. Of others a decoder misses what is cut off.
+pub(super) fn bmp(bytes: &[u8]) -> bool {
+    let number =
+        |at: usize| -> Option<u64> { Some(u64::from(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))) };
+    match (number(10), number(14), number(30), number(34)) {
+        (Some(start), Some(40..), Some(1 | 2), Some(length)) => start + length <= bytes.len() as u64,
+        _ => true,
+    }
+}
+
 /// GIF: walks over the blocks to the trailer.
 pub(super) fn gif(bytes: &[u8]) -> bool {
     // The size of a table of colours that the lower bits of its flags state.

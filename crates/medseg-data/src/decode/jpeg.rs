@@ -3,7 +3,7 @@
 //! Decoders for browsers fill what is missing with grey. Here every marker must be where it belongs, every block must be there,
 //! and the file must end in its end-of-image marker: a file that was cut anywhere lacks it.
 
-use super::raw::{Decoded, Failure, Raw, Samples};
+use super::raw::{Decoded, Failure, Raw, Samples, check_size};
 use super::{Pages, complete};
 use crate::decode::Limits;
 use image::metadata::Orientation;
@@ -26,22 +26,25 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, pages: Pages) -> Result<Deco
     let (Some((width, height)), Some(space)) = (decoder.dimensions(), decoder.input_colorspace()) else {
         return Err("the header states no size".into());
     };
-    if width.max(height) > limits.max_side as usize {
-        return Err(Failure::Side(width.max(height) as u32));
-    }
     let colours = if space == ColorSpace::Luma { 1 } else { 3 };
     let wanted = if colours == 1 { ColorSpace::Luma } else { ColorSpace::RGB };
-    let bytes_needed = (width * height * colours) as u64;
-    if bytes_needed > limits.max_decoded_bytes {
-        return Err(format!("decoding needs more than the limit of {} bytes", limits.max_decoded_bytes).into());
-    }
+    check_size(width, height, colours, limits)?;
     if !complete::jpeg(bytes) {
         return Err("the file is cut: its end-of-image marker is missing".into());
     }
     decoder.set_options(decoder.options().jpeg_set_out_colorspace(wanted));
     let samples = decoder.decode()?;
     let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
-    let raw = Raw { width, height, colours, alpha: false, samples: Samples::U8(samples), white: 255.0, lossy: true };
+    let raw = Raw {
+        width,
+        height,
+        colours,
+        alpha: false,
+        samples: Samples::U8(samples),
+        white: 255.0,
+        lossy: true,
+        white_is_zero: false,
+    };
     Ok(Decoded {
         raw,
         pages: 1,

@@ -414,7 +414,7 @@ fn automatic(census: &Census, labels: &Labels) -> Result<Vec<Class>, Refusal> {
     let count = |class: Class| classes.iter().filter(|&&c| c == class).count();
     match count(Class::Foreground) {
         0 => Ok(classes),
-        1 if count(Class::Background) > 0 => Ok(classes),
+        1 if count(Class::Background) > 0 && !(census.lossy && is_dim(census)) => Ok(classes),
         _ if census.lossy && labels.ignore.is_empty() && labels.background.is_empty() => blurred(census),
         1 => Err(Refusal::Unclear(format!(
             "there is no background, every value is {}: its foreground cannot be told",
@@ -422,6 +422,11 @@ fn automatic(census: &Census, labels: &Labels) -> Result<Vec<Class>, Refusal> {
         ))),
         _ => Err(Refusal::ManyValues),
     }
+}
+
+/// Whether no value is bright: blur has changed such values by as much as they are.
+fn is_dim(census: &Census) -> bool {
+    !census.entries.iter().any(|(value, _)| matches!(value, Value::Grey(grey) if *grey >= census.white * 3.0 / 4.0))
 }
 
 /// A JPEG's 0 and 255: hardly any pixel lies between.
@@ -440,7 +445,13 @@ fn blurred(census: &Census) -> Result<Vec<Class>, Refusal> {
         let found = census.shares();
         return Err(Refusal::Unclear(format!("there is no background, found {found}: its foreground cannot be told")));
     }
-    if bright == 0 || between * 100 > bright * 3 {
+    if bright == 0 {
+        let found = census.shares();
+        return Err(Refusal::Unclear(format!(
+            "JPEG blurs values as low as these, found {found}; save the mask as PNG"
+        )));
+    }
+    if between * 100 > bright * 3 {
         return Err(Refusal::ManyValues);
     }
     let half = census.white / 2.0;
@@ -497,6 +508,18 @@ pub(super) fn judge(path: &Path, raw: &Raw, policy: &MaskPolicy) -> Result<Decod
     let positions: HashMap<[u64; 4], usize> = counts.keys().enumerate().map(|(at, key)| (*key, at)).collect();
     let entries = counts.into_values().collect();
     let census = Census { entries, pixels: coded.codes.len(), white: raw.white, lossy: raw.lossy };
+    let is_named = match &policy.rule {
+        MaskRule::Threshold(_) => true,
+        MaskRule::Labels(labels) => !labels.foreground.is_empty(),
+        _ => false,
+    };
+    if raw.white_is_zero && !is_named {
+        let found = census.shares();
+        return Err(unclear(format!(
+            "this TIFF stores white as 0, and programs differ on which of its values is drawn; found {found} as stored; name the \
+             foreground (--foreground, or foreground = [...] under [data.options])"
+        )));
+    }
     let soft = |largest: f64| edges_only(&coded.codes, raw.width, &values, largest);
     let classes = classify(&census, &policy.rule, soft).map_err(|refusal| match refusal {
         Refusal::Unclear(reason) => unclear(reason),

@@ -1,5 +1,6 @@
 //! The samples of an image as its file holds them.
 
+use super::Limits;
 use crate::raster::Image;
 use image::metadata::Orientation;
 
@@ -17,6 +18,8 @@ pub(super) struct Raw {
     pub(super) white: f64,
     /// Whether the file's compression changes values (JPEG).
     pub(super) lossy: bool,
+    /// Whether the file stores white as 0 (some TIFFs); the samples are turned round already.
+    pub(super) white_is_zero: bool,
 }
 
 /// `[height, width, colours + alpha]`.
@@ -54,6 +57,22 @@ impl Raw {
     /// Samples a pixel.
     pub(super) fn channels(&self) -> usize {
         self.colours + usize::from(self.alpha)
+    }
+
+    /// The samples as they are stored where the file stores white as 0.
+    pub(super) fn as_stored(&mut self) {
+        if !self.white_is_zero {
+            return;
+        }
+        let white = self.white;
+        match &mut self.samples {
+            Samples::U8(values) => values.iter_mut().for_each(|v| *v = white as u8 - *v),
+            Samples::U16(values) => values.iter_mut().for_each(|v| *v = white as u16 - *v),
+            Samples::U32(values) => values.iter_mut().for_each(|v| *v = white as u32 - *v),
+            Samples::I32(values) => values.iter_mut().for_each(|v| *v = white as i32 - *v),
+            Samples::F32(values) => values.iter_mut().for_each(|v| *v = 1.0 - *v),
+            Samples::F64(values) => values.iter_mut().for_each(|v| *v = white - *v),
+        }
     }
 
     /// Turns the pixels as the orientation says.
@@ -119,10 +138,28 @@ pub(super) struct Decoded {
     pub(super) profile: Option<Vec<u8>>,
 }
 
-/// What can end a decoding: a side beyond the limit, or a reason in words.
+/// What can end a decoding: a limit, or a reason in words.
 pub(super) enum Failure {
-    Side(u32),
+    Limit { what: &'static str, found: u64, limit: u64, option: &'static str },
     Reason(String),
+}
+
+/// Refuses pixels of so many `bytes` each, before any is decoded, where a side or their number is beyond the limits.
+pub(super) fn check_size(width: usize, height: usize, bytes: usize, limits: &Limits) -> Result<(), Failure> {
+    let (side, max_side) = (width.max(height) as u64, u64::from(limits.max_side));
+    if side > max_side {
+        return Err(Failure::Limit {
+            what: "longest side in pixels",
+            found: side,
+            limit: max_side,
+            option: "--max-side",
+        });
+    }
+    let (found, limit) = ((width as u64 * height as u64).saturating_mul(bytes as u64), limits.max_decoded_bytes);
+    if found > limit {
+        return Err(Failure::Limit { what: "decoded size in bytes", found, limit, option: "--max-decoded" });
+    }
+    Ok(())
 }
 
 impl<T: std::fmt::Display> From<T> for Failure {

@@ -1,7 +1,7 @@
 //! TIFF of both generations, with everything that scientific software writes: palettes, 1 to 32 bits, floats, pages.
 
-use super::Pages;
-use super::raw::{Decoded, Failure, Raw, Samples, each_depth};
+use super::raw::{Decoded, Failure, Raw, Samples, check_size, each_depth};
+use super::{Pages, complete};
 use crate::decode::Limits;
 use image::metadata::Orientation;
 use std::io::Cursor;
@@ -25,8 +25,10 @@ fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Decoder<Cursor<&'a [u8]>
 pub(super) fn decode(bytes: &[u8], limits: &Limits, pages: Pages) -> Result<Decoded, Failure> {
     let mut decoder = open(bytes, limits)?;
     let mut count = 1;
+    check_whole(&mut decoder, bytes)?;
     while decoder.more_images() {
         decoder.next_image()?;
+        check_whole(&mut decoder, bytes)?;
         count += 1;
     }
     let wanted = match pages {
@@ -43,6 +45,32 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, pages: Pages) -> Result<Deco
         }
     }
     Ok(Decoded { raw, pages: count, orientation, profile })
+}
+
+const JPEG: u16 = 7;
+
+/// Refuses a page whose strips or tiles lie beyond the file's end, or are JPEG without its end marker: decoders fill what is missing.
+fn check_whole(decoder: &mut Decoder<Cursor<&[u8]>>, bytes: &[u8]) -> Result<(), Failure> {
+    let mut list = |tag: Tag| decoder.find_tag_unsigned_vec::<u64>(tag);
+    let (mut starts, mut lengths) = (list(Tag::StripOffsets)?, list(Tag::StripByteCounts)?);
+    if starts.is_none() {
+        (starts, lengths) = (list(Tag::TileOffsets)?, list(Tag::TileByteCounts)?);
+    }
+    let is_jpeg = decoder.find_tag_unsigned::<u16>(Tag::Compression)? == Some(JPEG);
+    for (start, length) in starts.unwrap_or_default().into_iter().zip(lengths.unwrap_or_default()) {
+        let end = start.checked_add(length).and_then(|end| usize::try_from(end).ok()).filter(|end| *end <= bytes.len());
+        let Some(end) = end else {
+            return Err(format!(
+                "the file is cut: {length} bytes from {start} on are beyond its {} bytes",
+                bytes.len()
+            )
+            .into());
+        };
+        if is_jpeg && !complete::jpeg(&bytes[start as usize..end]) {
+            return Err(format!("the JPEG at {start} is cut: its end-of-image marker is missing").into());
+        }
+    }
+    Ok(())
 }
 
 fn page(bytes: &[u8], index: usize, limits: &Limits) -> Result<(Raw, Orientation, Option<Vec<u8>>), Failure> {
@@ -89,10 +117,8 @@ fn samples(
     limits: &Limits,
 ) -> Result<(Raw, Orientation, Option<Vec<u8>>), Failure> {
     let (width, height) = decoder.dimensions()?;
-    if width.max(height) > limits.max_side {
-        return Err(Failure::Side(width.max(height)));
-    }
     let (width, height) = (width as usize, height as usize);
+    check_size(width, height, 1, limits)?;
     let colour_type = decoder.colortype()?;
     let (kind, bits) = match colour_type {
         ColorType::Gray(bits) => ((1, 0), bits),
@@ -103,10 +129,11 @@ fn samples(
         ColorType::CMYK(bits) => ((4, 0), bits),
         other => return Err(format!("pixels of the kind {other:?} are not supported").into()),
     };
+    check_size(width, height, ((kind.0 + kind.1) * usize::from(bits)).div_ceil(8), limits)?;
     let mut result = DecodingResult::U8(Vec::new());
     let layout = decoder.read_image_to_buffer(&mut result)?;
     let channels = kind.0 + kind.1;
-    let mut samples = convert(result, colour_type)?;
+    let mut samples = convert(result)?;
     if bits < 8 {
         samples = unpack(&samples, width * channels, height, bits)?;
     }
@@ -124,7 +151,10 @@ fn samples(
         Samples::I32(_) => f64::from(i32::MAX),
         Samples::F32(_) | Samples::F64(_) => 1.0,
     };
-    let mut raw = Raw { width, height, colours: kind.0, alpha: kind.1 == 1, samples, white, lossy: false };
+    let photometric = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation)?;
+    let white_is_zero = photometric == Some(PhotometricInterpretation::WhiteIsZero.to_u16());
+    let lossy = decoder.find_tag_unsigned::<u16>(Tag::Compression)? == Some(JPEG);
+    let mut raw = Raw { width, height, colours: kind.0, alpha: kind.1 == 1, samples, white, lossy, white_is_zero };
     if kind.0 == 4 {
         raw = from_ink(raw)?;
     }
@@ -142,7 +172,7 @@ fn has_alpha(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<bool, Failure> {
     Ok(extra.is_some_and(|kinds| matches!(kinds.first(), Some(1 | 2))))
 }
 
-fn convert(result: DecodingResult, kind: ColorType) -> Result<Samples, Failure> {
+fn convert(result: DecodingResult) -> Result<Samples, Failure> {
     Ok(match result {
         DecodingResult::U8(values) => Samples::U8(values),
         DecodingResult::U16(values) => Samples::U16(values),
@@ -153,10 +183,18 @@ fn convert(result: DecodingResult, kind: ColorType) -> Result<Samples, Failure> 
         DecodingResult::F16(values) => Samples::F32(values.into_iter().map(|value| value.to_f32()).collect()),
         DecodingResult::F32(values) => Samples::F32(values),
         DecodingResult::F64(values) => Samples::F64(values),
-        DecodingResult::U64(_) | DecodingResult::I64(_) => {
-            return Err(format!("samples of 64-bit integers ({kind:?}) are not supported").into());
-        }
+        DecodingResult::U64(values) => whole_numbers(values.into_iter().map(i128::from))?,
+        DecodingResult::I64(values) => whole_numbers(values.into_iter().map(i128::from))?,
     })
+}
+
+/// Integers of 64 bits, as NumPy makes them without being asked, as far as floats hold them exactly.
+fn whole_numbers(values: impl Iterator<Item = i128>) -> Result<Samples, Failure> {
+    let exact = |value: i128| match value.unsigned_abs() <= 1 << 53 {
+        true => Ok(value as f64),
+        false => Err(Failure::from(format!("expected integers of at most 2^53, found {value}"))),
+    };
+    Ok(Samples::F64(values.map(exact).collect::<Result<_, _>>()?))
 }
 
 /// Samples of less than a byte; every row begins with a byte of its own.

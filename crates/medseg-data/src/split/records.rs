@@ -30,7 +30,7 @@ fn separator(text: &str) -> u8 {
 /// The last component of a path written on any system, without the extension of an image.
 fn base_stem(text: &str) -> &str {
     let name = text.rsplit(['/', '\\']).next().unwrap_or(text);
-    without_extension(name).unwrap_or(name)
+    without_extension(name).unwrap_or(name).trim()
 }
 
 /// Reads the rows of a CSV with the columns `id` or `imgs`, `split`, and where present `fold` and `patient`.

@@ -1,9 +1,9 @@
 //! From decoded pixels to normalised tensors, image and mask always in step.
 //!
 //! [`Pipeline`] adds masks and augmentation to the way of an image to the network that [`sam_preprocess`] defines
-//! ([`Preprocess`]). It runs one of two named protocols: [`Protocol::Default`] is Segment Anything's own preprocessing with binary masks
-//! and moderate augmentation; [`Protocol::Paper`] repeats the released code of the SALT paper, quirks included, so that its
-//! numbers can be checked. [`ResizeGeometry`] brings predictions back to the pixels of the original image.
+//! ([`Preprocess`]). It runs one of three named protocols: [`Protocol::Default`] is Segment Anything's own preprocessing with binary masks
+//! and moderate augmentation; [`Protocol::Sam2`] the same with Segment Anything 2's stretch to the square; [`Protocol::Paper`] repeats the
+//! released code of the SALT paper, quirks included, so that its numbers can be checked. [`ResizeGeometry`] brings predictions back to the pixels of the original image.
 
 mod augment;
 mod colour;
@@ -17,4 +17,6 @@ pub use colour::{adjust_brightness, adjust_contrast};
 pub use pipeline::{Item, Pipeline, Prepared};
 pub(crate) use resize::{resize_plane, resize_soft};
 pub use rotate::{flip_horizontal, flip_vertical, rotate_image};
-pub use sam_preprocess::{Preprocess, Protocol, ResizeGeometry, resize_image};
+pub use sam_preprocess::{
+    FinishedRows, Mosaic, Preprocess, Protocol, ResizeGeometry, Tile, TileGrid, Tiling, resize_image,
+};

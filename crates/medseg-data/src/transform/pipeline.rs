@@ -1,4 +1,4 @@
-//! The two protocols, from a sample to a normalised tensor.
+//! The protocols, from a sample to a normalised tensor.
 
 use super::rotate::rotation;
 use super::warp::{Field, Warp};
@@ -48,7 +48,7 @@ pub struct Item {
     pub id: String,
     /// Normalised image, `[3, size, size]`.
     pub image: Vec<f32>,
-    /// Mask, `[size, size]`: 0 or 1 ([`Protocol::Default`]) or a share of 0 to 1 ([`Protocol::Paper`]); 0 in the padding and
+    /// Mask, `[size, size]`: 0 or 1 ([`Protocol::Default`], [`Protocol::Sam2`]) or a share of 0 to 1 ([`Protocol::Paper`]); 0 in the padding and
     /// where a pixel is ignored.
     pub mask: Vec<f32>,
     /// Pixels that count neither in the loss nor in a metric, `[size, size]`: 1 there and 0 elsewhere; `None` where the sample
@@ -80,10 +80,6 @@ impl Pipeline {
         let preprocess = Preprocess::new(protocol, size).map_err(|_| wrong())?;
         if !(8..=4096).contains(&size) {
             return Err(wrong());
-        }
-        if protocol == Protocol::Sam2 {
-            // Its inputs are never rounded to grey levels, on which augmentation works.
-            return Err(DataError::config("protocol", "`default` or `paper`, for images with masks", "sam2"));
         }
         augmentation.validate()?;
         if protocol == Protocol::Paper {
@@ -186,8 +182,7 @@ impl Pipeline {
         let geometry = self.preprocess.geometry(image.size());
         let (width, height) = geometry.resized;
         let planes = Planes { image, mask: plane_of(&mask), ignored: ignored.as_ref().map(plane_of) };
-        if self.protocol() == Protocol::Paper {
-            // Augmentation comes before resizing there.
+        if augments_first(self.protocol()) {
             return Prepared { planes, geometry };
         }
         let resized = match self.preprocess.resize(&planes.image) {
@@ -207,14 +202,18 @@ impl Pipeline {
         let geometry = prepared.geometry;
         let (width, height) = geometry.resized;
         let floats = |plane: &Image| plane.data().iter().map(|&v| f32::from(v)).collect::<Vec<f32>>();
+        let fit = |plane: &Image| floats(&resize_plane(plane, width, height));
         let (image, mask, ignored) = match self.protocol() {
-            Protocol::Default | Protocol::Sam2 => {
+            Protocol::Default => {
                 let image = self.preprocess.normalise(&planes.image);
                 (image, floats(&planes.mask), planes.ignored.as_ref().map(floats))
             }
             Protocol::Paper => {
-                let ignored = planes.ignored.as_ref().map(|plane| floats(&resize_plane(plane, width, height)));
-                (self.preprocess.prepare(&planes.image).values, resize_soft(&planes.mask, width, height), ignored)
+                let mask = resize_soft(&planes.mask, width, height);
+                (self.preprocess.prepare(&planes.image).values, mask, planes.ignored.as_ref().map(fit))
+            }
+            Protocol::Sam2 => {
+                (self.preprocess.prepare(&planes.image).values, fit(&planes.mask), planes.ignored.as_ref().map(fit))
             }
         };
         let size = self.size();
@@ -233,8 +232,8 @@ impl Pipeline {
         Item { id: id.to_owned(), image, mask, ignored, size, geometry }
     }
 
-    /// The image and mask that [`finish`](Pipeline::finish) would normalise, for looking at; under the paper's protocol before
-    /// resizing.
+    /// The image and mask that [`finish`](Pipeline::finish) would normalise, for looking at; under the protocols of the paper and of
+    /// SAM 2 before resizing.
     pub fn augmented(&self, prepared: &Prepared, id: &str, seed: u64, epoch: u64) -> (Image, Mask) {
         let planes = self.augment(prepared, id, seed, epoch).unwrap_or_else(|| prepared.planes.clone());
         let mask = mask_of(&planes.mask);
@@ -290,6 +289,12 @@ impl Pipeline {
         }
         Some(planes)
     }
+}
+
+/// Whether an image is varied in its own pixels, before it is resized: in the released code of the paper, and for SAM 2, whose inputs are
+/// never rounded to the grey levels that augmentation works on.
+fn augments_first(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Paper | Protocol::Sam2)
 }
 
 /// Rotation by whole degrees and brightness as the released code draws them.

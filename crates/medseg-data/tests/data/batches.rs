@@ -44,7 +44,6 @@ fn only_samples_of_one_size_are_stacked() {
 #[test]
 fn configurations_are_checked() {
     assert!(Pipeline::evaluation(Protocol::Default, 4).is_err());
-    assert!(Pipeline::evaluation(Protocol::Sam2, 64).unwrap_err().to_string().contains("protocol"));
     let foreign = Augmentation { vertical_flip: 0.5, ..Augmentation::paper() };
     assert!(Pipeline::new(Protocol::Paper, 64, foreign).unwrap_err().to_string().contains("vertical_flip"));
     let wild = Augmentation { horizontal_flip: f64::NAN, ..Augmentation::none() };

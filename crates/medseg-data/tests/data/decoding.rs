@@ -57,7 +57,7 @@ fn one_bit_and_palette_png_decode() {
 }
 
 /// A png from its header, palette and one stored (not compressed) row.
-fn png(header: &[u8], palette: &[u8], row: &[u8]) -> Vec<u8> {
+pub(crate) fn png(header: &[u8], palette: &[u8], row: &[u8]) -> Vec<u8> {
     let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut zlib = vec![0x78, 0x01, 0x01, row.len() as u8, 0, !(row.len() as u8), 0xff];
     zlib.extend_from_slice(row);
@@ -102,7 +102,8 @@ fn threat_huge_header() {
     let path = dir.path().join("big.png");
     std::fs::write(&path, png(&[0, 0, 0x3f, 0xff, 0, 0, 0x3f, 0xff, 16, 6, 0, 0, 0], &[], &[0])).unwrap();
     let error = decode_image(&path, &Limits::default()).unwrap_err();
-    assert!(error.to_string().contains("limit of 536870912 bytes"), "{error}");
+    let found = 0x3fff * 0x3fff * 8;
+    assert!(matches!(error, DataError::Limit { found: f, limit: 536_870_912, .. } if f == found), "{error}");
 }
 
 #[test]
@@ -136,6 +137,71 @@ fn threat_wrong_extension_is_told_by_content() {
     let renamed = dir.path().join("a.jpg");
     std::fs::rename(&png, &renamed).unwrap();
     assert_eq!(decode_image(&renamed, &Limits::default()).unwrap().data()[3], 3);
+}
+
+/// An animated PNG is read as its first frame, and that is said; a compressed BMP ends where its header says.
+#[test]
+fn frames_of_png_are_told_and_cut_runs_are_no_image() {
+    let dir = folder();
+    let path = dir.path().join("a.png");
+    grey(&path, 20, 20, |x, _| x as u8);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The chunk of three frames behind the header, which ends at 33.
+    let chunk = [&[0, 0, 0, 8][..], b"acTL", &[0, 0, 0, 3, 0, 0, 0, 0], &[0xce, 0xed, 0xba, 0xc0]].concat();
+    bytes.splice(33..33, chunk);
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(losses(&path, &ImageOptions::default()), [Loss::Pages { count: 3 }]);
+    // Two rows of run lengths: eight pixels of the palette's white each, ends of lines, end of the bitmap.
+    let runs = [8u8, 1, 0, 0, 8, 1, 0, 0, 0, 1];
+    let numbers = |list: &[u32]| list.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>();
+    let mut bmp = b"BM".to_vec();
+    bmp.extend(numbers(&[
+        62 + runs.len() as u32,
+        0,
+        62,
+        40,
+        8,
+        2,
+        1 | 8 << 16,
+        1,
+        runs.len() as u32,
+        2835,
+        2835,
+        2,
+        2,
+    ]));
+    bmp.extend([0, 0, 0, 0, 255, 255, 255, 0]);
+    bmp.extend(runs);
+    let path = dir.path().join("runs.bmp");
+    std::fs::write(&path, &bmp).unwrap();
+    assert!(decode_image(&path, &Limits::default()).unwrap().data().iter().all(|&v| v == 255));
+    for length in 62..bmp.len() {
+        std::fs::write(&path, &bmp[..length]).unwrap();
+        assert!(decode_image(&path, &Limits::default()).is_err(), "{length} of {} bytes", bmp.len());
+    }
+}
+
+/// Every limit is told with what the file asks for and the option that sets another.
+#[test]
+fn limits_say_what_is_asked_for_and_how_to_allow_it() {
+    let dir = folder();
+    for extension in ["png", "jpg", "tif", "gif", "bmp", "pgm"] {
+        let path = dir.path().join(format!("a.{extension}"));
+        grey(&path, 60, 20, |x, y| (x * 4 + y) as u8);
+        let narrow = Limits { max_side: 59, ..Limits::default() };
+        let error = decode_image(&path, &narrow).unwrap_err();
+        assert!(matches!(error, DataError::Limit { found: 60, limit: 59, option: Some("--max-side"), .. }), "{error}");
+        let small = Limits { max_decoded_bytes: 1199, ..Limits::default() };
+        let error = decode_image(&path, &small).unwrap_err();
+        assert!(matches!(error, DataError::Limit { option: Some("--max-decoded"), .. }), "{extension}: {error}");
+        let message = error.to_string();
+        assert!(message.contains("the limit is 1199") && message.contains(&format!("a.{extension}")), "{message}");
+        // What is asked for, and not a byte more, is enough.
+        let DataError::Limit { found, .. } = error else { unreachable!("matched above") };
+        assert!((1200..=4800).contains(&found), "{extension}: {found}");
+        let enough = Limits { max_decoded_bytes: found, ..Limits::default() };
+        assert_eq!(decode_image(&path, &enough).unwrap().size(), (60, 20), "{extension}");
+    }
 }
 
 /// The bytes of a file, cut anywhere, are no image.

@@ -383,6 +383,75 @@ fn image_files_that_no_sample_came_from_are_warnings() {
 
 /// Links of a set whose content was not fetched; who has not, still has the names.
 #[cfg(unix)]
+/// A format that is not read is no reason to leave an image out in silence.
+#[test]
+fn images_in_formats_that_are_not_read_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    pair(dir.path().join("images/a.png"), dir.path().join("masks/a.png"), 0);
+    for name in ["images/b.webp", "images/c.WEBP", "masks/b.dcm", "volume.nii.gz", "images/notes.txt"] {
+        std::fs::write(dir.path().join(name), "content").unwrap();
+    }
+    let data = Dataset::open(dir.path()).unwrap();
+    let told: Vec<String> = data.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    for part in ["2 image files (b.webp, ...): WebP images are not read", "b.dcm: DICOM", "volume.nii.gz: NIfTI"] {
+        assert!(told.iter().any(|warning| warning.contains(part)), "{part} in {told:?}");
+    }
+    std::fs::remove_file(dir.path().join("images/a.png")).unwrap();
+    let error = Dataset::open(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("images holds 2 image files (b.webp, ...): WebP images are not read"), "{error}");
+}
+
+/// What labelling programs write instead of masks: the message says what lies there.
+#[test]
+fn annotations_of_labelling_programs_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let refused = || Dataset::open(dir.path()).unwrap_err().to_string();
+    picture(dir.path().join("images/a.png"), 24, 20, 0);
+    write(
+        "images/a.json",
+        r#"{"version": "5.4.1", "flags": {}, "shapes": [{"label": "vessel"}], "imagePath": "a.png"}"#,
+    );
+    assert!(refused().contains("a.json holds outlines of a labelling program"), "{}", refused());
+    std::fs::remove_file(dir.path().join("images/a.json")).unwrap();
+    write("annotations.xml", "<?xml version=\"1.0\"?>\n<annotations><version>1.1</version></annotations>");
+    assert!(refused().contains("annotations.xml holds outlines"), "{}", refused());
+    std::fs::remove_file(dir.path().join("annotations.xml")).unwrap();
+    write("annotations/instances_default.json", r#"{"licenses": [], "info": {}, "categories": [], "images": []}"#);
+    assert!(refused().contains("COCO file: those are read in ARCADE's layout"), "{}", refused());
+    // Beside masks, a json is nobody's business; an image that has only that is told so.
+    write("images/a.json", r#"{"shapes": []}"#);
+    pair(dir.path().join("images/b.png"), dir.path().join("masks/b.png"), 1);
+    let error = refused();
+    assert!(error.contains("a.png") && error.contains("a.json beside it holds outlines"), "{error}");
+    picture(dir.path().join("masks/a.png"), 24, 20, 3);
+    assert_eq!(ids(&Dataset::open(dir.path()).unwrap()), ["a", "b"]);
+}
+
+/// What CVAT calls "segmentation mask 1.1": the folders of Pascal VOC.
+#[test]
+fn the_folders_of_pascal_voc_are_known() {
+    let dir = tempfile::tempdir().unwrap();
+    picture(dir.path().join("JPEGImages/a.jpg"), 24, 20, 0);
+    let colour = |name: &str, ink: [u8; 3]| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        image::RgbImage::from_fn(24, 20, |x, _| image::Rgb(if x < 5 { ink } else { [0; 3] })).save(path).unwrap();
+    };
+    colour("SegmentationClass/a.png", [250, 50, 83]);
+    colour("SegmentationObject/a.png", [128, 0, 0]);
+    std::fs::write(dir.path().join("labelmap.txt"), "# label:color_rgb:parts:actions\n").unwrap();
+    let data = Dataset::open(dir.path()).unwrap();
+    assert_eq!(ids(&data), ["a"]);
+    assert_eq!(data.samples[0].load().unwrap().mask.count(), 100);
+    assert_eq!(unused(dir.path(), &data), ["SegmentationObject"]);
+}
+
 #[test]
 fn links_that_lead_nowhere_are_named() {
     use std::os::unix::fs::symlink;

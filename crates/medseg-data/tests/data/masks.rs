@@ -1,5 +1,6 @@
 //! Masks by the values of their files: every depth and layout, label maps, what is refused.
 
+use crate::decoding::png;
 use crate::support::grey;
 use image::{ExtendedColorType, ImageEncoder};
 use medseg_data::decode::{
@@ -106,7 +107,7 @@ fn two_values_are_a_mask_in_every_depth_and_layout() {
 /// TIFF files that the image crate cannot write.
 mod tiffs {
     use super::*;
-    use tiff::encoder::{TiffEncoder, TiffKind, TiffKindBig, colortype};
+    use tiff::encoder::{Compression, TiffEncoder, TiffKind, TiffKindBig, colortype};
     use tiff::tags::Tag;
 
     fn file(path: &Path) -> std::io::BufWriter<std::fs::File> {
@@ -150,6 +151,70 @@ mod tiffs {
         write::<colortype::Gray32Float, _>(&mut TiffEncoder::new(file(&path)).unwrap(), &broken);
         let error = automatic(&path).unwrap_err();
         assert!(error.to_string().contains("not finite"), "{error}");
+    }
+
+    /// Fax, ImageJ and tifffile store ink as 1 on white as 0; OpenCV and Pillow turn that round, others do not.
+    #[test]
+    fn where_white_is_zero_the_foreground_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fax.tif");
+        for ink in [1u8, 255] {
+            let bytes = pixels(|x, y| if vessel(x, y) { ink } else { 0 });
+            let mut encoder = TiffEncoder::new(file(&path)).unwrap();
+            let mut image = encoder.new_image::<colortype::Gray8>(WIDTH as u32, HEIGHT as u32).unwrap();
+            image.encoder().write_tag(Tag::PhotometricInterpretation, 0u16).unwrap();
+            image.write_data(&bytes).unwrap();
+            drop(encoder);
+            for rule in [MaskRule::Automatic, MaskRule::AnyPositive, labels(&[], &[], &[9])] {
+                let error = read(&path, rule, true).unwrap_err().to_string();
+                assert!(error.contains("stores white as 0") && error.contains(&format!("{ink} (")), "{error}");
+            }
+            assert_eq!(read(&path, labels(&[i64::from(ink)], &[], &[]), false).unwrap().mask, truth());
+            assert_eq!(read(&path, labels(&[0], &[i64::from(ink)], &[]), false).unwrap().mask, truth().complement());
+            assert_eq!(read(&path, MaskRule::Threshold(1.0), false).unwrap().mask, truth());
+        }
+    }
+
+    /// NumPy's integers have 64 bits unless it is told otherwise.
+    #[test]
+    fn integers_of_64_bits_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("long.tif");
+        let write_long = |values: &[u64]| {
+            write::<colortype::Gray64, _>(&mut TiffEncoder::new(file(&path)).unwrap(), values);
+        };
+        write_long(&pixels(|x, y| u64::from(vessel(x, y))));
+        assert_eq!(automatic(&path).unwrap().mask, truth());
+        write_long(&pixels(|x, y| if vessel(x, y) { u64::MAX } else { 0 }));
+        let error = automatic(&path).unwrap_err().to_string();
+        assert!(error.contains("2^53"), "{error}");
+    }
+
+    /// A compressed TIFF holds JPEG or deflated data to the last byte, of every page.
+    #[test]
+    fn cut_strips_are_no_mask() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("strips.tif");
+        let bytes = pixels(|x, y| if vessel(x, y) { 255u8 } else { 0 });
+        for compression in [Compression::Uncompressed, Compression::Lzw, Compression::Deflate(Default::default())] {
+            let mut encoder = TiffEncoder::new(file(&path)).unwrap().with_compression(compression);
+            for _ in 0..2 {
+                encoder.write_image::<colortype::Gray8>(WIDTH as u32, HEIGHT as u32, &bytes).unwrap();
+            }
+            drop(encoder);
+            let whole = std::fs::read(&path).unwrap();
+            assert_eq!(automatic(&path).unwrap().mask, truth());
+            // A strip that claims one byte more than the file has.
+            let mut decoder = tiff::decoder::Decoder::new(std::io::Cursor::new(&whole)).unwrap();
+            decoder.seek_to_image(1).unwrap();
+            let start = decoder.get_tag_u64_vec(Tag::StripOffsets).unwrap()[0] as u32;
+            let mut broken = whole.clone();
+            let at = broken.windows(4).rposition(|field| *field == start.to_le_bytes()).unwrap();
+            broken[at..at + 4].copy_from_slice(&(whole.len() as u32 - 1).to_le_bytes());
+            std::fs::write(&path, broken).unwrap();
+            let error = automatic(&path).unwrap_err().to_string();
+            assert!(error.contains("the file is cut"), "{error}");
+        }
     }
 
     #[test]
@@ -226,6 +291,39 @@ fn label_maps_are_errors_that_list_their_values() {
         let path = dir.path().join(format!("{name}.png"));
         grey(&path, WIDTH, HEIGHT, |x, y| values[if vessel(x, y) { 2 } else { usize::from(y > 12) }]);
         assert!(matches!(read(&path, MaskRule::Automatic, true), Err(DataError::MultiClassMask { .. })), "{name}");
+    }
+}
+
+/// Samples of 1, 2 and 4 bits, and of a grey map whose white is small, are numbers, not shades of 8 bits.
+#[test]
+fn labels_of_few_bits_keep_their_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("few.png");
+    for bits in [2u8, 4] {
+        // Eight pixels: 0, 1, 2, 3, 0, 1, 2, 3.
+        let each = usize::from(8 / bits);
+        let pack = |chunk: &[u8]| chunk.iter().fold(0u8, |byte, &label| byte << bits | label);
+        let row: Vec<u8> = [0u8, 1, 2, 3, 0, 1, 2, 3].chunks(each).map(pack).collect();
+        std::fs::write(&path, png(&[0, 0, 0, 8, 0, 0, 0, 1, bits, 0, 0, 0, 0], &[], &[vec![0], row].concat())).unwrap();
+        let error = automatic(&path).unwrap_err().to_string();
+        assert!(error.contains("1 (25.00 %), 2 (25.00 %), 3 (25.00 %)"), "{bits} bits: {error}");
+        let chosen = read(&path, labels(&[1, 3], &[2], &[]), false).unwrap();
+        assert_eq!(chosen.mask.to_bytes(), [0, 1, 0, 1, 0, 1, 0, 1], "{bits} bits");
+        let cut = read(&path, MaskRule::Threshold(2.0), false).unwrap();
+        assert_eq!(cut.mask.to_bytes(), [0, 0, 1, 1, 0, 0, 1, 1], "{bits} bits");
+    }
+    std::fs::write(&path, png(&[0, 0, 0, 8, 0, 0, 0, 1, 1, 0, 0, 0, 0], &[], &[0, 0b0110_0101])).unwrap();
+    assert_eq!(automatic(&path).unwrap().mask.to_bytes(), [0, 1, 1, 0, 0, 1, 0, 1]);
+    assert_eq!(read(&path, labels(&[1], &[], &[]), false).unwrap().mask.count(), 4);
+    for white in [3u16, 4, 200, 1000, 65_535] {
+        let mut bytes = format!("P5 4 1 {white}\n").into_bytes();
+        for label in [0u16, 1, 2, 3] {
+            bytes.extend(if white > 255 { label.to_be_bytes().to_vec() } else { vec![label as u8] });
+        }
+        let path = dir.path().join("few.pgm");
+        std::fs::write(&path, bytes).unwrap();
+        let chosen = read(&path, labels(&[2], &[1, 3], &[]), false).unwrap();
+        assert_eq!(chosen.mask.to_bytes(), [0, 0, 1, 0], "white is {white}");
     }
 }
 
@@ -321,6 +419,10 @@ fn blurred_masks_of_jpeg_are_masks_and_their_label_maps_are_not() {
     assert!(read(&dim, MaskRule::Automatic, true).is_err(), "the foreground of a blurred dim mask cannot be told");
     let error = read(&classes, labels(&[255], &[], &[]), true).unwrap_err();
     assert!(error.to_string().contains("JPEG"), "{error}");
+    // Values of 0 and 1: two values are left, and not at their places.
+    let faint = write("faint.jpg", 95, &|x, y| u8::from(line(x, y)), false);
+    let error = read(&faint, MaskRule::Automatic, true).unwrap_err().to_string();
+    assert!(error.contains("JPEG blurs values as low as these"), "{error}");
 }
 
 #[test]

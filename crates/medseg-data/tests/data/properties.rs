@@ -31,13 +31,15 @@ proptest! {
     #[test]
     fn pipelines_are_functions_of_their_keys(
         width in 9usize..80, height in 9usize..80, channels in prop::sample::select(vec![1usize, 3]),
-        side in 16usize..72, seed in any::<u64>(), epoch in 0u64..1000, paper in any::<bool>(),
+        side in 16usize..72, seed in any::<u64>(), epoch in 0u64..1000,
+        protocol in prop::sample::select(vec![Protocol::Default, Protocol::Paper, Protocol::Sam2]),
     ) {
         let loaded = scene(width, height, channels);
+        let paper = protocol == Protocol::Paper;
         let pipeline = if paper {
-            Pipeline::training(Protocol::Paper, side).unwrap()
+            Pipeline::training(protocol, side).unwrap()
         } else {
-            Pipeline::new(Protocol::Default, side, everything()).unwrap()
+            Pipeline::new(protocol, side, everything()).unwrap()
         };
         let prepared = pipeline.prepare(loaded);
         let item = pipeline.finish(&prepared, "one", seed, epoch);
@@ -64,19 +66,40 @@ proptest! {
             contrast: Jitter { probability: 0.0, low: 1.0, high: 1.0 },
             ..everything()
         };
-        let pipeline = Pipeline::new(Protocol::Default, 64, geometry).unwrap();
-        let (image, mask) = pipeline.augmented(&pipeline.prepare(Loaded { image: shown, mask, ignored: None }), "x", seed, 0);
-        // The image saw one more rounding (to bytes) than the mask before each was cut at one half.
-        let wrong = image.data().iter().zip(&mask.to_bytes()).filter(|(i, m)| {
-            let clear = i.abs_diff(128) > 70;
-            clear && (**i >= 128) != (**m == 1)
-        }).count();
-        prop_assert_eq!(wrong, 0);
+        for protocol in [Protocol::Default, Protocol::Sam2] {
+            let pipeline = Pipeline::new(protocol, 64, geometry.clone()).unwrap();
+            let loaded = Loaded { image: shown.clone(), mask: mask.clone(), ignored: None };
+            let (image, mask) = pipeline.augmented(&pipeline.prepare(loaded), "x", seed, 0);
+            // The image saw one more rounding (to bytes) than the mask before each was cut at one half.
+            let wrong = image.data().iter().zip(&mask.to_bytes()).filter(|(i, m)| {
+                let clear = i.abs_diff(128) > 70;
+                clear && (**i >= 128) != (**m == 1)
+            }).count();
+            prop_assert_eq!(wrong, 0, "{:?}", protocol);
+        }
         let pipeline = Pipeline::training(Protocol::Paper, 64).unwrap();
         let mask = scene(width, height, 1).mask;
         let shown = Image::new(width, height, 1, mask.to_bytes()).unwrap();
         let (image, mask) = pipeline.augmented(&pipeline.prepare(Loaded { image: shown, mask, ignored: None }), "x", seed, 0);
         prop_assert!(image.data().iter().zip(&mask.to_bytes()).all(|(i, m)| (*i > 0) == (*m == 1)));
+    }
+
+    /// What is scored is what prediction sees, to the last bit, and a stretched mask fills the square: nothing is padded.
+    #[test]
+    fn a_stretched_image_is_the_one_that_prediction_sees(
+        width in 9usize..80, height in 9usize..80, channels in prop::sample::select(vec![1usize, 3]), side in 16usize..72,
+    ) {
+        let loaded = scene(width, height, channels);
+        let image = loaded.image.clone();
+        let covered = loaded.mask.count() as f64 / (width * height) as f64;
+        let pipeline = Pipeline::evaluation(Protocol::Sam2, side).unwrap();
+        let item = pipeline.finish(&pipeline.prepare(loaded), "one", 3, 0);
+        let seen = pipeline.preprocess().prepare(&image);
+        prop_assert_eq!(&item.image, &seen.values);
+        prop_assert_eq!(item.geometry, seen.geometry);
+        prop_assert_eq!(item.geometry.resized, (side, side));
+        let share = f64::from(item.mask.iter().sum::<f32>()) / (side * side) as f64;
+        prop_assert!((share - covered).abs() < 0.25, "{} of the square, {} of the image", share, covered);
     }
 
     #[test]

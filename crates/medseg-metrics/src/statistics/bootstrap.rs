@@ -75,6 +75,15 @@ impl Clusters {
     pub fn means(&self) -> Vec<f64> {
         self.totals.iter().map(|(sum, count)| sum / count).collect()
     }
+
+    /// The mean of one resample; `stream` tells groups apart that are drawn for together.
+    fn resampled_mean(&self, seed: u64, resample: u64, stream: u64) -> f64 {
+        let n = self.len();
+        let key = mix(seed ^ mix(resample) ^ stream.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let drawn = (0..n as u64).map(|i| self.totals[below(mix(key.wrapping_add(i)), n)]);
+        let (sum, count) = drawn.fold((0.0, 0.0), |(s, c), (sum, count)| (s + sum, c + count));
+        sum / count
+    }
 }
 
 /// Percentile-bootstrap interval of the mean over all values, resampling patients; `None` below two patients, whose spread
@@ -83,18 +92,25 @@ impl Clusters {
 /// # Errors
 /// When an option is unusable.
 pub fn bootstrap_means(clusters: &Clusters, options: &BootstrapOptions) -> Result<Option<(f64, f64)>> {
+    bootstrap_average(std::slice::from_ref(clusters), options)
+}
+
+/// Percentile-bootstrap interval of the average of several groups' means (the data sets of a table), each group counting once
+/// whatever its size. Patients are resampled within their group. `None` where a group has fewer than two patients, or there is
+/// no group.
+///
+/// # Errors
+/// When an option is unusable.
+pub fn bootstrap_average(groups: &[Clusters], options: &BootstrapOptions) -> Result<Option<(f64, f64)>> {
     options.validate()?;
-    let n = clusters.len();
-    if n < 2 {
+    if groups.is_empty() || groups.iter().any(|group| group.len() < 2) {
         return Ok(None);
     }
     let means: Vec<f64> = (0..options.resamples as u64)
         .into_par_iter()
         .map(|resample| {
-            let key = mix(options.seed ^ mix(resample));
-            let drawn = (0..n as u64).map(|i| clusters.totals[below(mix(key.wrapping_add(i)), n)]);
-            let (sum, count) = drawn.fold((0.0, 0.0), |(s, c), (sum, count)| (s + sum, c + count));
-            sum / count
+            let sum: f64 = (0..).zip(groups).map(|(at, group)| group.resampled_mean(options.seed, resample, at)).sum();
+            sum / groups.len() as f64
         })
         .collect();
     let tail = (1.0 - options.confidence) / 2.0;
@@ -125,6 +141,27 @@ mod tests {
         // Six degrees of freedom: 22.5 is exceeded once in a thousand seeds; this seed is fixed.
         let chi: f64 = counts.iter().map(|&c| (f64::from(c) - 1e4).powi(2) / 1e4).sum();
         assert!(chi < 22.5, "{counts:?}");
+    }
+
+    #[test]
+    fn groups_count_once_each_and_are_drawn_apart() -> Result<()> {
+        let group = |values: &[f64]| {
+            let names: Vec<String> = (0..values.len()).map(|i| i.to_string()).collect();
+            Clusters::new(&names.iter().map(String::as_str).collect::<Vec<_>>(), values)
+        };
+        let options = BootstrapOptions::default();
+        let constant = bootstrap_average(&[group(&[0.2; 30])?, group(&[0.8; 3])?], &options)?;
+        assert!(constant.is_some_and(|(low, high)| (low - 0.5).abs() < 1e-12 && (high - 0.5).abs() < 1e-12));
+        let spread: Vec<f64> = (0..20).map(|i| f64::from(i % 2)).collect();
+        let width = |groups: &[Clusters]| -> Result<f64> {
+            Ok(bootstrap_average(groups, &options)?.map_or(0.0, |(low, high)| high - low))
+        };
+        // Draws of their own: two equal groups together are surer than one, by the root of two.
+        let (one, two) = (width(&[group(&spread)?])?, width(&[group(&spread)?, group(&spread)?])?);
+        assert!((one / two - 2f64.sqrt()).abs() < 0.1, "{one} {two}");
+        assert_eq!(bootstrap_average(&[group(&spread)?, group(&[1.0])?], &options)?, None);
+        assert_eq!(bootstrap_average(&[], &options)?, None);
+        Ok(())
     }
 
     #[test]

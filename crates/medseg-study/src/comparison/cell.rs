@@ -1,20 +1,23 @@
 //! One cell: train at every rate of the grid, choose on validation, evaluate the chosen checkpoint once.
 
+use super::give_up::{Judge, RULE, saved};
 use super::plan::{Cell, slug};
 use super::profile::Profile;
 use crate::error::{Result, StudyError};
-use crate::methods::MethodRow;
+use crate::methods::{MethodRow, RowPrompt};
 use crate::results::{CellResult, GridPoint, Overlay};
 use medseg_metrics::Metric;
 use medseg_train::StopFlag;
 use medseg_train::checkpoint::RunLock;
-use medseg_train::config::RunConfig;
+use medseg_train::config::{ModelConfig, RunConfig};
 use medseg_train::data::PreparedData;
 use medseg_train::device;
 use medseg_train::evaluate::{Evaluation, evaluate, merged};
 use medseg_train::files::{self, sha256};
 use medseg_train::model::{BaseModel, Segmenter};
+use medseg_train::network::NetworkChoice;
 use medseg_train::overlay::case_panel;
+use medseg_train::prompted::evaluate_prompted;
 use medseg_train::train::{self, Observer, Outcome, load_best, train};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -28,10 +31,15 @@ pub struct CellInput<'a> {
     pub row: &'a MethodRow,
     /// The images.
     pub data: &'a PreparedData,
-    /// The base, or random weights for the rows that start from them.
+    /// The base, or random weights for the rows that start from them: of the base's architecture or of a classic network.
     pub base: &'a BaseModel,
     /// Where results go.
     pub out: &'a Path,
+}
+
+/// A classic network with random weights.
+pub(super) fn network_model(network: &NetworkChoice, seed: u64) -> ModelConfig {
+    ModelConfig { base: "random".into(), network: Some(network.clone()), seed, ..ModelConfig::default() }
 }
 
 impl CellInput<'_> {
@@ -44,11 +52,19 @@ impl CellInput<'_> {
             config.data = source.config.clone();
         }
         config.data.path = self.data.path.clone();
-        if self.row.from_random {
-            config.model.base = "random".into();
-            config.model.seed = cell.seed;
+        match &self.row.network {
+            Some(network) => config.model = network_model(network, cell.seed),
+            None if self.row.from_random => {
+                config.model.base = "random".into();
+                config.model.seed = cell.seed;
+            }
+            None => {}
         }
         config.adapter = self.row.adapter.clone();
+        config.loss.terms.extend(self.row.more_losses.iter().cloned());
+        if matches!(self.row.prompt, Some(RowPrompt::Reference(_))) {
+            config.model = self.profile.prompted_model();
+        }
         config.training.learning_rate = rate;
         config
     }
@@ -67,8 +83,14 @@ impl CellInput<'_> {
         for &rate in self.rates() {
             text.push_str(&train::identity(&self.config(cell, rate), self.data, self.base)?);
         }
+        if self.rates().len() > 1 {
+            text.push_str(RULE);
+        }
         if self.rates().is_empty() {
             text.push_str(&train::identity(&self.config(cell, 1.0), self.data, self.base)?);
+        }
+        if let Some(prompt) = self.row.prompt {
+            text.push_str(&format!("{prompt:?}"));
         }
         Ok(sha256(text.as_bytes()))
     }
@@ -112,15 +134,26 @@ impl CellInput<'_> {
         let _lock = RunLock::acquire(&folder)?;
         let mut grid = Vec::new();
         let mut outcomes: Vec<(f64, PathBuf, Outcome)> = Vec::new();
+        let mut smaller = Vec::new();
         for &rate in self.rates() {
             let run = folder.join(format!("rate-{rate}"));
-            let outcome = train(&self.config(cell, rate), self.data, self.base, &run, stop, observer)?;
+            let config = self.config(cell, rate);
+            let epochs = config.training.epochs;
+            let judge = Judge { observer, smaller: &smaller, epochs };
+            let outcome = train(&config, self.data, self.base, &run, stop, &judge)?;
+            smaller.push(outcome.curve.clone());
+            let saved_seconds = match outcome.given_up {
+                Some(_) => saved(outcome.seconds, outcome.curve.len(), epochs),
+                None => 0.0,
+            };
             grid.push(GridPoint {
                 learning_rate: rate,
                 validation_dice: outcome.validation_dice,
                 best_epoch: outcome.best_epoch,
                 curve: outcome.curve.clone(),
                 failure: outcome.failure.clone(),
+                given_up: outcome.given_up.clone(),
+                saved_seconds,
             });
             outcomes.push((rate, run, outcome));
         }
@@ -144,7 +177,15 @@ impl CellInput<'_> {
             }
         };
         let evaluating = Instant::now();
-        let evaluation = evaluate(&merged(&model), self.data, &self.data.test, &config.evaluation, &device, stop)?;
+        let (model, cases) = (merged(&model), &self.data.test);
+        let evaluation = match self.row.prompt {
+            Some(RowPrompt::Reference(prompt)) => {
+                let asked = (prompt, cell.seed);
+                let sam = &model.require_sam("a row that the reference prompts")?.sam;
+                evaluate_prompted(sam, asked, self.data, cases, &config.evaluation, &device, stop)?
+            }
+            _ => evaluate(&model, self.data, cases, &config.evaluation, &device, stop)?,
+        };
         let overlays = self.pictures(&folder, &evaluation)?;
         let csv = folder.join("cases.csv");
         let mut rows = Vec::new();

@@ -6,6 +6,8 @@
 //! configuration, data and base model, so cells of many machines can be put into one folder and collected there.
 
 mod cell;
+mod equal_parameters;
+mod give_up;
 mod observer;
 mod plan;
 mod profile;

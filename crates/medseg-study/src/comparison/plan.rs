@@ -28,9 +28,8 @@ pub fn plan(profile: &Profile, rows: &[MethodRow]) -> Vec<Cell> {
     let mut cells = Vec::new();
     for dataset in &profile.datasets {
         for row in rows {
-            // Nothing is drawn for a base that is not trained, so one seed says it all.
-            let seeds =
-                if row.adapter.is_none() { &profile.seeds[..1.min(profile.seeds.len())] } else { &profile.seeds };
+            // Where nothing is drawn, as for a base that is not trained, one seed says it all.
+            let seeds = if row.is_drawn() { &profile.seeds[..] } else { &profile.seeds[..1.min(profile.seeds.len())] };
             for &seed in seeds {
                 let (dataset, method) = (dataset.name.clone(), row.id.clone());
                 cells.push(Cell { index: cells.len(), dataset, method, seed });
@@ -57,18 +56,22 @@ pub(super) fn slug(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::methods::{TableChoice, rows};
+    use crate::methods::{TableChoice, chosen_rows};
     use sam_model::SamConfig;
 
     #[test]
     fn every_method_meets_every_set_once_per_seed_and_the_untrained_base_once() {
         let mut profile = Profile::demo();
         profile.seeds = vec![0, 1, 2];
-        let rows = rows(TableChoice::Main, &SamConfig::mini(), false).unwrap();
+        let mut rows = chosen_rows(TableChoice::Main, &SamConfig::mini(), false, &[]).unwrap();
         let cells = plan(&profile, &rows);
         assert_eq!(cells.len(), 2 * (1 + 3 * (rows.len() - 1)));
         assert!(cells.iter().enumerate().all(|(index, cell)| cell.index == index));
         assert_eq!(cells.iter().filter(|cell| cell.method == "frozen").count(), 2);
+        // Points are drawn, a box is not.
+        let ids = ["sam-points-1".to_string(), "sam-box".to_string()];
+        rows = chosen_rows(TableChoice::Main, &SamConfig::mini(), false, &ids).unwrap();
+        assert_eq!(plan(&profile, &rows).len(), 2 * (3 + 1));
     }
 
     #[test]

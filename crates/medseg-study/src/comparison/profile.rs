@@ -8,12 +8,14 @@ use medseg_data::split::{PaperSizes, Split};
 use medseg_data::synth::{Counts, write_arcade, write_rose};
 use medseg_data::transform::Protocol;
 use medseg_metrics::Definition;
+use medseg_train::TrainError;
 use medseg_train::config::{Architecture, EvaluationConfig, EvaluationGrid, ModelConfig, RunConfig, TrainingConfig};
 use medseg_train::data::{DataConfig, SplitRule};
 use medseg_train::files::new_folder;
 use medseg_train::losses::WeightedLoss;
 use medseg_train::optimizer::OptimizerConfig;
 use medseg_train::schedule::Schedule;
+use medseg_train::shipped;
 use sam_model::{SamConfig, SamVariant};
 use std::path::{Path, PathBuf};
 
@@ -84,7 +86,7 @@ impl Synthetic {
         if place.is_dir() {
             return Ok(place);
         }
-        new_folder::<StudyError>(&place, |folder| {
+        let made = new_folder::<StudyError>(&place, |folder| {
             match self.kind {
                 SyntheticKind::Angiography => {
                     write_arcade(folder, ArcadeTask::Syntax, self.size, Counts { train, val, test }, self.seed)?;
@@ -96,7 +98,12 @@ impl Synthetic {
                 }
             }
             Ok(())
-        })?;
+        });
+        match made {
+            // Processes that begin together make it at once: the first that finishes gives it its name.
+            Err(StudyError::Train(error)) if matches!(*error, TrainError::Occupied { .. }) && place.is_dir() => {}
+            other => other?,
+        }
         Ok(place)
     }
 }
@@ -201,32 +208,53 @@ impl Profile {
         distinct(&mut datasets);
         let notice = format!(
             "Paper profile: the paper's recipe with the quirks of its released code (focal loss on probabilities, {SAM_QUIRKS}, \
-             soft masks, checkpoints chosen on the split that is reported). The ids of the paper's splits are not published: the \
+             soft masks, checkpoints chosen on the split that is reported).{NETWORKS} The ids of the paper's splits are not published: the \
              sizes are the paper's, the draw is ours."
         );
         Ok(Self { name: "paper", notice, template, rates: vec![1e-4], seeds: vec![0], released: true, datasets })
     }
 
-    /// The same for the base model that a table is about: on SAM 2, random weights are those of its base+, and the notice says what
+    /// The same for the base model that a table is about, or for `base` where the user chose one.
+    ///
+    /// On SAM 2 the shipped base is sam2-mini, random weights are its (the paper's profile: those of base+), the synthetic sets are seen
+    /// at 256 px (masks have a quarter of the input's resolution there, sam-mini's half of it), and the paper's notice says what
     /// the released code leaves out of that model.
     #[must_use]
-    pub fn for_table(mut self, table: TableChoice) -> Self {
-        if table == TableChoice::Sam2 {
-            if self.template.model.base == "random" {
-                self.template.model.architecture = Architecture::Sam2BasePlus;
-            }
-            self.notice = self.notice.replace(SAM_QUIRKS, SAM2_QUIRKS);
+    pub fn for_table(mut self, table: TableChoice, base: Option<&str>) -> Self {
+        let model = &mut self.template.model;
+        if let Some(base) = base {
+            model.base = base.into();
         }
+        if table != TableChoice::Sam2 {
+            return self;
+        }
+        let (own, random) = match self.released {
+            true => (None, Architecture::Sam2BasePlus),
+            false => (Some(sam2_mini::MODEL.name), Architecture::Sam2Mini),
+        };
+        match (base, own) {
+            (None, Some(own)) => model.base = own.into(),
+            _ if model.base == "random" => model.architecture = random,
+            _ => {}
+        }
+        for source in self.datasets.iter_mut().filter(|source| source.synthetic.is_some()) {
+            source.config.image_size = 256;
+        }
+        self.notice = self.notice.replace(SAM_QUIRKS, SAM2_QUIRKS).replace(NETWORKS, "");
         self
+    }
+
+    /// The base model of the rows that the reference prompts: the released code's variant has no positions in its decoder and answers
+    /// no prompt, so these rows take the faithful model.
+    pub fn prompted_model(&self) -> ModelConfig {
+        let model = self.template.model.clone();
+        ModelConfig { variant: SamVariant::Sam, text: Vec::new(), clip: None, ..model }
     }
 
     /// The configuration of the base model as far as it is known without reading it: for choosing ranks.
     pub fn expected_architecture(&self) -> Option<SamConfig> {
-        match (self.template.model.base.as_str(), self.template.model.architecture.config()) {
-            (_, Some(own)) => Some(own),
-            ("sam-mini" | "random", None) => Some(SamConfig::mini()),
-            _ => None,
-        }
+        let model = &self.template.model;
+        model.architecture.config().or_else(|| shipped::config(&model.base))
     }
 }
 
@@ -234,6 +262,10 @@ impl Profile {
 const SAM_QUIRKS: &str = "encoder without windows and relative positions";
 /// What it changes in SAM 2.
 const SAM2_QUIRKS: &str = "decoder without high-resolution features, object score and positions";
+
+/// What the paper does not say of its classic networks.
+const NETWORKS: &str =
+    " The paper gives no recipe for the classic networks: they are trained by the same one, from random weights.";
 
 /// The paper's split sizes for a data set of the paper.
 fn paper_split(source: &DatasetSource) -> Result<SplitRule> {

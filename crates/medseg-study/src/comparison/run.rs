@@ -1,17 +1,19 @@
 //! Everything loaded, and the cells run over the cores.
 
-use super::cell::CellInput;
+use super::cell::{CellInput, network_model};
+use super::equal_parameters::match_parameters;
+use super::give_up::RULE;
 use super::observer::StudyObserver;
 use super::plan::{Cell, plan};
 use super::profile::Profile;
 use crate::error::{Result, StudyError};
-use crate::methods::{MethodRow, TableChoice, rows, select};
-use crate::results::{MethodCard, Results};
+use crate::methods::{MethodRow, RowPrompt, TableChoice, chosen_rows};
+use crate::results::{CellResult, GridPoint, MethodCard, Results, VERSION};
 use medseg_train::check_room;
 use medseg_train::data::{self, PreparedData};
 use medseg_train::device;
-use medseg_train::model::{BaseModel, BaseModelCard};
-use medseg_train::train::{disk_bytes, outcome_bytes};
+use medseg_train::model::{Assets, BaseModel, BaseModelCard};
+use medseg_train::train::{check_batches, disk_bytes, outcome_bytes};
 use medseg_train::{StopFlag, TrainError};
 use sam_model::SamConfig;
 use std::collections::BTreeMap;
@@ -30,9 +32,18 @@ pub struct Comparison {
     pub cells: Vec<Cell>,
     datasets: Vec<PreparedData>,
     base: BaseModel,
-    /// Random weights by seed, for the rows that start from them.
-    random: BTreeMap<u64, BaseModel>,
+    /// The base of the rows that the reference prompts, where it is another.
+    prompted: Option<BaseModel>,
+    /// Random weights for the rows that start from them.
+    random: BTreeMap<Start, BaseModel>,
     out: PathBuf,
+}
+
+/// Which random weights: the row whose network they are, or none for the base's architecture; the seed.
+type Start = (Option<String>, u64);
+
+fn start(row: &MethodRow, seed: u64) -> Start {
+    (row.network.is_some().then(|| row.id.clone()), seed)
 }
 
 /// How the cells are run.
@@ -50,7 +61,7 @@ impl Runner {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // The last of SAM 2's stages is eight times as wide as the first.
         let width = |config: SamConfig| config.embed_dim << if config.is_sam2() { 3 } else { 0 };
-        let small = profile.expected_architecture().is_some_and(|config| width(config) <= 256);
+        let small = profile.expected_architecture().is_some_and(|config| width(config) <= 512);
         let cpu = profile.template.devices.iter().all(|name| name == "cpu");
         Self { jobs: if small && cpu { cores } else { 1 }, stop }
     }
@@ -80,13 +91,22 @@ impl Comparison {
         check_room(out, 0)?;
         let device = device::open(&profile.template.devices[0])?;
         let size = profile.datasets[0].config.image_size;
-        let base = BaseModel::load(&profile.template.model, size, &device)?.with_basis_cache(basis_cache);
-        let rows = select(rows(table, base.config(), profile.released)?, methods)?;
-        let mut random = BTreeMap::new();
-        if rows.iter().any(|row| row.from_random) {
-            for &seed in &profile.seeds {
-                random.insert(seed, base.reinitialised(seed, &device)?);
-            }
+        let assets = Assets { cache: basis_cache, ..Assets::default() };
+        let base = BaseModel::load_with(&profile.template.model, size, &device, &assets)?;
+        let base = base.with_basis_cache(basis_cache);
+        let mut rows = chosen_rows(table, base.config()?, profile.released, methods)?;
+        match_parameters(&mut rows, table, &profile, &base, &device)?;
+        let is_prompted = |row: &MethodRow| matches!(row.prompt, Some(RowPrompt::Reference(_)));
+        let model = profile.prompted_model();
+        let prompted = match rows.iter().any(is_prompted) && model != profile.template.model {
+            true => Some(BaseModel::load(&model, size, &device)?),
+            false => None,
+        };
+        if let Some(row) = rows.iter().find(|row| row.prompt == Some(RowPrompt::Text))
+            && profile.template.model.text.is_empty()
+        {
+            let problem = format!("`{}` needs a text: give --text and --clip", row.id);
+            return Err(StudyError::setting("methods", problem));
         }
         let mut datasets = Vec::new();
         for source in &mut profile.datasets {
@@ -95,8 +115,18 @@ impl Comparison {
             }
             datasets.push(data::prepare(&source.config, &source.name)?);
         }
+        let mut random = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.from_random) {
+            for &seed in &profile.seeds {
+                let weights = match &row.network {
+                    Some(network) => BaseModel::load(&network_model(network, seed), size, &device)?,
+                    None => base.reinitialised(seed, &device)?,
+                };
+                random.insert(start(row, seed), weights);
+            }
+        }
         let cells = plan(&profile, &rows);
-        let comparison = Self { profile, rows, cells, datasets, base, random, out: out.to_path_buf() };
+        let comparison = Self { profile, rows, cells, datasets, base, prompted, random, out: out.to_path_buf() };
         comparison.template_is_valid()?;
         check_room(out, comparison.disk_bytes(&comparison.methods()?)?)?;
         Ok(comparison)
@@ -119,7 +149,10 @@ impl Comparison {
 
     fn template_is_valid(&self) -> Result<()> {
         for cell in &self.cells {
-            self.input(cell)?.config(cell, self.profile.rates[0]).validate()?;
+            let input = self.input(cell)?;
+            let config = input.config(cell, self.profile.rates[0]);
+            config.validate()?;
+            check_batches(&config, input.data, input.base)?;
         }
         Ok(())
     }
@@ -132,8 +165,16 @@ impl Comparison {
         let unknown = || StudyError::Plan(format!("{cell} is no cell of this plan"));
         let row = self.rows.iter().find(|row| row.id == cell.method).ok_or_else(unknown)?;
         let data = self.datasets.iter().find(|data| data.card.name == cell.dataset).ok_or_else(unknown)?;
-        let base = if row.from_random { self.random.get(&cell.seed).ok_or_else(unknown)? } else { &self.base };
+        let base = match (&row.prompt, &self.prompted) {
+            (Some(RowPrompt::Reference(_)), Some(prompted)) => prompted,
+            _ if row.from_random => self.start(row, cell.seed).ok_or_else(unknown)?,
+            _ => &self.base,
+        };
         Ok(CellInput { profile: &self.profile, row, data, base, out: &self.out })
+    }
+
+    fn start(&self, row: &MethodRow, seed: u64) -> Option<&BaseModel> {
+        self.random.get(&start(row, seed))
     }
 
     /// The base model.
@@ -155,15 +196,21 @@ impl Comparison {
         self.rows
             .iter()
             .map(|row| {
-                let (trainable, total) = self.base.counts(row.adapter.as_ref(), &device)?;
+                let own = self.profile.seeds.first().and_then(|&seed| self.start(row, seed)).unwrap_or(&self.base);
+                let (trainable, total) = own.counts(row.adapter.as_ref(), &device)?;
+                let title = match row.network {
+                    Some(_) => format!("{}, {:.1}M", row.title, total as f64 / 1e6),
+                    None => row.title.clone(),
+                };
                 Ok(MethodCard {
                     id: row.id.clone(),
-                    title: row.title.clone(),
+                    title,
                     trains: row.trains.clone(),
                     table: row.table,
                     family: row.family,
                     trainable,
                     total,
+                    against: row.against.clone(),
                 })
             })
             .collect()
@@ -234,8 +281,12 @@ impl Comparison {
                 None => missing.push(cell.to_string()),
             }
         }
+        let mut settings = self.settings();
+        if self.profile.rates.len() > 1 {
+            settings.insert("learning rates given up".into(), given_up(&cells));
+        }
         Ok(Results {
-            version: 2,
+            version: VERSION,
             notice: self.profile.notice.clone(),
             profile: self.profile.name.into(),
             base: self.base.card.clone(),
@@ -243,7 +294,7 @@ impl Comparison {
             methods: self.methods()?,
             cells,
             missing,
-            settings: self.settings(),
+            settings,
             environment: environment(&self.profile),
         })
     }
@@ -274,6 +325,14 @@ impl Comparison {
         }
         settings
     }
+}
+
+/// The rule, how many trainings it ended and what that saved.
+fn given_up(cells: &[CellResult]) -> String {
+    let trainings: Vec<&GridPoint> = cells.iter().flat_map(|cell| &cell.grid).collect();
+    let count = trainings.iter().filter(|training| training.given_up.is_some()).count();
+    let saved: f64 = trainings.iter().map(|training| training.saved_seconds).sum();
+    format!("{RULE}; {count} of {} trainings, which saved {saved:.0} s", trainings.len())
 }
 
 fn environment(profile: &Profile) -> BTreeMap<String, String> {

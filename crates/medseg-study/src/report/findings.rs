@@ -9,8 +9,8 @@ use crate::summary::{PairedDifference, Summary, of};
 type Row<'a> = (&'a MethodCard, f64);
 
 /// One sentence or two per question and data set: which parameter-efficient row leads and how far it is from full fine-tuning,
-/// whether SALT wins, what the base is worth, and which rows are not clearly above the untuned base. Questions whose
-/// rows were not run are left out.
+/// whether SALT wins, what the base is worth, which rows are not clearly above the untuned base, and whether a classic network
+/// from random weights would have done. Questions whose rows were not run are left out.
 ///
 /// # Errors
 /// None in practice: the statistics get what they need.
@@ -24,7 +24,10 @@ pub fn findings(results: &Results) -> Result<Vec<String>> {
             }
         }
         let about = Dataset { results, name: &dataset.name, rows };
-        for sentence in [about.leader()?, about.salt()?, about.base()?, about.above_the_base()?].into_iter().flatten() {
+        for sentence in [about.leader()?, about.salt()?, about.base()?, about.above_the_base()?, about.classic()?]
+            .into_iter()
+            .flatten()
+        {
             sentences.push(format!("{}: {sentence}", dataset.name));
         }
     }
@@ -113,6 +116,20 @@ impl<'a> Dataset<'a> {
             (_, false) => Some(format!("not clearly above the untuned base: {}.", unclear.join(", "))),
         })
     }
+
+    fn classic(&self) -> Result<Option<String>> {
+        let classic = self.rows.iter().copied().filter(|(method, _)| method.family == Family::Classic);
+        let (Some((network, _)), Some((best, _))) = (highest(classic), highest(self.efficient())) else {
+            return Ok(None);
+        };
+        let Some(difference) = self.difference(&best.id, &network.id)? else { return Ok(None) };
+        let verdict = match (difference.mean > 0.0, difference.is_clear()) {
+            (true, true) => "no classic network would have done",
+            (_, false) => "a classic network from random weights is not clearly different",
+            (false, true) => "a classic network from random weights does better",
+        };
+        Ok(Some(format!("{verdict}: {} minus {} is {} Dice.", best.title, network.title, difference.text())))
+    }
 }
 
 fn highest<'a>(rows: impl Iterator<Item = Row<'a>>) -> Option<Row<'a>> {
@@ -140,11 +157,13 @@ mod tests {
                 "frozen" => Family::Untuned,
                 "full" => Family::Full,
                 "scratch" => Family::Scratch,
+                "unet" | "segformer" => Family::Classic,
                 _ if id.starts_with("salt") => Family::Salt,
                 _ => Family::Lora,
             },
             trainable: 1,
             total: 2,
+            against: None,
         };
         let cell = |id: &str, level: f64| CellResult {
             dataset: "Set".into(),
@@ -204,6 +223,19 @@ mod tests {
         assert!(text.contains("SALT does not win: SALT-LOW minus LORA-LOW is -0.120"), "{text}");
         assert!(text.contains("the base pays for itself") && text.contains("+0.300"), "{text}");
         assert!(text.contains("every parameter-efficient row is clearly above"), "{text}");
+    }
+
+    #[test]
+    fn it_is_said_whether_a_classic_network_would_have_done() {
+        let behind = text(&[("lora-low", 0.7), ("unet", 0.6), ("segformer", 0.5)]);
+        assert!(behind.contains("no classic network would have done: LORA-LOW minus UNET is +0.100"), "{behind}");
+        let ahead = text(&[("lora-low", 0.7), ("unet", 0.6), ("segformer", 0.8)]);
+        assert!(ahead.contains("does better: LORA-LOW minus SEGFORMER is -0.100"), "{ahead}");
+        let close = text(&[("lora-noisy", 0.61), ("unet", 0.6)]);
+        assert!(close.contains("not clearly different: LORA-NOISY minus UNET is +0.010"), "{close}");
+        // They are no parameter-efficient rows, and nothing is said of those that were not run.
+        assert!(ahead.contains("the best parameter-efficient row is LORA-LOW"), "{ahead}");
+        assert!(!text(&[("unet", 0.9)]).contains("classic") && !text(&[("lora-low", 0.9)]).contains("classic"));
     }
 
     #[test]

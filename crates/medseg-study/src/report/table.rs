@@ -11,6 +11,8 @@ pub enum Origin {
     Own,
     /// Published by the paper, with what became of them here.
     Published,
+    /// Every claim of the paper with its state.
+    Ledger,
 }
 
 /// A table of texts.
@@ -41,19 +43,6 @@ impl<T: Into<String>> From<T> for TableCell {
     fn from(text: T) -> Self {
         Self { text: text.into(), strong: false }
     }
-}
-
-/// A count in groups of three digits: `12,345,678`.
-pub fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// Text safe inside HTML elements and quoted attributes.
@@ -176,11 +165,6 @@ mod tests {
             note: "n".into(),
             origin: Origin::Own,
         }
-    }
-
-    #[test]
-    fn numbers_get_separators() {
-        assert_eq!(["0", "999", "1,000", "12,345,678"], [0, 999, 1000, 12_345_678].map(thousands));
     }
 
     #[test]

@@ -1,15 +1,19 @@
-//! The tables of a report: results, differences, parameters, budget, published figures.
+//! The tables of a report: results, differences, parameters, budget, published figures, the ledger of claims.
 
+use super::ledger::ledger_tables;
 use super::table::Origin;
-use super::{Table, TableCell, thousands};
+use super::{Table, TableCell};
 use crate::error::Result;
+use crate::ledger::{State, figure, ledger, printed, row_text};
 use crate::methods::{Family, TableId};
+use crate::numbers::thousands;
+use crate::parameters::Parameters;
 use crate::published::{Published, PublishedTable};
 use crate::results::{MethodCard, Results};
 use crate::summary::{PairedDifference, Summary, of};
 use medseg_metrics::statistics::holm;
 
-/// All tables of a report, in order: results, differences, parameters, budget, published figures.
+/// All tables of a report, in order: results, differences, parameters, budget, published figures, the ledger of claims.
 ///
 /// # Errors
 /// None in practice.
@@ -21,9 +25,7 @@ pub fn tables(results: &Results, published: &Published) -> Result<Vec<Table>> {
             tables.push(scores(results, &methods, id.title())?);
         }
     }
-    if let Some(table) = differences(results)? {
-        tables.push(table);
-    }
+    tables.extend([differences(results)?, partners(results)?].into_iter().flatten());
     tables.push(parameters(results));
     tables.push(budget(results));
     if let Some(table) = best_of_each(results) {
@@ -32,6 +34,8 @@ pub fn tables(results: &Results, published: &Published) -> Result<Vec<Table>> {
     for table in &published.tables {
         tables.push(beside(results, table)?);
     }
+    let lines = ledger(published, &Parameters::paper()?, Some(results))?;
+    tables.extend(ledger_tables(published, &lines));
     Ok(tables)
 }
 
@@ -67,7 +71,9 @@ fn scores(results: &Results, methods: &[&MethodCard], title: &str) -> Result<Tab
         let mut cells = vec![method.title.clone().into(), TableCell::from(share(method))];
         for (column, figure) in row.iter().enumerate() {
             let dice = column % 2 == 0;
-            let best = figures.iter().filter_map(|other| other[column].map(|s| s.mean)).fold(
+            // Who was shown the reference wins nothing.
+            let own = methods.iter().zip(&figures).filter(|(method, _)| method.family != Family::Prompted);
+            let best = own.filter_map(|(_, other)| other[column].map(|s| s.mean)).fold(
                 if dice { f64::NEG_INFINITY } else { f64::INFINITY },
                 |a, b| if dice { a.max(b) } else { a.min(b) },
             );
@@ -75,15 +81,19 @@ fn scores(results: &Results, methods: &[&MethodCard], title: &str) -> Result<Tab
                 None => "not run".into(),
                 Some(summary) => TableCell {
                     text: summary.text(if dice { 3 } else { 1 }),
-                    strong: summary.mean == best && methods.len() > 1,
+                    strong: summary.mean == best && methods.len() > 1 && method.family != Family::Prompted,
                 },
             });
         }
         rows.push(cells);
     }
     let metrics = results.cells.first().map(|cell| cell.metrics.clone()).unwrap_or_default();
+    let prompted = match methods.iter().any(|method| method.family == Family::Prompted) {
+        true => " Rows \"of the reference\" use the reference mask to prompt and stand out in no column.",
+        false => "",
+    };
     let note = format!(
-        "{} In brackets: 95 % bootstrap interval over the test images, resampling patients. The best mean of each column \
+        "{}{prompted} In brackets: 95 % bootstrap interval over the test images, resampling patients. The best mean of each column \
          stands out, which does not mean that it differs from the next. Metrics: {metrics}.",
         results.notice
     );
@@ -97,8 +107,9 @@ fn share(method: &MethodCard) -> String {
 /// Paired differences in Dice of SALT at high rank, or of the last method where that was not run, to every other.
 fn differences(results: &Results) -> Result<Option<Table>> {
     let main: Vec<&MethodCard> = results.methods.iter().filter(|method| method.table.is_comparison()).collect();
-    // The last SALT row is the one of the highest rank.
-    let Some(reference) = main.iter().rfind(|method| method.family == Family::Salt).or(main.last()) else {
+    // The last SALT row is the one of the highest rank. Who was shown the reference is no measure for the others.
+    let salt = main.iter().rfind(|method| method.family == Family::Salt);
+    let Some(reference) = salt.or(main.iter().rfind(|method| method.family != Family::Prompted)) else {
         return Ok(None);
     };
     let others: Vec<&MethodCard> = main.iter().filter(|method| method.id != reference.id).copied().collect();
@@ -130,6 +141,29 @@ fn differences(results: &Results) -> Result<Option<Table>> {
                 interval leaves 0 out. The interval covers other images, not what another seed of training would change. p: \
                 Wilcoxon signed-rank test, corrected over the rows of a data set (Holm).";
     Ok(Some(Table { title: "Paired differences in Dice".into(), header, rows, note: note.into(), origin: Origin::Own }))
+}
+
+/// Paired differences in Dice of the rows that are compared with one other row.
+fn partners(results: &Results) -> Result<Option<Table>> {
+    let mut header = vec!["row".to_string(), "minus".into(), "trained parameters".into()];
+    header.extend(results.datasets.iter().map(|dataset| format!("{}: Dice difference", dataset.name)));
+    let mut rows = Vec::new();
+    for method in &results.methods {
+        let other = method.against.as_ref().and_then(|id| results.methods.iter().find(|method| method.id == *id));
+        let Some(other) = other else { continue };
+        let counts = format!("{} | {}", thousands(method.trainable), thousands(other.trainable));
+        let mut row = vec![TableCell::from(method.title.clone()), other.title.clone().into(), counts.into()];
+        for dataset in &results.datasets {
+            row.push(match PairedDifference::of(results, &dataset.name, &method.id, &other.id)? {
+                None => "not run".into(),
+                Some(difference) => TableCell { text: difference.text(), strong: difference.is_clear() },
+            });
+        }
+        rows.push(row);
+    }
+    let note = "Difference of the same test images, each first averaged over the seeds, mean with 95 % bootstrap interval over patients;                 it stands out where the interval leaves 0 out.";
+    let title = "Paired differences in Dice, row by row".to_string();
+    Ok((!rows.is_empty()).then(|| Table { title, header, rows, note: note.into(), origin: Origin::Own }))
 }
 
 fn p_text(p_value: f64) -> String {
@@ -221,38 +255,28 @@ fn best_of_each(results: &Results) -> Option<Table> {
     })
 }
 
-/// A published table with, for each cell, what became of it here.
+/// A published table with, for each cell, what became of its Dice here.
 fn beside(results: &Results, table: &PublishedTable) -> Result<Table> {
     let mut header = vec!["method".to_string(), "trained, published".into()];
     header.extend(table.datasets.iter().map(|name| format!("{name}: Dice | HD95, px")));
-    // Two digits, or the three that a table prints.
-    let figure = |value: f64| {
-        let (two, all) = (format!("{value:.2}"), value.to_string());
-        if value.is_nan() {
-            "-".to_string()
-        } else if all.len() > two.len() {
-            all
-        } else {
-            two
-        }
-    };
     let mut rows = Vec::new();
     for row in &table.rows {
-        let mut cells = vec![TableCell::from(row.method.clone()), row.trained.clone().into()];
+        let trained = if row.derived.is_empty() { row.trained.clone() } else { format!("({})", row.derived) };
+        let mut cells = vec![TableCell::from(row.method.clone()), trained.into()];
         for (index, dataset) in table.datasets.iter().enumerate() {
-            let printed = format!("{} | {}", figure(row.dice[index]), figure(row.hd95[index]));
-            let own = row.run.as_ref().map(|method| of(results, dataset, method)).unwrap_or_default();
-            let status = match Summary::of(&own, "dice")? {
-                None => "not run".to_string(),
-                Some(_) if results.profile != "paper" => format!("run ({})", results.profile),
-                Some(summary) => match summary.interval {
-                    Some((low, high)) if (low..=high).contains(&row.dice[index]) => {
-                        format!("{:.3}, within the interval", summary.mean)
-                    }
-                    _ => format!("{:.3}, not reproduced", summary.mean),
-                },
+            let (dice, hd95) = (row.dice[index], row.hd95[index]);
+            let found = match row.run.as_ref().filter(|_| table.is_on_its_base(row, &results.base)) {
+                Some(method) => figure(results, &[dataset.as_str()], method, "dice", dice)?,
+                None => None,
             };
-            cells.push(format!("{printed} ({status})").into());
+            let status = match found {
+                None => State::NotRun.text().to_string(),
+                Some((State::OtherProfile, _)) => {
+                    format!("run ({})", row_text(results, row.run.as_deref().unwrap_or_default()))
+                }
+                Some((state, summary)) => format!("{:.3}, {}", summary.mean, state.text()),
+            };
+            cells.push(format!("{} | {} ({status})", printed(dice), printed(hd95)).into());
         }
         rows.push(cells);
     }

@@ -97,19 +97,19 @@ pub(crate) fn markdown(results: &Results, findings: &[String], tables: &[Table])
 }
 
 fn html(results: &Results, published: &Published, findings: &[String], tables: &[Table], out: &Path) -> Result<String> {
-    let (printed, own): (Vec<Table>, Vec<Table>) =
-        tables.iter().cloned().partition(|table| table.origin == Origin::Published);
+    let by = |origin: Origin| tables.iter().filter(|table| table.origin == origin).cloned().collect::<Vec<Table>>();
     let mut sections = Vec::new();
     if !findings.is_empty() {
         sections.push(Section { title: "In words".into(), body: html::list(findings) });
     }
-    sections.push(Section { title: "Results".into(), body: html::tables(&own) });
+    sections.push(Section { title: "Results".into(), body: html::tables(&by(Origin::Own)) });
     sections.push(Section { title: "Learning curves".into(), body: curves(results)? });
     sections.push(Section { title: "Overlays".into(), body: html::overlays(results, out)? });
-    let mut body = html::tables(&printed);
+    let mut body = html::tables(&by(Origin::Published));
     let sources: Vec<(String, String)> = published.sources.iter().map(|s| (s.id.clone(), s.text.clone())).collect();
     body.push_str(&html::definitions(sources.iter().map(|(id, text)| (id, text))));
     sections.push(Section { title: "Published figures".into(), body });
+    sections.push(Section { title: "Ledger of claims".into(), body: html::tables(&by(Origin::Ledger)) });
     sections.push(Section { title: "Settings".into(), body: settings(results) });
     Ok(html::page(&title(results), &notice(results), &sections))
 }

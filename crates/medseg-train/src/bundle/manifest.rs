@@ -6,12 +6,14 @@ use crate::data::DatasetCard;
 use crate::error::{Result, TrainError};
 use medseg_data::decode::ImageOptions;
 use sam_model::{Preprocess, Protocol, SamConfig};
+use seg_baselines::NetworkConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The version that this program writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+/// The newest version that this program reads. Version 2 has classic networks; other bundles are written in version 1, which
+/// earlier programs read.
+pub const VERSION: u32 = 2;
 /// What tells the file from others of its name.
 const FORMAT: &str = "salt-bundle";
 
@@ -27,7 +29,7 @@ pub struct Manifest {
     pub program: String,
     /// The model's numbers: all of them, or an adapter and its base.
     pub content: Content,
-    /// What the masks show, one name per prompt token.
+    /// What the masks show, one name per prompt token or map of logits.
     pub labels: Vec<String>,
     /// From an image to the network and back.
     pub preprocessing: Preprocessing,
@@ -53,6 +55,21 @@ pub enum Content {
         /// What it is put on.
         base: BaseReference,
     },
+    /// The whole of a classic network, under the key names of its reference package. Since version 2.
+    Network {
+        /// Its sizes.
+        architecture: Box<NetworkConfig>,
+    },
+}
+
+impl Content {
+    /// The oldest version of the format that has this.
+    fn version(&self) -> u32 {
+        match self {
+            Self::Weights { .. } | Self::Adapter { .. } => 1,
+            Self::Network { .. } => 2,
+        }
+    }
 }
 
 /// A base model that is not part of the bundle.
@@ -130,11 +147,11 @@ pub struct Provenance {
 }
 
 impl Manifest {
-    /// A manifest of this version; the files are filled in when the bundle is written.
+    /// A manifest of the oldest version that has this content; the files are filled in when the bundle is written.
     pub(super) fn new(content: Content, labels: Vec<String>, preprocessing: Preprocessing) -> Self {
         Self {
             format: FORMAT.into(),
-            version: VERSION,
+            version: content.version(),
             program: concat!("SALT-rs ", env!("CARGO_PKG_VERSION")).into(),
             content,
             labels,
@@ -164,10 +181,11 @@ impl Manifest {
             Some(version) if version > VERSION => {
                 return Err(TrainError::NewerFormat { path: path.to_path_buf(), known: VERSION, found: version });
             }
-            Some(VERSION) => {}
+            Some(1..=VERSION) => {}
             found => {
                 let found = found.map_or_else(|| "none".into(), |found| found.to_string());
-                return Err(TrainError::format(path, format!("field `version`: expected {VERSION}, found {found}")));
+                let problem = format!("field `version`: expected 1 to {VERSION}, found {found}");
+                return Err(TrainError::format(path, problem));
             }
         }
         let manifest: Self = serde_json::from_slice(text).map_err(fail)?;

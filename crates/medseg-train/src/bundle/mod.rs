@@ -9,6 +9,8 @@
 //!   adapter_model.safetensors     that bundle.json names
 //! ```
 //!
+//! A classic network has no prompt: its bundle is `bundle.json` and `model.safetensors`, under its reference package's key names.
+//!
 //! The format is described in `docs/formats.md`. A bundle that was damaged, mixed up or made by a newer program is refused by name. A
 //! base is known by what it holds, not by where it lies: a base that moved is given with its new place, another base is refused.
 

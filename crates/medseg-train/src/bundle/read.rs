@@ -2,10 +2,10 @@
 
 use super::manifest::{Content, Manifest};
 use super::{MANIFEST_FILE, PROMPT_FILE, WEIGHTS_FILE};
-use crate::checkpoint::StoredFile;
 use crate::error::{Result, TrainError};
 use crate::files::sha256;
-use crate::model::{BaseModel, Segmenter};
+use crate::model::{Assets, BaseModel, PromptedSam, Segmenter};
+use crate::text::TextFeatures;
 use burn::tensor::Device;
 use salt_peft::{LoadOptions, load_adapter};
 use sam_model::{AutomaticPrompt, Checkpoint};
@@ -47,23 +47,19 @@ impl Bundle {
         let needed: &[&str] = match manifest.content {
             Content::Weights { .. } => &[PROMPT_FILE, WEIGHTS_FILE],
             Content::Adapter { .. } => &[PROMPT_FILE, salt_peft::CONFIG_FILE, salt_peft::WEIGHTS_FILE],
+            Content::Network { .. } => &[WEIGHTS_FILE],
         };
         if let Some(missing) = needed.iter().find(|name| !manifest.files.contains_key(**name)) {
             return Err(TrainError::format(&path, format!("field `files`: expected an entry for {missing}")));
         }
         for (name, expected) in &manifest.files {
             let path = folder.join(name);
-            let content = std::fs::read(&path).map_err(TrainError::io("cannot read a part of the bundle,", &path))?;
-            let found = StoredFile { bytes: content.len() as u64, sha256: sha256(&content) };
-            if found != *expected {
-                let text = |file: &StoredFile| format!("{} bytes with SHA-256 {}", file.bytes, file.sha256);
+            expected.read(&path)?.map_err(|found| {
                 let problem = format!(
-                    "expected {} as {MANIFEST_FILE} says, found {}: the file is damaged or of another bundle",
-                    text(expected),
-                    text(&found)
+                    "expected {expected} as {MANIFEST_FILE} says, found {found}: the file is damaged or of another bundle"
                 );
-                return Err(TrainError::format(&path, problem));
-            }
+                TrainError::format(&path, problem)
+            })?;
         }
         Ok(Self { manifest, folder: folder.to_path_buf(), fingerprint: sha256(&text) })
     }
@@ -84,30 +80,40 @@ impl Bundle {
     /// # Errors
     /// The base is not there or is another one; files that do not fit the model.
     pub fn load(&self, device: &Device, base: Option<&str>, basis_cache: Option<&Path>) -> Result<OpenedBundle> {
-        let (prompt, labels) = AutomaticPrompt::load(self.folder.join(PROMPT_FILE), device)?;
         let manifest_file = self.folder.join(MANIFEST_FILE);
-        if labels != self.manifest.labels {
-            let problem = format!("field `labels`: {PROMPT_FILE} has {labels:?}, found {:?}", self.manifest.labels);
-            return Err(TrainError::format(&manifest_file, problem));
-        }
         match &self.manifest.content {
             Content::Weights { architecture } => {
+                let prompt = self.prompt(device)?;
                 let (sam, _) = Checkpoint::open(self.folder.join(WEIGHTS_FILE))?.load(architecture, device)?;
-                Ok(OpenedBundle { segmenter: Segmenter { sam, prompt }, base: None })
+                Ok(OpenedBundle { segmenter: Segmenter::Sam(PromptedSam { sam, prompt }), base: None })
+            }
+            Content::Network { architecture } => {
+                let labels = &self.manifest.labels;
+                if labels.len() != architecture.classes {
+                    let problem = format!("field `labels`: expected {} names, found {labels:?}", architecture.classes);
+                    return Err(TrainError::format(&manifest_file, problem));
+                }
+                let file = seg_baselines::Checkpoint::open(self.folder.join(WEIGHTS_FILE))?;
+                let (network, _) = file.load(architecture, device)?;
+                Ok(OpenedBundle { segmenter: Segmenter::Network(network), base: None })
             }
             Content::Adapter { base: reference } => {
+                let prompt = self.prompt(device)?;
                 let mut model = reference.model.clone();
                 if let Some(place) = base {
                     model.base = place.to_owned();
                 }
-                let base = BaseModel::load(&model, self.manifest.preprocessing.preprocess.size(), device).map_err(
-                    |source| TrainError::BaseOfBundle {
+                // The features of its texts lie beside it: CLIP is not needed.
+                let features = TextFeatures::of_prompt(&prompt);
+                let assets = Assets { features: features.as_ref(), ..Assets::default() };
+                let size = self.manifest.preprocessing.preprocess.size();
+                let base =
+                    BaseModel::load_with(&model, size, device, &assets).map_err(|source| TrainError::BaseOfBundle {
                         path: manifest_file.clone(),
                         base: model.base.clone(),
                         sha256: reference.sha256.clone(),
                         source: Box::new(source),
-                    },
-                )?;
+                    })?;
                 if base.card.sha256 != reference.sha256 {
                     return Err(TrainError::OtherBase {
                         path: manifest_file,
@@ -120,10 +126,21 @@ impl Bundle {
                 if let Some(folder) = basis_cache {
                     options = options.with_basis_cache(folder);
                 }
-                let (sam, _) = load_adapter(base.segmenter().sam, &self.folder, &options)?;
-                Ok(OpenedBundle { segmenter: Segmenter { sam, prompt }, base: Some(base) })
+                let sam = base.segmenter().require_sam("a bundle of an adapter")?.sam.clone();
+                let (sam, _) = load_adapter(sam, &self.folder, &options)?;
+                Ok(OpenedBundle { segmenter: Segmenter::Sam(PromptedSam { sam, prompt }), base: Some(base) })
             }
         }
+    }
+
+    /// The prompt of a SAM, with the labels that the manifest names.
+    fn prompt(&self, device: &Device) -> Result<AutomaticPrompt> {
+        let (prompt, labels) = AutomaticPrompt::load(self.folder.join(PROMPT_FILE), device)?;
+        if labels != self.manifest.labels {
+            let problem = format!("field `labels`: {PROMPT_FILE} has {labels:?}, found {:?}", self.manifest.labels);
+            return Err(TrainError::format(&self.folder.join(MANIFEST_FILE), problem));
+        }
+        Ok(prompt)
     }
 }
 

@@ -21,6 +21,41 @@ pub struct StoredFile {
     pub sha256: String,
 }
 
+impl StoredFile {
+    /// What describes this content.
+    pub(crate) fn of(content: &[u8]) -> Self {
+        Self { bytes: content.len() as u64, sha256: sha256(content) }
+    }
+
+    /// Reads the file if it is this one; else says what is there. A file of another size is not read.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn read(&self, path: &Path) -> Result<std::result::Result<Vec<u8>, String>> {
+        let bytes = fs::metadata(path).map_err(TrainError::io("cannot read", path))?.len();
+        if bytes != self.bytes {
+            return Ok(Err(format!("{bytes} bytes")));
+        }
+        let content = fs::read(path).map_err(TrainError::io("cannot read", path))?;
+        let found = Self::of(&content);
+        Ok(if found == *self { Ok(content) } else { Err(found.to_string()) })
+    }
+}
+
+impl std::fmt::Display for StoredFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes with SHA-256 {}", self.bytes, self.sha256)
+    }
+}
+
+/// The version that this program writes, and the newest that it reads.
+const VERSION: u32 = 1;
+
+#[derive(Deserialize)]
+struct Head {
+    version: u32,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Manifest {
@@ -67,17 +102,30 @@ impl CheckpointStore {
     /// # Errors
     /// The folder cannot be written; earlier sets stay as they were.
     pub fn save(&self, step: u64, files: &[(&str, Vec<u8>)]) -> Result<()> {
+        self.save_each(step, files.iter().map(|(name, content)| Ok((*name, content))))
+    }
+
+    /// The same with files that are made one after the other, so that no two of them are in memory at the same time.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save), and what making a file fails with.
+    pub fn save_each<'a, C: AsRef<[u8]>>(
+        &self,
+        step: u64,
+        files: impl IntoIterator<Item = Result<(&'a str, C)>>,
+    ) -> Result<()> {
         fs::create_dir_all(&self.folder).map_err(TrainError::io("cannot create", &self.folder))?;
         let scratch = self.folder.join(format!("step-{step:09}.partial"));
         if scratch.exists() {
             fs::remove_dir_all(&scratch).map_err(TrainError::io("cannot remove", &scratch))?;
         }
         fs::create_dir(&scratch).map_err(TrainError::io("cannot create", &scratch))?;
-        let mut manifest = Manifest { version: 1, step, files: BTreeMap::new() };
-        for (name, content) in files {
+        let mut manifest = Manifest { version: VERSION, step, files: BTreeMap::new() };
+        for file in files {
+            let (name, content) = file?;
+            let content = content.as_ref();
             write_synced(&scratch.join(name), content)?;
-            let stored = StoredFile { bytes: content.len() as u64, sha256: sha256(content) };
-            manifest.files.insert((*name).to_string(), stored);
+            manifest.files.insert(name.to_string(), StoredFile::of(content));
         }
         let text = serde_json::to_vec_pretty(&manifest)
             .map_err(|e| TrainError::format(&scratch.join(MANIFEST), e.to_string()))?;
@@ -87,7 +135,7 @@ impl CheckpointStore {
             // A set for this step that could not be used: resuming would have taken it otherwise.
             fs::remove_dir_all(&place).map_err(TrainError::io("cannot remove", &place))?;
         }
-        fs::rename(&scratch, &place).map_err(TrainError::io("cannot rename into", &place))?;
+        atomic_file::rename(&scratch, &place).map_err(TrainError::io("cannot rename into", &place))?;
         atomic_file::sync_folder(&self.folder);
         self.prune();
         Ok(())
@@ -116,14 +164,15 @@ impl CheckpointStore {
         }
     }
 
-    /// The newest whole set: its step and its files. Damaged sets are passed over with a warning.
+    /// The newest whole set: its step and its files. Damaged sets are passed over with a warning, since an older one may serve.
     ///
     /// # Errors
-    /// None today; damaged sets are not errors, since an older one may serve.
+    /// A newer program wrote a set ([`TrainError::NewerFormat`]): going on from an older one would remove what that program has done.
     pub fn newest(&self) -> Result<Option<(u64, CheckpointFiles)>> {
         for step in self.steps() {
             match self.load(step) {
                 Ok(files) => return Ok(Some((step, files))),
+                Err(error @ TrainError::NewerFormat { .. }) => return Err(error),
                 Err(error) => tracing::warn!("checkpoint passed over: {error}"),
             }
         }
@@ -134,11 +183,16 @@ impl CheckpointStore {
         let folder = self.set(step);
         let path = folder.join(MANIFEST);
         let text = fs::read(&path).map_err(TrainError::io("cannot read", &path))?;
-        let manifest: Manifest =
-            serde_json::from_slice(&text).map_err(|error| TrainError::format(&path, error.to_string()))?;
-        if manifest.version != 1 || manifest.step != step {
+        let fail = |error: serde_json::Error| TrainError::format(&path, error.to_string());
+        // The version first: a newer manifest may have other fields.
+        let Head { version } = serde_json::from_slice(&text).map_err(fail)?;
+        if version > VERSION {
+            return Err(TrainError::NewerFormat { path: path.clone(), known: VERSION, found: version });
+        }
+        let manifest: Manifest = serde_json::from_slice(&text).map_err(fail)?;
+        if manifest.version != VERSION || manifest.step != step {
             let found = format!("version {}, step {}", manifest.version, manifest.step);
-            return Err(TrainError::format(&path, format!("expected version 1, step {step}, found {found}")));
+            return Err(TrainError::format(&path, format!("expected version {VERSION}, step {step}, found {found}")));
         }
         let mut files = BTreeMap::new();
         for (name, expected) in manifest.files {
@@ -146,12 +200,9 @@ impl CheckpointStore {
                 return Err(TrainError::format(&path, format!("{name:?} is not a plain file name")));
             }
             let path = folder.join(&name);
-            let content = fs::read(&path).map_err(TrainError::io("cannot read", &path))?;
-            let found = StoredFile { bytes: content.len() as u64, sha256: sha256(&content) };
-            if found != expected {
-                let problem = format!("expected {expected:?} as in the manifest, found {found:?}");
-                return Err(TrainError::format(&path, problem));
-            }
+            let content = expected.read(&path)?.map_err(|found| {
+                TrainError::format(&path, format!("expected {expected} as in the manifest, found {found}"))
+            })?;
             files.insert(name, content);
         }
         Ok(files)
@@ -218,6 +269,19 @@ mod tests {
             save(&store, 2);
             assert_eq!(store.newest().unwrap().unwrap().0, 2);
         }
+    }
+
+    #[test]
+    fn a_set_of_a_newer_program_is_named_and_left_alone() {
+        let (_folder, store) = store();
+        save(&store, 1);
+        save(&store, 2);
+        let path = store.set(2).join(MANIFEST);
+        fs::write(&path, r#"{"version":2,"step":2,"chunks":[]}"#).unwrap();
+        let error = store.newest().unwrap_err();
+        assert!(matches!(&error, TrainError::NewerFormat { known: 1, found: 2, .. }), "{error}");
+        assert!(error.to_string().contains("step-000000002"), "{error}");
+        assert_eq!(store.steps(), [2, 1]);
     }
 
     #[test]

@@ -53,13 +53,18 @@ impl ModuleVisitor for Collect {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if param.is_require_grad() {
+        if param.is_require_grad() || is_statistic(&self.path) {
             self.tensors.insert(self.path.join("."), param.base().into_data());
         }
     }
 }
 
-/// The tensors that training changes, by module path (those of adapters included).
+/// Whether a path is that of a batch norm's running statistic, which training changes although it is no parameter.
+fn is_statistic(path: &[String]) -> bool {
+    path.last().is_some_and(|name| name == "running_mean" || name == "running_var")
+}
+
+/// The tensors that training changes, by module path (those of adapters and running statistics included).
 pub fn trainable_tensors<M: Module>(module: &M) -> BTreeMap<String, TensorData> {
     let mut visitor = Collect { path: Vec::new(), tensors: BTreeMap::new() };
     module.visit(&mut visitor);
@@ -82,7 +87,7 @@ impl ModuleMapper for Restore {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if !param.is_require_grad() {
+        if !param.is_require_grad() && !is_statistic(&self.path) {
             return param;
         }
         let path = self.path.join(".");

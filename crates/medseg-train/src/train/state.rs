@@ -1,6 +1,6 @@
 //! Everything that a killed run needs to go on to the same bits.
 
-use crate::checkpoint::{NamedTensors, restore_tensors, tensors, trainable_tensors};
+use crate::checkpoint::{NamedTensors, tensors};
 use crate::error::{Result, TrainError};
 use crate::evaluate::Validation;
 use crate::log::EpochRecord;
@@ -10,6 +10,7 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::iter::once_with;
 
 /// Where a run is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -27,8 +28,17 @@ pub(super) struct Progress {
     pub(super) loss_count: usize,
     /// Wall-clock seconds spent, over all processes that worked on the run.
     pub(super) seconds: f64,
+    /// Those in which images were prepared.
+    #[serde(default)]
+    pub(super) preparing_seconds: f64,
+    /// Those in which the model was validated.
+    #[serde(default)]
+    pub(super) validating_seconds: f64,
     pub(super) selection: Selection,
     pub(super) stopped_early: bool,
+    /// Why the observer gave it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) given_up: Option<String>,
     pub(super) curve: Vec<EpochRecord>,
     pub(super) best_of_each: BestSoFar,
 }
@@ -83,25 +93,28 @@ const OPTIMIZER: &str = "optimizer.bpk";
 // TOML, since its numbers come back with the same bits; serde_json's do not always.
 const PROGRESS: &str = "progress.toml";
 
+/// The name of a file and its content.
+type File = (&'static str, Vec<u8>);
+
 impl State {
     pub(super) fn fresh(model: Segmenter, optimizer: ModuleOptimizer) -> Self {
         Self { model, optimizer, best: None, progress: Progress::default() }
     }
 
-    /// The files of a checkpoint.
-    pub(super) fn files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    /// The files of a checkpoint, each made when it is asked for.
+    pub(super) fn files(&self) -> impl Iterator<Item = Result<File>> {
         let fail = |what: &str, error: String| TrainError::Model(format!("cannot save {what}: {error}"));
-        let optimizer = self.optimizer.into_bytes().map_err(|error| fail("the optimiser", error.to_string()))?;
-        let progress = toml::to_string(&self.progress).map_err(|error| fail("the position", error.to_string()))?;
-        let mut files = vec![
-            (WEIGHTS, tensors::to_bytes(&trainable_tensors(&self.model))?),
-            (OPTIMIZER, optimizer.to_vec()),
-            (PROGRESS, progress.into_bytes()),
-        ];
-        if let Some(best) = &self.best {
-            files.push((BEST, tensors::to_bytes(best)?));
-        }
-        Ok(files)
+        let weights = move || -> Result<File> { Ok((WEIGHTS, tensors::to_bytes(&self.model.learned())?)) };
+        let optimizer = move || -> Result<File> {
+            let bytes = self.optimizer.into_bytes().map_err(|error| fail("the optimiser", error.to_string()))?;
+            Ok((OPTIMIZER, bytes.try_into_vec::<u8>().unwrap_or_else(|bytes| bytes.to_vec())))
+        };
+        let progress = move || -> Result<File> {
+            let text = toml::to_string(&self.progress).map_err(|error| fail("the position", error.to_string()))?;
+            Ok((PROGRESS, text.into_bytes()))
+        };
+        let best = self.best.iter().map(|best| -> Result<File> { Ok((BEST, tensors::to_bytes(best)?)) });
+        once_with(weights).chain(once_with(optimizer)).chain(once_with(progress)).chain(best)
     }
 
     /// The reverse of [`files`](Self::files) for a model and an optimiser made from the same configuration.
@@ -112,7 +125,7 @@ impl State {
     ) -> Result<Self> {
         let fail = |what: &str, error: String| TrainError::Model(format!("checkpoint, {what}: {error}"));
         let mut take = |name: &str| files.remove(name).ok_or_else(|| fail(name, "is missing".into()));
-        let model = restore_tensors(model, tensors::from_bytes(&take(WEIGHTS)?)?)?;
+        let model = model.with_learned(tensors::from_bytes(&take(WEIGHTS)?)?)?;
         let optimizer = optimizer
             .from_bytes(Bytes::from_bytes_vec(take(OPTIMIZER)?))
             .map_err(|error| fail(OPTIMIZER, error.to_string()))?;

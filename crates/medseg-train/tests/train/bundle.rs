@@ -16,7 +16,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// Images of several shapes with a bright bar as their mask, in the commonest layout of folders.
-fn shapes() -> TempDir {
+pub(crate) fn shapes() -> TempDir {
     let place = tempfile::tempdir().unwrap();
     for (part, sizes) in [
         ("train", &[(40, 64), (64, 40), (90, 33), (64, 64)][..]),
@@ -43,14 +43,14 @@ fn cpu() -> burn::tensor::Device {
     device::open("cpu").unwrap()
 }
 
-fn trained(config: &RunConfig, run: &Path) {
+pub(crate) fn trained(config: &RunConfig, run: &Path) {
     let (data, base) = prepared(config);
     let outcome = train(config, &data, &base, run, &StopFlag::new(), &Silent).unwrap();
     write_bundle(&run.join("bundle"), config, &data, &base, run, &outcome).unwrap();
 }
 
 /// The masks that scoring counts.
-fn scored(session: &Session, config: &RunConfig) -> Vec<Mask> {
+pub(crate) fn scored(session: &Session, config: &RunConfig) -> Vec<Mask> {
     let (data, _) = prepared(config);
     let evaluation = EvaluationConfig { batch_size: 1, ..config.evaluation.clone() };
     let pairs = predict(session.segmenter(), &data, &data.test, &evaluation, &cpu(), &StopFlag::new()).unwrap();
@@ -58,7 +58,7 @@ fn scored(session: &Session, config: &RunConfig) -> Vec<Mask> {
 }
 
 /// The masks that prediction writes for the same files.
-fn predicted(session: &Session, config: &RunConfig) -> Vec<Mask> {
+pub(crate) fn predicted(session: &Session, config: &RunConfig) -> Vec<Mask> {
     let (data, _) = prepared(config);
     let one = |case: &medseg_train::data::Case| {
         let image =
@@ -68,7 +68,7 @@ fn predicted(session: &Session, config: &RunConfig) -> Vec<Mask> {
     data.test.iter().map(one).collect()
 }
 
-fn open(place: &Path) -> Session {
+pub(crate) fn open(place: &Path) -> Session {
     Session::open(place.to_str().unwrap(), &cpu(), &SessionOptions::default()).unwrap()
 }
 
@@ -83,6 +83,7 @@ fn an_image_has_one_mask_whoever_asks() {
         (Protocol::Paper, 64, &salt, BasisStorage::Recompute),
         (Protocol::Default, 96, &lora, BasisStorage::Delta),
         (Protocol::Paper, 48, &full, BasisStorage::Basis),
+        (Protocol::Sam2, 64, &salt, BasisStorage::Delta),
     ] {
         let mut config = config(images.path());
         config.data.protocol = protocol;
@@ -166,7 +167,7 @@ fn what_is_wrong_with_a_bundle_is_named() {
 
     std::fs::write(&manifest, text.replacen("\"version\": 1", "\"version\": 7", 1)).unwrap();
     let message = failure(&bundle);
-    assert!(message.contains("version 7") && message.contains("up to 1"), "{message}");
+    assert!(message.contains("version 7") && message.contains("up to 2"), "{message}");
     std::fs::write(&manifest, text.replacen("salt-bundle", "other", 1)).unwrap();
     assert!(failure(&bundle).contains("\"other\""));
     std::fs::write(&manifest, text.replacen("\"labels\"", "\"lables\"", 1)).unwrap();

@@ -1,9 +1,18 @@
-//! The engine on a tiny SAM and a few synthetic images: exact resuming, determinism, every method.
+//! The engine on a tiny SAM, tiny classic networks and a few synthetic images: exact resuming, determinism, every method.
 
 #![allow(clippy::unwrap_used)]
 
+mod at_rest;
 mod bundle;
+mod checkpointing;
+mod clip;
+mod embeddings;
+mod give_up;
 mod ignored;
+mod networks;
+mod numbers;
 mod resume;
 mod sam2;
 mod support;
+mod text;
+mod tiles;

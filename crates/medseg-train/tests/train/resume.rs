@@ -12,11 +12,11 @@ use std::path::Path;
 
 /// The selected weights and the learning curve with every bit of its numbers, as bytes and text. The curve follows the weights of
 /// every epoch, the selected checkpoint only those of its own.
-fn ending(outcome: &Outcome, folder: &Path) -> (Vec<u8>, String) {
+pub(crate) fn ending(outcome: &Outcome, folder: &Path) -> (Vec<u8>, String) {
     (std::fs::read(folder.join("best.safetensors")).unwrap(), format!("{:?}", outcome.curve))
 }
 
-fn whole(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> (Vec<u8>, String) {
+pub(crate) fn whole(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> (Vec<u8>, String) {
     let folder = tempfile::tempdir().unwrap();
     let outcome = train(config, data, base, folder.path(), &StopFlag::new(), &Silent).unwrap();
     ending(&outcome, folder.path())

@@ -1,12 +1,12 @@
 //! `salt data`: look at data sets before training on them, and make our own.
 
 use super::CommandResult;
-use super::reading::{ImageArgs, MaskArgs};
+use super::reading::{ImageArgs, LimitArgs, MaskArgs};
 use crate::error::CliError;
 use crate::output_folder::exists;
 use medseg_data::check::{Distribution, NEAR_DUPLICATE, Severity, VerifyOptions, fingerprint, verify};
 use medseg_data::dataset::{ArcadeTask, GroundTruth, Layout, Observer, OctaField, Plexus};
-use medseg_data::decode::{Limits, MaskPolicy};
+use medseg_data::decode::MaskPolicy;
 use medseg_data::preview::{PreviewOptions, preview, save_image};
 use medseg_data::split::{SplitTable, k_folds, seeded_split};
 use medseg_data::synth::{Counts, write_arcade, write_rose};
@@ -136,6 +136,8 @@ impl Source {
 struct Inspect {
     #[command(flatten)]
     source: Source,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Print the fingerprint as JSON
     #[arg(long)]
     json: bool,
@@ -143,7 +145,7 @@ struct Inspect {
 
 fn inspect(args: &Inspect) -> CommandResult {
     let data = args.source.open()?;
-    let print = fingerprint(&data, &Limits::default())?;
+    let print = fingerprint(&data, &args.limits.limits())?;
     if args.json {
         out!("{}", json(&print)?)?;
         return Ok(());
@@ -178,6 +180,8 @@ fn inspect(args: &Inspect) -> CommandResult {
 struct Verify {
     #[command(flatten)]
     source: Source,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Accept masks without foreground
     #[arg(long)]
     allow_empty: bool,
@@ -201,9 +205,9 @@ fn parse_correlation(text: &str) -> Result<f32, String> {
 fn verify_data(args: &Verify) -> CommandResult {
     let data = args.source.recognise()?;
     let options = VerifyOptions {
+        limits: args.limits.limits(),
         masks: MaskPolicy { allow_empty: args.allow_empty, ..MaskPolicy::default() },
         near_duplicates: (!args.no_near).then_some(args.near_correlation),
-        ..VerifyOptions::default()
     };
     let report = verify(&data, &options);
     if args.json {
@@ -240,7 +244,7 @@ struct Preview {
     /// Tiles in a row
     #[arg(long, default_value_t = 8)]
     columns: usize,
-    /// Augment as this protocol does: default or paper
+    /// Augment as this protocol does: default, sam2 or paper
     #[arg(long, default_value = "default", value_parser = named::<Protocol>)]
     protocol: Protocol,
     /// Side of the network's square, at which the default protocol augments

@@ -20,7 +20,7 @@ use std::str::FromStr;
 
 /// Measure a folder of predicted masks against a folder of reference masks.
 ///
-/// Masks are png, tif, gif, bmp or pgm; a prediction belongs to the reference of the same stem, with an optional suffix such
+/// Masks are png, tif, gif, bmp, pgm or jpg; a prediction belongs to the reference of the same stem, with an optional suffix such
 /// as _mask left out on either side. Every file without a partner, every file that cannot be read and every pair of
 /// different sizes is listed, and then nothing is reported: the exit code is 1.
 #[derive(Debug, clap::Args)]
@@ -135,12 +135,16 @@ pub(super) fn run(args: Args) -> CommandResult {
     let rules = Rules::new(&args)?;
     let other = args.compare.as_deref().map(read_report).transpose()?;
     let pairing = pair_folders(&args.pred, &args.reference, &args.suffix)?;
-    if !pairing.ignored.is_empty() {
-        eprintln!("note: {} files are not masks and were ignored", pairing.ignored.len());
+    if let Some(first) = pairing.ignored.first() {
+        eprintln!(
+            "note: {} files are not masks and were ignored (the first {})",
+            pairing.ignored.len(),
+            first.display()
+        );
     }
     let mut problems: Vec<String> = pairing.problems.iter().map(ToString::to_string).collect();
     let progress = Progress::new(pairing.pairs.len(), 0, "pairs");
-    let outcomes: Vec<Result<Case, String>> = pairing
+    let outcomes: Vec<Result<(Case, Vec<String>), String>> = pairing
         .pairs
         .par_iter()
         .map(|pair| {
@@ -153,7 +157,10 @@ pub(super) fn run(args: Args) -> CommandResult {
     let mut cases = Vec::with_capacity(outcomes.len());
     for outcome in outcomes {
         match outcome {
-            Ok(case) => cases.push(case),
+            Ok((case, notes)) => {
+                notes.iter().for_each(|note| eprintln!("note: {note}"));
+                cases.push(case);
+            }
             Err(problem) => problems.push(problem),
         }
     }
@@ -163,7 +170,7 @@ pub(super) fn run(args: Args) -> CommandResult {
     }
     if cases.is_empty() {
         let (pred, reference) = (args.pred.display(), args.reference.display());
-        return Err(CliError::Found(format!("{pred} and {reference} hold no masks (png, tif, gif, bmp, pgm)")));
+        return Err(CliError::Found(format!("{pred} and {reference} hold no masks (png, jpg, tif, gif, bmp, pgm)")));
     }
     let bootstrap = BootstrapOptions { resamples: args.resamples, seed: args.seed, ..Default::default() };
     let report = evaluator.report(cases)?;
@@ -195,18 +202,21 @@ pub(super) fn run(args: Args) -> CommandResult {
     Ok(())
 }
 
-fn evaluate(evaluator: &Evaluator, pair: &FilePair, args: &Args, rules: &Rules) -> Result<Case, String> {
+/// One pair's values, and what the files hold beyond the masks that were read.
+fn evaluate(evaluator: &Evaluator, pair: &FilePair, args: &Args, rules: &Rules) -> Result<(Case, Vec<String>), String> {
     let prediction = rules.prediction(&pair.prediction);
     let reference = read_mask(&pair.reference, &rules.references);
-    let (prediction, reference) = match (prediction, reference) {
+    let ((prediction, mut notes), (reference, more)) = match (prediction, reference) {
         (Ok(prediction), Ok(reference)) => (prediction, reference),
         (Err(first), Err(second)) => return Err(format!("{first}\n  {second}")),
         (Err(error), _) | (_, Err(error)) => return Err(error),
     };
     let mut masks = MaskPair::new(&pair.name, prediction, reference.mask).with_ignored(reference.ignored);
     masks.patient = args.patient(&pair.name).map(str::to_owned);
+    notes.extend(more);
     evaluator
         .evaluate_pair(&masks)
+        .map(|case| (case, notes))
         .map_err(|error| format!("{} and {}: {error}", pair.prediction.display(), pair.reference.display()))
 }
 
@@ -230,19 +240,20 @@ impl Rules {
     }
 
     /// A predicted mask. Values that the references leave out mean nothing in a prediction.
-    fn prediction(&self, path: &Path) -> Result<Mask, String> {
-        let decoded = read_mask(path, &self.predictions)?;
+    fn prediction(&self, path: &Path) -> Result<(Mask, Vec<String>), String> {
+        let (decoded, notes) = read_mask(path, &self.predictions)?;
         if decoded.ignored.is_some() {
             let found = "expected a prediction without ignored values; --pred-foreground says what is foreground in predictions";
             return Err(format!("{}: {found}", path.display()));
         }
-        Ok(decoded.mask)
+        Ok((decoded.mask, notes))
     }
 }
 
-fn read_mask(path: &Path, policy: &MaskPolicy) -> Result<DecodedMask, String> {
+fn read_mask(path: &Path, policy: &MaskPolicy) -> Result<(DecodedMask, Vec<String>), String> {
     let decoded = decode_mask(path, &Limits::default(), &ImageOptions::default(), policy);
-    decoded.map(|(mask, _)| mask).map_err(|error| describe(path, &error))
+    let (mask, losses) = decoded.map_err(|error| describe(path, &error))?;
+    Ok((mask, losses.iter().map(|loss| format!("{}: {loss}", path.display())).collect()))
 }
 
 /// The error with its causes, and the file if the error does not name it.

@@ -4,6 +4,7 @@ use super::CommandResult;
 use crate::error::CliError;
 use crate::model_argument::ModelArgument;
 use clap::ValueEnum;
+use medseg_train::TrainError;
 use medseg_train::bundle::{PROMPT_FILE, WEIGHTS_FILE};
 use medseg_train::files::new_folder;
 use medseg_train::model::Segmenter;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Write a trained model for other programs: plain weights, an adapter, or a LoRA that comes close.
 ///
-/// Every form comes with prompt.safetensors, the trained tokens. `[model] adapter = DIR` in a run file and `--model DIR --base FILE`
+/// Every form of a SAM comes with prompt.safetensors, the trained tokens. `[model] adapter = DIR` in a run file and `--model DIR --base FILE`
 /// take adapters back.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -35,7 +36,7 @@ pub struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// Plain weights under the original's key names: model.safetensors
+    /// Plain weights under the original's key names: model.safetensors. Of a classic network, those of its reference package
     Meta,
     /// Plain weights as transformers' SamModel or Sam2Model reads them: model.safetensors and config.json
     Huggingface,
@@ -67,32 +68,43 @@ impl From<BasisArgument> for BasisStorage {
     }
 }
 
+/// What only a SAM is stored as.
+const ADAPTERS: &str = "an adapter";
+
 /// Runs the command.
 pub(super) fn run(args: Args) -> CommandResult {
     let session = args.model.open()?;
     let adapted = || {
         session.adapted().ok_or_else(|| {
-            let problem = "stored whole, without an adapter; --format meta or huggingface writes its weights";
+            let formats = if session.segmenter().network().is_some() { "meta" } else { "meta or huggingface" };
+            let problem = format!("stored whole, without an adapter; --format {formats} writes its weights");
             CliError::file(Path::new(&args.model.model), problem)
         })
     };
     let mut conversion = None;
     new_folder(&args.out, |folder| {
         match args.format {
-            Format::Meta => session.segmenter().sam.save(folder.join(WEIGHTS_FILE))?,
-            Format::Huggingface => session.segmenter().sam.save_huggingface(folder)?,
+            Format::Meta => match session.segmenter() {
+                Segmenter::Sam(model) => model.sam.save(folder.join(WEIGHTS_FILE))?,
+                Segmenter::Network(network) => network.save(folder.join(WEIGHTS_FILE)).map_err(TrainError::from)?,
+            },
+            Format::Huggingface => {
+                let what = "--format huggingface (meta writes the state dict of a network's reference package)";
+                session.segmenter().require_sam(what)?.sam.save_huggingface(folder)?;
+            }
             Format::Peft => {
-                let model = adapted()?;
+                let model = adapted()?.require_sam(ADAPTERS)?;
                 require_low_rank(&args, &session)?;
                 save_adapter(&model.sam, folder, &SaveOptions::default())?;
             }
             Format::Adapter => {
-                save_adapter(&adapted()?.sam, folder, &SaveOptions::default().with_basis(args.basis.into()))?;
+                let model = adapted()?.require_sam(ADAPTERS)?;
+                save_adapter(&model.sam, folder, &SaveOptions::default().with_basis(args.basis.into()))?;
             }
             Format::Lora => conversion = Some(as_lora(adapted()?, args.rank.unwrap_or_default(), folder)?),
         }
-        if session.is_automatic() {
-            session.segmenter().prompt.save(folder.join(PROMPT_FILE), session.labels())?;
+        if let Some(model) = session.segmenter().sam().filter(|_| session.is_automatic()) {
+            model.prompt.save(folder.join(PROMPT_FILE), session.labels())?;
         }
         Ok::<(), CliError>(())
     })?;
@@ -121,7 +133,7 @@ fn require_low_rank(args: &Args, session: &Session) -> Result<(), CliError> {
 /// Writes the LoRA and says what its rank cost.
 fn as_lora(model: &Segmenter, rank: usize, folder: &Path) -> Result<Conversion, CliError> {
     const NAME: &str = "lora";
-    let (sam, conversion) = to_lora(model.sam.clone(), rank, NAME)?;
+    let (sam, conversion) = to_lora(model.require_sam(ADAPTERS)?.sam.clone(), rank, NAME)?;
     save_adapter(&sam, folder, &SaveOptions::default().with_adapter(NAME))?;
     Ok(conversion)
 }

@@ -4,7 +4,7 @@ use super::CommandResult;
 use crate::error::CliError;
 use crate::model_argument::ModelArgument;
 use medseg_train::bundle::Content;
-use medseg_train::session::Session;
+use medseg_train::model::Segmenter;
 use salt_peft::{Inspection, Rank, inspect};
 use serde::Serialize;
 
@@ -27,7 +27,11 @@ pub struct Args {
 #[derive(Serialize)]
 struct Report<'a> {
     parameters: usize,
-    architecture: &'a sam_model::SamConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    architecture: Option<&'a sam_model::SamConfig>,
+    /// In its place, of a classic network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<&'a seg_baselines::NetworkConfig>,
     labels: &'a [String],
     preprocessing: &'a medseg_train::bundle::Preprocessing,
     bundle: Option<&'a medseg_train::bundle::Manifest>,
@@ -37,11 +41,17 @@ struct Report<'a> {
 /// Runs the command.
 pub(super) fn run(args: Args) -> CommandResult {
     let session = args.model.open()?;
-    let adapter = session.adapted().map(|model| inspect(&model.sam, Rank::energy(args.energy))).transpose()?;
+    let of_sam = |model: &Segmenter| -> Result<Inspection, CliError> {
+        Ok(inspect(&model.require_sam("an adapter")?.sam, Rank::energy(args.energy))?)
+    };
+    let adapter = session.adapted().map(of_sam).transpose()?;
+    let network = session.segmenter().network().map(|network| network.config());
+    let parameters = session.segmenter().num_parameters();
     if args.json {
         let report = Report {
-            parameters: parameters(&session),
-            architecture: session.segmenter().sam.config(),
+            parameters,
+            architecture: session.segmenter().sam().map(|model| model.sam.config()),
+            network,
             labels: session.labels(),
             preprocessing: session.preprocessing(),
             bundle: session.manifest(),
@@ -52,7 +62,10 @@ pub(super) fn run(args: Args) -> CommandResult {
         return Ok(());
     }
     let preprocess = session.preprocessing().preprocess;
-    out!("parameters      {}", medseg_study::report::thousands(parameters(&session)))?;
+    if let Some(network) = network {
+        out!("network         {}", network.architecture.name())?;
+    }
+    out!("parameters      {}", medseg_study::report::thousands(parameters))?;
     out!("input           {0} x {0} px, protocol {1:?}", preprocess.size(), preprocess.protocol())?;
     let labels = session.labels().join(", ");
     out!("labels          {}", if labels.is_empty() { "none: wants points or boxes" } else { &labels })?;
@@ -72,9 +85,4 @@ pub(super) fn run(args: Args) -> CommandResult {
         out!("\n{adapter}")?;
     }
     Ok(())
-}
-
-fn parameters(session: &Session) -> usize {
-    use burn::module::Module;
-    session.segmenter().sam.num_params()
 }

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 /// Fold the adapters of a trained model into the base weights, and write a bundle that needs no base.
 ///
 /// Its model.safetensors is a plain SAM checkpoint under the original's key names, which any SAM tool opens; prompt.safetensors holds
-/// the trained tokens, bundle.json how images are prepared.
+/// the trained tokens, bundle.json how images are prepared. A classic network is whole already: its model.safetensors is a
+/// state dict of its reference package, and there is no prompt.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

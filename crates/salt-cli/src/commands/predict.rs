@@ -1,21 +1,25 @@
 //! `salt predict`: masks for an image or a folder of images.
 
+mod answers;
+
 use super::CommandResult;
-use super::reading::ImageArgs;
+use super::reading::{ImageArgs, LimitArgs};
+use crate::cache::cache_folder;
 use crate::error::CliError;
 use crate::model_argument::ModelArgument;
-use crate::output_folder::{Origin, OutputFolder, origin};
-use crate::picture::png;
+use crate::output_folder::{OutputFolder, origin};
 use crate::progress::Progress;
 use crate::signals::stop_on_signal;
-use image::{DynamicImage, RgbImage};
+use crate::text_argument::TextArgument;
+use answers::{Answer, names};
 use medseg_data::Image;
-use medseg_data::decode::{Limits, decode_image};
+use medseg_data::decode::{FileKind, decode_image, not_read};
+use medseg_data::transform::Tiling;
 use medseg_metrics::folders::names::is_system_file;
-use medseg_train::TrainError;
 use medseg_train::files::sha256;
 use medseg_train::session::Session;
-use sam_model::{ImagePrompt, MaskAnswer, PointLabel, draw_overlay};
+use medseg_train::{StopFlag, TrainError};
+use sam_model::{ImagePrompt, MaskAnswer, PointLabel};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -37,6 +41,8 @@ pub struct Args {
     /// Where the results go; made if it does not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    text: TextArgument,
     /// A point in pixels of the image: X,Y for the object, X,Y,0 for the background; several may follow
     #[arg(long, value_name = "X,Y[,1|0]", num_args = 1.., allow_negative_numbers = true)]
     points: Vec<PointArgument>,
@@ -49,8 +55,25 @@ pub struct Args {
     /// Side of a plain checkpoint's input in pixels, a multiple of the patch size [default: the model's own]
     #[arg(long, value_name = "PIXELS")]
     input_size: Option<usize>,
+    /// Segment an image that is larger than this in square tiles of so many of its pixels, each like an image of its own. Vessels
+    /// should look as wide in a tile as in the images that the model was trained on
+    #[arg(long, value_name = "PIXELS", conflicts_with_all = ["points", "bounding_box", "multimask"])]
+    tile: Option<usize>,
+    /// Pixels that neighbouring tiles share at least, where their logits are blended [default: an eighth of the tile]
+    #[arg(long, value_name = "PIXELS", requires = "tile")]
+    overlap: Option<usize>,
     #[command(flatten)]
     reading: ImageArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+impl Args {
+    fn tiling(&self) -> Result<Option<Tiling>, CliError> {
+        let tiling = |side: usize| Tiling::new(side, self.overlap.unwrap_or(side / 8));
+        let wrong = |error| CliError::usage(format!("--tile, --overlap: {error}"));
+        self.tile.map(tiling).transpose().map_err(wrong)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -93,69 +116,99 @@ fn numbers(text: &str) -> Result<Vec<f32>, String> {
 /// Runs the command.
 pub(super) fn run(args: Args) -> CommandResult {
     let stop = stop_on_signal()?;
+    let tiling = args.tiling()?;
     let mut folder = OutputFolder::open(&args.out)?;
-    let images = list_images(&args.image)?;
-    let session = args.model.open_with(args.input_size, args.reading.options())?;
+    let (images, unread) = list_images(&args.image)?;
+    let mut session = args.model.open_with(args.input_size, args.reading.options())?;
     let prompted = !args.points.is_empty() || args.bounding_box.is_some();
+    if prompted && let Some(network) = session.segmenter().network() {
+        let name = network.config().architecture.name();
+        return Err(CliError::usage(format!("--points, --box: a {name} segments images alone and answers no prompts")));
+    }
+    if !args.text.text.is_empty() {
+        if prompted {
+            return Err(CliError::usage("--text: it prompts the model by itself; leave --points and --box away"));
+        }
+        let cache = cache_folder(args.model.cache.as_deref());
+        session = session.with_texts(&args.text.text, args.text.clip.as_deref(), cache.as_deref())?;
+    }
     if args.multimask && !prompted {
         return Err(CliError::usage("--multimask: several masks answer a point or a box; give --points or --box"));
+    }
+    if tiling.is_some() && !session.is_automatic() {
+        let expected = "a model that segments without points and boxes: a run, a bundle or sam-mini";
+        return Err(CliError::usage(format!("--tile: expected {expected}, found a plain checkpoint")));
     }
     if !prompted && !session.is_automatic() {
         return Err(CliError::usage("a plain checkpoint segments what it is pointed at: give --points or --box"));
     }
     let labels = labels(&args, &session, prompted)?;
-    let settings = settings(&args, &session)?;
+    let settings = settings(&args, &session, tiling)?;
     refuse_collisions(&folder, &images, &labels)?;
 
     let progress = Progress::new(images.len(), 0, "images");
-    let (mut written, mut failures) = (0, Vec::new());
+    let (mut written, mut failures) = (0, unread);
+    let all = images.len() + failures.len();
     for (stem, path) in &images {
         if stop.is_raised() {
             return Err(TrainError::Stopped { step: written }.into());
         }
         progress.message(stem);
-        match one(&args, &session, &mut folder, &labels, (stem, path), &settings, prompted) {
+        let work = Work { args: &args, session: &session, labels: &labels, settings: &settings, tiling, stop: &stop };
+        match work.one(&mut folder, (stem, path), prompted) {
             Ok(made) => written += u64::from(made),
+            Err(error) if error.is_stop() => return Err(TrainError::Stopped { step: written }.into()),
             Err(error @ (CliError::Io { .. } | CliError::NotOurs { .. })) if !path.is_file() => return Err(error),
             Err(error) => failures.push(format!("{}: {error}", path.display())),
         }
         progress.advance();
     }
     progress.finish();
-    let kept = images.len() - written as usize - failures.len();
-    out!("{} images: {written} written, {kept} were there already, {} failed", images.len(), failures.len())?;
+    let kept = all - written as usize - failures.len();
+    out!("{all} images: {written} written, {kept} were there already, {} failed", failures.len())?;
     if failures.is_empty() { Ok(()) } else { Err(CliError::Found(failures.join("\n  "))) }
 }
 
-/// One image; whether anything had to be made.
-fn one(
-    args: &Args,
-    session: &Session,
-    folder: &mut OutputFolder,
-    labels: &[String],
-    (stem, path): (&str, &Path),
-    settings: &str,
-    prompted: bool,
-) -> Result<bool, CliError> {
-    let origin = origin(path, settings)?;
-    if names(stem, labels).all(|(_, _, name)| folder.is_current(&name, &origin)) {
-        return Ok(false);
+/// What all images have in common.
+struct Work<'a> {
+    args: &'a Args,
+    session: &'a Session,
+    labels: &'a [String],
+    settings: &'a str,
+    tiling: Option<Tiling>,
+    stop: &'a StopFlag,
+}
+
+impl Work<'_> {
+    /// One image; whether anything had to be made.
+    fn one(&self, folder: &mut OutputFolder, (stem, path): (&str, &Path), prompted: bool) -> Result<bool, CliError> {
+        let origin = origin(path, self.settings)?;
+        if names(stem, self.labels).all(|name| folder.is_current(&name, &origin)) {
+            return Ok(false);
+        }
+        let image = decode_image(path, &self.args.limits.limits(), &self.session.preprocessing().reading)?;
+        let answers: Vec<Answer> = match self.tiling {
+            Some(tiling) => answers::of_tiles(self.session, &image, tiling, self.stop)?,
+            None => self.whole(&image, prompted)?.into_iter().map(Answer::from).collect(),
+        };
+        answers::write(folder, (stem, path), self.labels, image, answers, &origin)?;
+        Ok(true)
     }
-    let image = decode_image(path, &Limits::default(), &session.preprocessing().reading)?;
-    let answers = if prompted {
-        session.prompted(&image, &prompt(args, &image)?, args.multimask)?
-    } else {
-        session.segment(std::slice::from_ref(&image))?.pop().unwrap_or_default()
-    };
-    write_results(folder, (stem, path), labels, &image, &answers, &origin)?;
-    Ok(true)
+
+    fn whole(&self, image: &Image, prompted: bool) -> Result<Vec<MaskAnswer>, CliError> {
+        if prompted {
+            return Ok(self.session.prompted(image, &prompt(self.args, image)?, self.args.multimask)?);
+        }
+        Ok(self.session.segment(std::slice::from_ref(image))?.pop().unwrap_or_default())
+    }
 }
 
 /// One name for each mask of an image; a single one needs none.
 fn labels(args: &Args, session: &Session, prompted: bool) -> Result<Vec<String>, CliError> {
     let labels: Vec<String> = match (prompted, session.labels()) {
         (true, _) if args.multimask => {
-            (1..=session.segmenter().sam.config().num_multimask_outputs).map(|i| i.to_string()).collect()
+            let sam = &session.segmenter().require_sam("--multimask")?.sam;
+            (1..=sam.config().num_multimask_outputs).map(|i| i.to_string()).collect()
         }
         (false, labels) if labels.len() > 1 => labels.to_vec(),
         _ => vec![String::new()],
@@ -165,20 +218,25 @@ fn labels(args: &Args, session: &Session, prompted: bool) -> Result<Vec<String>,
 }
 
 /// What the results depend on besides the image, as text.
-fn settings(args: &Args, session: &Session) -> Result<String, CliError> {
+fn settings(args: &Args, session: &Session, tiling: Option<Tiling>) -> Result<String, CliError> {
     let json = |value: serde_json::Result<String>| {
         value.map_err(|error| CliError::Format { format: "JSON", problem: error.to_string() })
     };
     let points: Vec<_> = args.points.iter().map(|PointArgument(point, label)| (*point, label.code())).collect();
     let corners = args.bounding_box.map(|BoxArgument(corners)| corners);
     let preprocessing = json(serde_json::to_string(session.preprocessing()))?;
-    let prompt = json(serde_json::to_string(&(points, corners, args.multimask)))?;
-    Ok(format!("model {}; {preprocessing}; prompt {}", session.fingerprint(), sha256(prompt.as_bytes())))
+    let prompt = json(match &args.text.text[..] {
+        [] => serde_json::to_string(&(points, corners, args.multimask)),
+        texts => serde_json::to_string(texts),
+    })?;
+    let tiles = tiling.map_or_else(String::new, |t| format!("; tiles of {} px, overlap {} px", t.side(), t.overlap()));
+    Ok(format!("model {}; {preprocessing}; prompt {}{tiles}", session.fingerprint(), sha256(prompt.as_bytes())))
 }
 
-/// The images by stem; two images with one stem would overwrite each other's results.
-fn list_images(path: &Path) -> Result<BTreeMap<String, PathBuf>, CliError> {
-    let mut images = BTreeMap::new();
+/// The images by stem, and what is to be said of images in formats that are not read; two images with one stem would overwrite
+/// each other's results.
+fn list_images(path: &Path) -> Result<(BTreeMap<String, PathBuf>, Vec<String>), CliError> {
+    let (mut images, mut unread) = (BTreeMap::new(), Vec::new());
     let mut add = |path: PathBuf| {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         match images.insert(stem, path.clone()) {
@@ -197,8 +255,13 @@ fn list_images(path: &Path) -> Result<BTreeMap<String, PathBuf>, CliError> {
             let entry = entry.map_err(CliError::io("cannot read", path))?.path();
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let own = made.as_ref().is_some_and(|folder| folder.made(&name));
-            if !entry.is_dir() && has_image_extension(&entry) && !is_system_file(&name) && !own {
-                add(entry)?;
+            if entry.is_dir() || is_system_file(&name) || own {
+                continue;
+            }
+            match FileKind::of(&entry) {
+                FileKind::Image => add(entry)?,
+                FileKind::UnreadImage(format) => unread.push(format!("{}: {}", entry.display(), not_read(format))),
+                _ => {}
             }
         }
     } else if path.exists() {
@@ -211,31 +274,18 @@ fn list_images(path: &Path) -> Result<BTreeMap<String, PathBuf>, CliError> {
         eprintln!("note: {} masks of other images (the first {}) are not segmented", masks.len(), masks[0]);
         masks.iter().for_each(|stem| drop(images.remove(stem)));
     }
+    unread.sort();
     if images.is_empty() {
-        return Err(CliError::file(path, "no images (png, jpg, tif, gif, bmp, pgm, ppm)"));
+        let found = if unread.is_empty() { String::new() } else { format!(":\n  {}", unread.join("\n  ")) };
+        return Err(CliError::file(path, format!("no images (png, jpg, tif, gif, bmp, pgm, ppm, pbm){found}")));
     }
-    Ok(images)
+    Ok((images, unread))
 }
 
 /// Whether a stem is that of another image with an ending that masks have.
 fn is_mask_of(stem: &str, images: &BTreeMap<String, PathBuf>) -> bool {
     const ENDINGS: [&str; 7] = ["_mask", "_gt", "_label", "_seg", "_annotation", "_probability", "_overlay"];
     ENDINGS.iter().filter_map(|ending| stem.strip_suffix(ending)).any(|image| images.contains_key(image))
-}
-
-fn has_image_extension(path: &Path) -> bool {
-    const EXTENSIONS: [&str; 10] = ["png", "jpg", "jpeg", "tif", "tiff", "gif", "bmp", "pgm", "ppm", "pnm"];
-    path.extension().is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
-}
-
-const KINDS: [&str; 3] = ["probability", "overlay", "mask"];
-
-/// The files of an image: label, kind, name.
-fn names<'a>(stem: &'a str, labels: &'a [String]) -> impl Iterator<Item = (&'a str, &'static str, String)> {
-    labels.iter().flat_map(move |label| {
-        let part = if label.is_empty() { String::new() } else { format!("_{label}") };
-        KINDS.map(|kind| (label.as_str(), kind, format!("{stem}{part}_{kind}.png")))
-    })
 }
 
 /// Before anything is computed: no result may meet a file of somebody else, nor another result.
@@ -246,7 +296,7 @@ fn refuse_collisions(
 ) -> Result<(), CliError> {
     let mut owners: BTreeMap<String, &Path> = BTreeMap::new();
     for (stem, path) in images {
-        for (_, _, name) in names(stem, labels) {
+        for name in names(stem, labels) {
             folder.check(&name)?;
             if let Some(other) = owners.insert(name.clone(), path) {
                 let problem = format!("its result {name} would also be that of {}", other.display());
@@ -285,34 +335,6 @@ fn prompt(args: &Args, image: &Image) -> Result<ImagePrompt, CliError> {
     Ok(ImagePrompt { points, bounding_box: corners, ..ImagePrompt::default() })
 }
 
-fn write_results(
-    folder: &mut OutputFolder,
-    (stem, path): (&str, &Path),
-    labels: &[String],
-    image: &Image,
-    answers: &[MaskAnswer],
-    origin: &Origin,
-) -> Result<(), CliError> {
-    let (width, height) = (image.width() as u32, image.height() as u32);
-    let rgb = RgbImage::from_raw(width, height, image.to_rgb().into_data());
-    let rgb = rgb.ok_or_else(|| CliError::file(path, "pixels do not fill the image"))?;
-    for (label, answer) in labels.iter().zip(answers) {
-        for (of, kind, name) in names(stem, labels) {
-            if of != label {
-                continue;
-            }
-            let picture: DynamicImage = match kind {
-                "probability" => answer.to_probabilities().into(),
-                "overlay" => draw_overlay(&rgb, &answer.mask).into(),
-                _ => answer.to_image().into(),
-            };
-            let content = png(&picture, &folder.path(&name))?;
-            folder.write(&name, &content, origin)?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,6 +371,6 @@ mod tests {
         }
         assert!(list_images(folder.path()).unwrap_err().to_string().contains("same name"));
         std::fs::remove_file(folder.path().join("a.jpg")).unwrap();
-        assert_eq!(list_images(folder.path()).unwrap().len(), 1);
+        assert_eq!(list_images(folder.path()).unwrap().0.len(), 1);
     }
 }

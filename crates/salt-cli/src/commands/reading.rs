@@ -1,7 +1,7 @@
 //! Options that say how image and mask files are read.
 
 use medseg_data::OpenOptions;
-use medseg_data::decode::{ExifOrientation, ImageOptions, IntensityRange, Label, Pages};
+use medseg_data::decode::{ExifOrientation, ImageOptions, IntensityRange, Label, Limits, Pages};
 
 /// What is foreground in mask files.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -58,5 +58,34 @@ impl ImageArgs {
     /// The same choices as a bundle holds them.
     pub(crate) fn options(&self) -> ImageOptions {
         ImageOptions { range: self.range, pages: self.pages, orientation: self.orientation }
+    }
+}
+
+/// How large an image file may be: a small file can ask for all the memory there is.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct LimitArgs {
+    /// Longest side of an image that is read
+    #[arg(long, value_name = "PIXELS", default_value_t = Limits::default().max_side)]
+    max_side: u32,
+    /// Most memory for the pixels of one image, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = Limits::default().max_decoded_bytes >> 20, value_parser = mebibytes())]
+    max_decoded: u64,
+    /// Largest image file, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = Limits::default().max_file_bytes >> 20, value_parser = mebibytes())]
+    max_file: u64,
+}
+
+fn mebibytes() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=1 << 40)
+}
+
+impl LimitArgs {
+    /// The same in bytes.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            max_file_bytes: self.max_file << 20,
+            max_side: self.max_side,
+            max_decoded_bytes: self.max_decoded << 20,
+        }
     }
 }

@@ -7,15 +7,19 @@ use crate::error::CliError;
 use crate::live_view::LiveView;
 use crate::output_folder::{Origin, OutputFolder};
 use crate::signals::stop_on_signal;
+use crate::text_argument::TextArgument;
 use clap::ValueEnum;
 use medseg_data::OpenOptions;
 use medseg_study::TableChoice;
 use medseg_study::comparison::{Cell, Comparison, Profile, Runner};
+use medseg_study::ledger::ledger;
+use medseg_study::parameters::Parameters;
 use medseg_study::published::Published;
-use medseg_study::report::{FILES, Origin as Whose, findings, report};
-use std::path::PathBuf;
+use medseg_study::report::{FILES, Origin as Whose, findings, ledger_tables, report};
+use medseg_study::results::Results;
+use std::path::{Path, PathBuf};
 
-/// Compare full fine-tuning, S-SAM, LoRA and SALT with the untrained base and with random weights, and write a report.
+/// Compare full fine-tuning, S-SAM, LoRA and SALT with the untrained base, random weights and classic networks, and write a report.
 ///
 /// Without arguments: makes two small synthetic data sets, trains every method on them from the small SAM that comes with the
 /// program, and writes results.json, report.md and report.html. That is the demo profile: no download, minutes on two
@@ -37,10 +41,13 @@ pub struct Args {
     /// sam2.1_hiera_base_plus.pt, or `random` to try it out
     #[arg(long, value_name = "FILE|random")]
     sam: Option<String>,
+    #[command(flatten)]
+    text: TextArgument,
     /// Which tables
     #[arg(long, value_enum, default_value = "main")]
     table: TableArgument,
-    /// Only these methods, by id (see --plan), separated by commas
+    /// Only these methods, by id (see --plan), separated by commas; beside those of the table also sam-box, sam-points-1,
+    /// sam-points-3 (the base, prompted with the reference mask), sam-text (with --text) and every row of future-work
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     methods: Vec<String>,
     /// Where everything goes
@@ -61,7 +68,8 @@ pub struct Args {
     /// Images per step [default: the profile's]
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
-    /// Side of the network's input in pixels [default: 128 for the synthetic sets, 256 with --data, 512 for the paper]
+    /// Side of the network's input in pixels [default: 128 for the synthetic sets (256 with --table sam2), 256
+    /// with --data, 512 for the paper]
     #[arg(long, value_name = "PIXELS")]
     image_size: Option<usize>,
     /// At most this many training, validation and test images of each data set, for example 60,20,50
@@ -85,6 +93,10 @@ pub struct Args {
     /// Run nothing: write the report of the cells that are finished
     #[arg(long, group = "mode")]
     collect: bool,
+    /// Run nothing: print every figure that the paper prints with the command that would run it and its state, by the
+    /// results.json in --out, where there is one
+    #[arg(long, group = "mode")]
+    ledger: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -103,9 +115,11 @@ enum TableArgument {
     AblationLora,
     /// SALT with 700 to 200 scaled singular values
     AblationRank,
-    /// The comparison on SAM 2 (needs --sam with a SAM 2 checkpoint)
+    /// The comparison on SAM 2: on sam2-mini, or the SAM 2 checkpoint of --sam
     Sam2,
-    /// All that the base model has
+    /// What the paper leaves for the future: rank rules against fixed ranks, losses for thin structures
+    FutureWork,
+    /// All of the paper's that the base model has
     All,
 }
 
@@ -116,6 +130,7 @@ impl From<TableArgument> for TableChoice {
             TableArgument::AblationLora => Self::AblationLora,
             TableArgument::AblationRank => Self::AblationRank,
             TableArgument::Sam2 => Self::Sam2,
+            TableArgument::FutureWork => Self::FutureWork,
             TableArgument::All => Self::All,
         }
     }
@@ -124,6 +139,9 @@ impl From<TableArgument> for TableChoice {
 /// Runs the command.
 pub fn run(args: Args) -> CommandResult {
     let published = Published::paper()?;
+    if args.ledger {
+        return print_ledger(&published, &args.out);
+    }
     let stop = stop_on_signal()?;
     let profile = profile(&args)?;
     eprintln!("{}", profile.notice);
@@ -193,6 +211,21 @@ pub fn run(args: Args) -> CommandResult {
     Ok(())
 }
 
+/// The claims of the paper, by the results in a folder.
+fn print_ledger(published: &Published, out: &Path) -> CommandResult {
+    let path = out.join(FILES[0]);
+    let results = Results::read(&path)?;
+    match &results {
+        Some(results) => eprintln!("{}: {} profile, base {}", path.display(), results.profile, results.base.name),
+        None => eprintln!("{}: no results here, so nothing was run", path.display()),
+    }
+    let lines = ledger(published, &Parameters::paper()?, results.as_ref())?;
+    for table in ledger_tables(published, &lines) {
+        out!("{}", table.to_text())?;
+    }
+    Ok(())
+}
+
 /// The value of `--limit`.
 fn three_counts(text: &str) -> Result<[usize; 3], String> {
     let wrong = || format!("expected three numbers, as in 60,20,50, found {text:?}");
@@ -226,16 +259,14 @@ fn profile(args: &Args) -> Result<Profile, CliError> {
             if args.data.is_empty() {
                 return Err(missing("--data"));
             }
-            Profile::paper(sam, &args.data, &options)?.for_table(args.table.into())
+            Profile::paper(sam, &args.data, &options)?
         }
         ProfileChoice::Demo if args.data.is_empty() => Profile::demo(),
         ProfileChoice::Demo => Profile::data(&args.data, &options, args.image_size.unwrap_or(256))?,
     };
-    if args.profile == ProfileChoice::Demo
-        && let Some(sam) = &args.sam
-    {
-        profile.template.model.base = sam.clone();
-    }
+    profile = profile.for_table(args.table.into(), args.sam.as_deref());
+    profile.template.model.text.clone_from(&args.text.text);
+    profile.template.model.clip.clone_from(&args.text.clip);
     let shortened =
         args.epochs.is_some() || args.image_size.is_some() || args.limit.is_some() || !args.rates.is_empty();
     if args.profile == ProfileChoice::Paper && shortened {

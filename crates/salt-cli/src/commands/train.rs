@@ -6,12 +6,14 @@ use crate::error::CliError;
 use crate::progress::Progress;
 use crate::shell::quoted;
 use crate::signals::stop_on_signal;
+use crate::text_argument::TextArgument;
 use medseg_train::TrainError;
 use medseg_train::checkpoint::RunLock;
 use medseg_train::config::RunConfig;
 use medseg_train::data::prepare;
 use medseg_train::log::EpochRecord;
-use medseg_train::model::BaseModel;
+use medseg_train::memory::peak_resident;
+use medseg_train::model::{Assets, BaseModel};
 use medseg_train::session::BUNDLE_FOLDER;
 use medseg_train::train::{Observer, Outcome, check_directory, train, write_bundle};
 use medseg_train::{check_room, device};
@@ -29,7 +31,9 @@ pub struct Args {
     /// The run's own directory
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Folder that keeps decompositions between runs [default: SALT_CACHE_DIR, or the user's cache folder]
+    #[command(flatten)]
+    text: TextArgument,
+    /// Folder that keeps decompositions and text features between runs [default: SALT_CACHE_DIR, or the user's cache folder]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Check configuration, data, model and directory, and stop
@@ -59,7 +63,14 @@ impl Observer for Progress {
 /// Runs the command.
 pub(super) fn run(args: Args) -> CommandResult {
     let stop = stop_on_signal()?;
-    let config = RunConfig::read(&args.config)?;
+    let mut config = RunConfig::read(&args.config)?;
+    if !args.text.text.is_empty() {
+        config.model.text.clone_from(&args.text.text);
+        if args.text.clip.is_some() {
+            config.model.clip.clone_from(&args.text.clip);
+        }
+        config.validate()?;
+    }
     if config.adapter.is_none() {
         let problem =
             "the run file has no [adapter] table, so there is nothing to train; `method = \"full\"` trains all";
@@ -80,8 +91,10 @@ pub(super) fn run(args: Args) -> CommandResult {
         eprintln!("  note: {note}");
     }
     let device = device::open(&config.devices[0])?;
-    let base = BaseModel::load(&config.model, config.data.image_size, &device)?
-        .with_basis_cache(cache_folder(args.cache.as_deref()).as_deref());
+    let cache = cache_folder(args.cache.as_deref());
+    let assets = Assets { cache: cache.as_deref(), ..Assets::default() };
+    let base = BaseModel::load_with(&config.model, config.data.image_size, &device, &assets)?
+        .with_basis_cache(cache.as_deref());
     eprintln!("base model: {} ({} parameters)", base.card.name, base.card.parameters);
     for note in &base.notes {
         eprintln!("  note: {note}");
@@ -89,6 +102,10 @@ pub(super) fn run(args: Args) -> CommandResult {
     let (trainable, total) = base.counts(config.adapter.as_ref(), &device)?;
     eprintln!("training {trainable} of {total} parameters ({:.4} %)", 100.0 * trainable as f64 / total as f64);
     if args.check {
+        match base.expected_memory(&config, data.selection().len())? {
+            Some(memory) => eprintln!("expected peak of memory: {memory}"),
+            None => eprintln!("expected peak of memory: not known for this model and adapter before it is trained"),
+        }
         if args.fresh {
             // What an earlier run left there does not matter: it would be removed.
             check_room(&args.out, 0)?;
@@ -101,10 +118,20 @@ pub(super) fn run(args: Args) -> CommandResult {
     if args.fresh && args.out.exists() {
         remove_run(&args.out)?;
     }
+    let base = base.at_rest(config.adapter.as_ref(), &args.out)?;
     let progress = Progress::new(0, 0, "steps");
     let outcome = train(&config, &data, &base, &args.out, &stop, &progress)?;
     progress.finish();
-    report(&args.out, &config, &data, &base, &outcome)
+    if outcome.seconds > 0.0 {
+        let share = |seconds: f64| 100.0 * seconds / outcome.seconds;
+        let (preparing, validating) = (share(outcome.preparing_seconds), share(outcome.validating_seconds));
+        eprintln!("{:.0} s: {preparing:.0} % preparing images, {validating:.0} % validation", outcome.seconds);
+    }
+    report(&args.out, &config, &data, &base, &outcome)?;
+    if let Some(peak) = peak_resident() {
+        eprintln!("peak of memory: {} MiB", peak.div_ceil(1 << 20));
+    }
+    Ok(())
 }
 
 fn report(

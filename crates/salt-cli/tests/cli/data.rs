@@ -66,6 +66,54 @@ fn problems_end_with_exit_code_one() {
     data(&["inspect", text(dir.path()), "--layout", "dirve"]).assert().code(2).stderr(contains("dirve"));
 }
 
+/// `--near-correlation` sets from where on two images are near duplicates; the pair stands in two splits.
+#[test]
+fn near_duplicates_are_named_from_the_chosen_correlation_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let save = |part: &str, name: &str, image: &medseg_data::Image| {
+        for (kind, pixels) in
+            [("images", image.data().to_vec()), ("masks", (0..128 * 128).map(|i| u8::from(i < 900)).collect())]
+        {
+            let path = dir.path().join(part).join(kind).join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            image::GrayImage::from_raw(128, 128, pixels).unwrap().save(path).unwrap();
+        }
+    };
+    let scans: Vec<_> = (0..3).map(|k| medseg_data::synth::octa(128, 42, k).image.to_grey()).collect();
+    scans.iter().enumerate().for_each(|(k, scan)| save("train", &format!("{k}.png"), scan));
+    // The second scan, darker and shifted by three columns.
+    let moved = |i: usize| scans[1].data()[i / 128 * 128 + (i % 128 + 3).min(127)] / 2 + 20;
+    save("test", "again.png", &medseg_data::Image::new(128, 128, 1, (0..128 * 128).map(moved).collect()).unwrap());
+    let root = text(dir.path());
+    let pair = || contains("1.png: near duplicate").and(contains("again.png (train and test), correlation of detail"));
+    data(&["verify", root]).assert().success().stdout(pair().and(contains("0 errors, 1 warnings")));
+    data(&["verify", root, "--near-correlation", "0.3"]).assert().success().stdout(pair());
+    for none in [&["--near-correlation", "1"][..], &["--no-near"]] {
+        data(&["verify", root]).args(none).assert().success().stdout(contains("0 errors, 0 warnings"));
+    }
+    for wrong in ["1.5", "-1", "x"] {
+        let refused = data(&["verify", root, &format!("--near-correlation={wrong}")]).assert().code(2);
+        refused.stderr(contains("a number from 0 to 1"));
+    }
+    data(&["verify", root, "--no-near", "--near-correlation", "0.5"]).assert().code(2);
+}
+
+/// An image beyond the limits names the option that allows it.
+#[test]
+fn limits_are_set_on_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    for kind in ["images", "masks"] {
+        std::fs::create_dir(dir.path().join(kind)).unwrap();
+        let pixel = |x: u32, y: u32| image::Luma([if kind == "masks" { u8::from(y == 1) } else { x as u8 }]);
+        image::GrayImage::from_fn(17_000, 3, pixel).save(dir.path().join(kind).join("a.png")).unwrap();
+    }
+    let root = text(dir.path());
+    let refused = data(&["verify", root]).assert().code(1);
+    refused.stdout(contains("longest side in pixels is 17000, the limit is 16384").and(contains("--max-side")));
+    data(&["verify", root, "--max-side", "17000"]).assert().success();
+    data(&["inspect", root, "--max-side", "17000"]).assert().success().stdout(contains("17000x3: 1"));
+}
+
 #[test]
 fn folders_are_named_on_the_command_line_and_what_is_left_out_is_said() {
     let dir = tempfile::tempdir().unwrap();

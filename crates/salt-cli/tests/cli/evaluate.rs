@@ -1,7 +1,8 @@
 //! `salt evaluate`, from the outside.
 
 use assert_cmd::Command;
-use image::{DynamicImage, GrayImage, Luma};
+use image::codecs::gif::GifEncoder;
+use image::{DynamicImage, Frame, GrayImage, Luma};
 use medseg_metrics::{Definition, Metric, Report};
 use predicates::prelude::*;
 use predicates::str::contains;
@@ -264,6 +265,26 @@ fn masks_are_judged_by_the_files_own_values() {
         assert_eq!(dice(&|mask| sixteen(mask, u16::from(value)), &|mask| sixteen(mask, 65_535)), expected);
         assert_eq!(dice(&|mask| eight(mask, 255), &|mask| sixteen(mask, u16::from(value))), expected, "mixed");
     }
+}
+
+/// A JPEG is a mask as it is for training, unless it is the photograph beside one; pages that nobody reads are told.
+#[test]
+fn masks_of_jpeg_and_of_several_pages_are_read() {
+    let folders = Folders::new();
+    for (place, shift) in [("pred", 3), ("ref", 0)] {
+        save(&bar(60, 40, shift), folders.path(&format!("{place}/a.jpg")));
+        save(&bar(60, 40, shift), folders.path(&format!("{place}/b.png")));
+    }
+    // The photograph of b beside the mask of b.
+    save(&GrayImage::from_fn(60, 40, |x, y| Luma([(x * 3 + y) as u8])), folders.path("ref/b.jpg"));
+    let assert = folders.command().assert().success();
+    assert.stdout(contains("2 cases")).stderr(contains("1 files").and(contains("b.jpg")));
+    let mut encoder = GifEncoder::new(std::fs::File::create(folders.path("pred/c.gif")).unwrap());
+    let frame = |shift| Frame::new(DynamicImage::ImageLuma8(bar(60, 40, shift)).to_rgba8());
+    encoder.encode_frames([frame(3), frame(0)]).unwrap();
+    drop(encoder);
+    save(&bar(60, 40, 0), folders.path("ref/c.png"));
+    folders.command().assert().success().stdout(contains("3 cases")).stderr(contains("the first of 2 pages"));
 }
 
 /// References with a class and a rim that is not counted, predictions of 0 and 255.

@@ -1,6 +1,7 @@
 //! `salt predict` and `salt parity`, from the outside.
 
 use assert_cmd::Command;
+use medseg_train::model::{PromptedSam, Segmenter};
 use predicates::prelude::*;
 use predicates::str::contains;
 use std::path::{Path, PathBuf};
@@ -98,6 +99,12 @@ fn a_sam2_answers_and_is_exported() {
         assert_eq!(mask(&again), mask(&out), "{form}");
     }
     salt().arg("inspect").arg("--model").arg(&own).assert().success().stdout(contains("protocol Sam2"));
+    // The shipped one by its name, which brings the token of automatic segmentation.
+    let shipped = folder.path().join("shipped");
+    let mut command = salt();
+    command.args(["predict", "--model", "sam2-mini", "--image"]).arg(&image).arg("--out").arg(&shipped);
+    command.assert().success().stdout(contains("1 written"));
+    assert_eq!(image::image_dimensions(shipped.join("a_mask.png")).unwrap(), (70, 40));
 }
 
 #[test]
@@ -133,13 +140,11 @@ fn nothing_of_the_users_is_replaced_removed_or_segmented() {
     assert_eq!(std::fs::read(place.join("x_mask.png")).unwrap(), corrected);
 }
 
-#[test]
-fn a_model_of_two_labels_writes_a_mask_for_each() {
-    let folder = tempfile::tempdir().unwrap();
-    let (image, out, bundle) = (folder.path().join("i.png"), folder.path().join("o"), folder.path().join("bundle"));
-    picture(&image, 20, 20);
+/// A bundle of two labels for inputs of 96 px.
+fn bundle(folder: &Path) -> PathBuf {
+    let bundle = folder.join("bundle");
     let device = burn::tensor::Device::default();
-    let (sam, _) = sam_model::Sam::from_checkpoint(checkpoint(folder.path()), &device).unwrap();
+    let (sam, _) = sam_model::Sam::from_checkpoint(checkpoint(folder), &device).unwrap();
     let prompt = sam_model::AutomaticPrompt::learned(2, 32, &device);
     let content = medseg_train::bundle::BundleContent {
         labels: vec!["artery".to_owned(), "vein".to_owned()],
@@ -147,11 +152,134 @@ fn a_model_of_two_labels_writes_a_mask_for_each() {
             .unwrap(),
         provenance: None,
     };
-    medseg_train::bundle::write_weights(&bundle, &medseg_train::model::Segmenter { sam, prompt }, content).unwrap();
+    medseg_train::bundle::write_weights(&bundle, &Segmenter::Sam(PromptedSam { sam, prompt }), content).unwrap();
+    bundle
+}
+
+fn segment(model: &Path, image: &Path, out: &Path) -> Command {
     let mut command = salt();
-    command.arg("predict").arg("--model").arg(&bundle).arg("--image").arg(&image).arg("--out").arg(&out);
-    command.assert().success();
+    command.arg("predict").arg("--model").arg(model).arg("--image").arg(image).arg("--out").arg(out);
+    command
+}
+
+#[test]
+fn a_model_of_two_labels_writes_a_mask_for_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, out) = (folder.path().join("i.png"), folder.path().join("o"));
+    picture(&image, 20, 20);
+    segment(&bundle(folder.path()), &image, &out).assert().success();
     assert!(out.join("i_artery_mask.png").is_file() && out.join("i_vein_mask.png").is_file());
+}
+
+const RESULTS: [&str; 6] =
+    ["artery_mask", "artery_overlay", "artery_probability", "vein_mask", "vein_overlay", "vein_probability"];
+
+/// Large images in tiles: the same files where one tile is the image, another setting in the record, and the pixels of a tile are
+/// those of the tile alone.
+#[test]
+fn large_images_are_segmented_in_tiles() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = bundle(folder.path());
+    let (image, whole, out) = (folder.path().join("i.png"), folder.path().join("whole"), folder.path().join("out"));
+    picture(&image, 90, 60);
+    segment(&model, &image, &whole).assert().success();
+    let tiled = |side: &str, overlap: &str, out: &Path| {
+        let mut command = segment(&model, &image, out);
+        command.args(["--tile", side, "--overlap", overlap]);
+        command
+    };
+    tiled("90", "30", &out).assert().success();
+    for name in RESULTS {
+        let read = |place: &Path| std::fs::read(place.join(format!("i_{name}.png"))).unwrap();
+        assert_eq!(read(&out), read(&whole), "{name}");
+    }
+    // The same once more is there already; other tiles are another result, and the record says which.
+    tiled("90", "30", &out).assert().success().stdout(contains("0 written, 1 were there already"));
+    tiled("50", "10", &out).assert().success().stdout(contains("1 written"));
+    let record = std::fs::read_to_string(out.join("salt-record.jsonl")).unwrap();
+    let last = record.lines().last().unwrap();
+    assert!(last.contains("tiles of 50 px, overlap 10 px"), "{last}");
+    // The left tile begins at 0 and the next at 40: columns 0 to 39 are the left tile's alone, of the rows 0 to 9.
+    let tile = folder.path().join("tile.png");
+    image::open(&image).unwrap().crop_imm(0, 0, 50, 50).save(&tile).unwrap();
+    let alone = folder.path().join("alone");
+    segment(&model, &tile, &alone).assert().success();
+    let level = |path: PathBuf| image::open(path).unwrap().to_luma8();
+    let (of_tile, of_image) =
+        (level(alone.join("tile_vein_probability.png")), level(out.join("i_vein_probability.png")));
+    assert_eq!(of_image.dimensions(), (90, 60));
+    assert!((0..10).all(|y| (0..40).all(|x| of_tile.get_pixel(x, y) == of_image.get_pixel(x, y))));
+
+    let wrong = |arguments: &[&str]| segment(&model, &image, &out).args(arguments).assert();
+    wrong(&["--tile", "50", "--overlap", "26"]).code(1).stderr(contains("at most half"));
+    wrong(&["--tile", "0"]).code(1).stderr(contains("at least 1 px"));
+    wrong(&["--overlap", "9"]).code(2).stderr(contains("--tile"));
+    wrong(&["--tile", "50", "--points", "1,1"]).code(2).stderr(contains("--points"));
+    let other = tempfile::tempdir().unwrap();
+    let plain = segment(&checkpoint(other.path()), &image, &out).args(["--tile", "50"]).assert();
+    plain.code(1).stderr(contains("without points and boxes"));
+}
+
+/// Images at the ends of what is possible are segmented in their own size; one beyond the limits says which option allows it.
+#[test]
+fn odd_and_large_images_are_segmented_or_say_why_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, images, out) = (bundle(folder.path()), folder.path().join("images"), folder.path().join("out"));
+    std::fs::create_dir(&images).unwrap();
+    let grey = |name: &str, width: u32, height: u32, value: fn(u32, u32) -> u8| {
+        image::GrayImage::from_fn(width, height, |x, y| image::Luma([value(x, y)])).save(images.join(name)).unwrap();
+    };
+    grey("constant.png", 40, 30, |_, _| 0);
+    grey("pixel.png", 1, 1, |_, _| 200);
+    grey("small.bmp", 3, 2, |x, _| x as u8 * 90);
+    grey("wide.png", 5000, 1, |x, _| (x % 251) as u8);
+    grey("high.pgm", 1, 5000, |_, y| (y % 251) as u8);
+    std::fs::write(images.join("bits.pbm"), b"P4 8 2\n\xa5\x5a").unwrap();
+    let sixteen = image::ImageBuffer::from_fn(30, 20, |x, y| image::Luma([(x * 2000 + y) as u16]));
+    image::DynamicImage::ImageLuma16(sixteen).save(images.join("sixteen.tif")).unwrap();
+    let sizes = [
+        ("constant", (40, 30)),
+        ("pixel", (1, 1)),
+        ("small", (3, 2)),
+        ("wide", (5000, 1)),
+        ("high", (1, 5000)),
+        ("bits", (8, 2)),
+        ("sixteen", (30, 20)),
+    ];
+    for (out, arguments) in [(out.clone(), &[][..]), (folder.path().join("tiles"), &["--tile", "512"][..])] {
+        segment(&model, &images, &out).args(arguments).assert().success().stdout(contains("7 images: 7 written"));
+        for (stem, size) in sizes {
+            for kind in RESULTS {
+                assert_eq!(image::image_dimensions(out.join(format!("{stem}_{kind}.png"))).unwrap(), size);
+            }
+        }
+    }
+    // Longer than any side that is read without a word.
+    grey("long.png", 20_000, 3, |x, _| (x % 251) as u8);
+    let refused = segment(&model, &images, &out).assert().code(1);
+    refused
+        .stderr(contains("long.png: longest side in pixels is 20000, the limit is 16384").and(contains("--max-side")));
+    let allowed = ["--tile", "2000", "--max-side", "20000"];
+    segment(&model, &images.join("long.png"), &out).args(allowed).assert().success();
+    assert_eq!(image::image_dimensions(out.join("long_vein_mask.png")).unwrap(), (20_000, 3));
+    for (option, value) in [("--max-decoded", "0"), ("--max-file", "x"), ("--max-side", "x")] {
+        segment(&model, &images, &out).args([option, value]).assert().code(2).stderr(contains(option));
+    }
+}
+
+/// An image in a format that is not read is one that failed, not one that is not there.
+#[test]
+fn images_in_formats_that_are_not_read_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, images, out) = (bundle(folder.path()), folder.path().join("images"), folder.path().join("out"));
+    std::fs::create_dir(&images).unwrap();
+    std::fs::write(images.join("b.webp"), "RIFF").unwrap();
+    let nothing = segment(&model, &images, &out).assert().code(1);
+    nothing.stderr(contains("no images").and(contains("b.webp: WebP images are not read")));
+    picture(&images.join("a.png"), 20, 20);
+    std::fs::write(images.join("b.png.json"), "{}").unwrap();
+    let some = segment(&model, &images, &out).assert().code(1);
+    some.stdout(contains("2 images: 1 written, 0 were there already, 1 failed")).stderr(contains("b.webp: WebP"));
 }
 
 #[test]

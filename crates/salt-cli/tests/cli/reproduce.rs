@@ -64,8 +64,11 @@ fn what_a_user_gets_wrong_is_named() {
     let empty = folder.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     fails(&["--data", empty.to_str().unwrap()], "empty");
-    fails(&["--table", "sam2"], "table: `sam2` expected a SAM 2 as base model");
+    fails(&["--table", "sam2", "--sam", "sam-mini"], "table: `sam2` expected a SAM 2 as base model");
     reproduce(folder.path()).args(["--table", "everything"]).assert().code(2);
+    // Without a checkpoint the table on SAM 2 has a small one of its own.
+    let check = reproduce(&folder.path().join("sam2")).args(["--table", "sam2", "--check"]).assert().success();
+    check.stdout(contains("Full, random weights").and(contains("16 cells"))).stderr(contains("base model: sam2-mini"));
     for limit in ["2", "2,1", "2,1,x", "2,1,2,1"] {
         reproduce(folder.path()).args(["--limit", limit]).assert().code(2).stderr(contains("expected three numbers"));
     }
@@ -84,4 +87,29 @@ fn what_a_user_gets_wrong_is_named() {
         .assert()
         .success()
         .stdout(contains("nothing was trained").and(contains("SALT 64")));
+}
+
+#[test]
+fn the_ledger_needs_no_results_and_takes_those_at_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = || {
+        let output = reproduce(folder.path()).arg("--ledger").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let line = |text: &str| {
+        let found = text.lines().find(|line| line.starts_with("LoRA 4, ARCADE: Dice")).map(str::to_owned);
+        found.unwrap()
+    };
+    let empty = ledger();
+    assert!(line(&empty).contains("0.78") && line(&empty).contains("not run"), "{}", line(&empty));
+    assert!(
+        empty.contains("--profile paper --sam sam_vit_b_01ec64.pth") && line(&empty).ends_with("--methods lora-low")
+    );
+    small(folder.path()).assert().success().stdout(contains("Ledger:").not());
+    let filled = ledger();
+    assert!(line(&filled).contains("run under another profile"), "{}", line(&filled));
+    assert!(line(&filled).contains("Synthetic angiography 0."), "{}", line(&filled));
+    std::fs::write(folder.path().join("results.json"), "{}").unwrap();
+    reproduce(folder.path()).arg("--ledger").assert().code(1).stderr(contains("results.json"));
 }

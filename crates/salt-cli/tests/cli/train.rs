@@ -20,7 +20,7 @@ fn salt() -> Command {
 }
 
 /// A folder with a data set and a run file beside it.
-fn place(epochs: usize) -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn place(epochs: usize) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     write_arcade(&folder.path().join("data"), ArcadeTask::Syntax, 64, Counts { train: 8, val: 2, test: 2 }, 3).unwrap();
     let config = folder.path().join("run.toml");
@@ -34,13 +34,13 @@ fn place(epochs: usize) -> (tempfile::TempDir, PathBuf) {
     (folder, config)
 }
 
-fn train(config: &Path, out: &Path) -> Command {
+pub(crate) fn train(config: &Path, out: &Path) -> Command {
     let mut command = salt();
     command.args(["train", "--config"]).arg(config).arg("--out").arg(out);
     command
 }
 
-fn started(config: &Path, out: &Path) -> Child {
+pub(crate) fn started(config: &Path, out: &Path) -> Child {
     let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("salt"));
     command.args(["train", "--config"]).arg(config).arg("--out").arg(out);
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
@@ -146,29 +146,69 @@ fn a_model_leaves_in_every_form_and_comes_back() {
     salt().args(["inspect", "--json", "--model"]).arg(&run).assert().success().stdout(contains("\"architecture\""));
 }
 
+/// A U-Net from its run file to masks, scores and the state dict that MONAI opens.
 #[test]
-fn killed_at_any_moment_a_run_ends_with_the_same_bits() {
-    let (folder, config) = place(12);
-    let whole = folder.path().join("whole");
-    train(&config, &whole).assert().success();
-    let ending = |run: &Path| {
-        let outcome = std::fs::read_to_string(run.join("outcome.toml")).unwrap();
-        let outcome: Vec<String> =
-            outcome.lines().filter(|line| !line.starts_with("seconds = ")).map(Into::into).collect();
-        (std::fs::read(run.join("best.safetensors")).unwrap(), outcome)
-    };
-    let expected = ending(&whole);
-    let run = folder.path().join("killed");
-    for milliseconds in [150, 300, 420, 510, 700, 900] {
-        let mut child = started(&config, &run);
-        std::thread::sleep(Duration::from_millis(milliseconds));
-        // SIGKILL: no handler runs.
-        child.kill().unwrap();
-        child.wait().unwrap();
+fn a_classic_network_goes_through_the_same_commands() {
+    let (folder, config) = place(2);
+    let text = std::fs::read_to_string(&config).unwrap();
+    let (head, tail) = (text.split("[model]").next().unwrap(), text.split("[training]").nth(1).unwrap());
+    let with = |model: &str| format!("{head}[model.network]\n{model}\n[adapter]\nmethod = \"full\"\n[training]{tail}");
+    std::fs::write(&config, with("name = \"unet\"\nchannels = [4, 8, 16]")).unwrap();
+    let run = folder.path().join("run");
+    let mut check = train(&config, &run);
+    check
+        .arg("--check")
+        .assert()
+        .success()
+        .stderr(contains("unet, random weights, seed 0").and(contains("100.0000 %")));
+    let trained = train(&config, &run).assert().success().stdout(contains("selected epoch"));
+    for (command, found) in suggested(trained.get_output()).iter().zip(["dice", "2 written"]) {
+        copied(command, folder.path()).assert().success().stdout(contains(found));
     }
-    train(&config, &run).assert().success();
-    // The outcome holds the learning curve, which follows every epoch's weights, and the one thing that may differ: its time.
-    assert!(ending(&run) == expected, "the bits differ");
+    let image = folder.path().join("data/syntax/test/images");
+    let predict = |model: &Path, out: &str, more: &[&str]| {
+        let out = folder.path().join(out);
+        let mut command = salt();
+        command.args(["predict", "--model"]).arg(model).arg("--image").arg(&image).arg("--out").arg(&out).args(more);
+        (command.assert(), out)
+    };
+    let (refused, _) = predict(&run, "pointed", &["--points", "10,10"]);
+    refused.code(1).stderr(contains("unet").and(contains("answers no prompts")));
+
+    let inspected = salt().args(["inspect", "--model"]).arg(&run).assert().success();
+    inspected.stdout(contains("network         unet").and(contains("stored whole")).and(contains("validation Dice")));
+    salt().args(["inspect", "--json", "--model"]).arg(&run).assert().success().stdout(contains("\"network\""));
+    let export = |format: &str| {
+        let out = folder.path().join(format);
+        let mut command = salt();
+        command.args(["export", "--model"]).arg(&run).args(["--format", format]).arg("--out").arg(&out);
+        (command.assert(), out)
+    };
+    let (done, meta) = export("meta");
+    done.success();
+    assert!(!meta.join("prompt.safetensors").exists());
+    export("huggingface").0.code(1).stderr(contains("expected a SAM, found the network unet"));
+    export("adapter").0.code(1).stderr(contains("stored whole").and(contains("--format meta writes")));
+    let merged = folder.path().join("merged");
+    salt().args(["merge", "--model"]).arg(&run).arg("--out").arg(&merged).assert().success();
+    let read = |folder: &Path, name: &str| std::fs::read(folder.join(name)).unwrap();
+    assert_eq!(read(&meta, "model.safetensors"), read(&merged, "model.safetensors"));
+    // The masks of the state dict are those of the run.
+    let name = std::fs::read_dir(folder.path().join("masks")).unwrap().flatten().find_map(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        name.ends_with("_mask.png").then_some(name)
+    });
+    let (done, out) = predict(&meta.join("model.safetensors"), "plain", &[]);
+    done.success();
+    let name = name.unwrap();
+    assert_eq!(read(&out, &name), read(&folder.path().join("masks"), &name));
+
+    for (model, part) in
+        [("name = \"u-net\"", "u-net"), ("name = \"unet\"\nchannels = [4, 4, 4, 4, 4, 4, 4, 4]", "128")]
+    {
+        std::fs::write(&config, with(model)).unwrap();
+        train(&config, &folder.path().join("other")).assert().code(1).stderr(contains(part));
+    }
 }
 
 #[cfg(unix)]

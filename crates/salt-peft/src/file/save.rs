@@ -5,7 +5,7 @@ use super::host::{HostBasis, low_rank_shapes, parameter_array, read, read1};
 use super::manifest::{BasisStorage, FORMAT, LayerEntry, Manifest};
 use super::names::{CONFIG_FILE, WEIGHTS_FILE, key, wrapped};
 use super::options::SaveOptions;
-use super::tensors::{Array, Arrays, encode, sha256, write};
+use super::tensors::{Array, Arrays, write, write_arrays};
 use crate::attach::part_matrix;
 use crate::config::Layout;
 use crate::error::PeftError;
@@ -60,10 +60,10 @@ pub fn save_adapter<M: Module>(module: &M, folder: impl AsRef<Path>, options: &S
     writer.trained.sort();
     writer.buffers.sort();
     writer.companions.sort();
-    let bytes = encode(&weights, &writer.arrays)?;
+    let (written, weights_sha256) = write_arrays(&weights, &writer.arrays)?;
     let manifest = Manifest {
         format: FORMAT,
-        weights_sha256: sha256(&bytes),
+        weights_sha256,
         basis: options.basis,
         layers: writer.layers,
         trained: writer.trained,
@@ -71,7 +71,7 @@ pub fn save_adapter<M: Module>(module: &M, folder: impl AsRef<Path>, options: &S
         companions: writer.companions,
     };
     let text = peft_config(&snapshot, &name, options, modules_to_save, manifest).text(&config)?;
-    write(&weights, &bytes)?;
+    written.commit().map_err(PeftError::io(&weights))?;
     write(&config, text.as_bytes())
 }
 

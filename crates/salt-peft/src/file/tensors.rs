@@ -1,11 +1,13 @@
 //! Tensors on their way to and from safetensors.
 
 use crate::error::PeftError;
+use atomic_file::AtomicFile;
 use burn::tensor::{DType, TensorData};
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, SafeTensors, View};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
 use std::path::Path;
 
 /// Values in single precision with their shape.
@@ -30,23 +32,50 @@ impl Array {
 /// Tensors by key.
 pub(crate) type Arrays = BTreeMap<String, Array>;
 
-/// The bytes of a safetensors file: the same arrays give the same bytes.
-pub(crate) fn encode(file: &Path, arrays: &Arrays) -> Result<Vec<u8>, PeftError> {
-    let bytes: Vec<(&String, &Array, Vec<u8>)> = arrays
-        .iter()
-        .map(|(key, array)| (key, array, array.values.iter().flat_map(|value| value.to_le_bytes()).collect()))
-        .collect();
-    let views = bytes
-        .iter()
-        .map(|(key, array, bytes)| {
-            let view = TensorView::new(Dtype::F32, array.shape.clone(), bytes)
-                .map_err(|error| PeftError::format(file, format!("tensor `{key}`: {error}")))?;
-            Ok(((*key).clone(), view))
-        })
-        .collect::<Result<Vec<_>, PeftError>>()?;
+/// An array in the header of a file: its content follows later.
+struct Announced<'a>(&'a Array);
+
+impl View for Announced<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.0.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&[])
+    }
+
+    fn data_len(&self) -> usize {
+        size_of::<f32>() * self.0.values.len()
+    }
+}
+
+/// Writes a safetensors file that has its name only once it is committed, and gives its SHA-256: the same arrays give the same bytes. The
+/// folder is created. One array at a time is turned into bytes.
+pub(crate) fn write_arrays(file: &Path, arrays: &Arrays) -> Result<(AtomicFile, String), PeftError> {
     // One entry only: the order of several is not defined.
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize(views, Some(metadata)).map_err(|error| PeftError::format(file, error.to_string()))
+    // Arrays of one type stand in the order of their names, which is that of the map.
+    let announced = arrays.iter().map(|(key, array)| (key, Announced(array)));
+    let header = safetensors::serialize(announced, Some(metadata))
+        .map_err(|error| PeftError::format(file, error.to_string()))?;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(PeftError::io(file))?;
+    let mut written = AtomicFile::create(file).map_err(PeftError::io(file))?;
+    let mut hash = Sha256::new();
+    let mut put = |bytes: &[u8]| {
+        hash.update(bytes);
+        written.write_all(bytes).map_err(PeftError::io(file))
+    };
+    put(&header)?;
+    for array in arrays.values() {
+        let bytes: Vec<u8> = array.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        put(&bytes)?;
+    }
+    Ok((written, hex::encode(hash.finalize())))
 }
 
 /// All tensors of a safetensors file, in single precision.

@@ -6,6 +6,7 @@ use super::spec::LayerSpec;
 use crate::config::Layout;
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Reparameterization};
 use burn::tensor::{Device, Tensor};
+use burn_kernels::release_set_aside;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -125,7 +126,10 @@ impl Reparameterization for AdapterSlot {
             Some((spec, parts)) => {
                 let shape = base.shape();
                 let matrix = matrix_shape(shape.as_slice());
-                effective(spec, parts, base.reshape(matrix)).reshape(shape)
+                let weight = effective(spec, parts, base.reshape(matrix)).reshape(shape);
+                // Where the base lies on a disk, its values are not needed again for long.
+                release_set_aside();
+                weight
             }
         }
     }

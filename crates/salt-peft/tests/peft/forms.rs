@@ -1,6 +1,6 @@
 //! Both sides of every choice of the cost model give the same output and gradients, and the model counts what it says it counts.
 
-use crate::support::{doubles, gradients, relative_error, values};
+use super::support::{doubles, gradients, perturb, relative_error, values};
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
@@ -55,7 +55,7 @@ fn every_form_of_an_adapted_linear_layer_gives_the_same_output_and_gradients() {
     for (name, config) in configs() {
         for (inputs, outputs) in [(12, 20), (20, 12)] {
             let (model, _) = attach(layer(inputs, outputs, &device), &config, &AttachOptions::default()).expect(name);
-            let model = crate::support::perturb(model, 30);
+            let model = perturb(model, 30);
             let x = Tensor::<3>::from_data(TensorData::new(values(2 * 7 * inputs, 4, 1.0), [2, 7, inputs]), &device);
             let ordinary = run(&model, &x, |layer, x| layer.forward(x));
             let mut compared = 0;
@@ -101,7 +101,7 @@ fn a_convolutional_lora_gives_the_same_output_as_two_convolutions() {
             .with_stride([stride, stride])
             .init(&device);
         let (model, _) = attach(conv, &config, &AttachOptions::default()).expect("attaches");
-        let model = crate::support::perturb(model, 30);
+        let model = perturb(model, 30);
         let x = Tensor::<4>::from_data(TensorData::new(values(2 * 5 * 6 * 9, 4, 1.0), [2, 5, 6, 9]), &device);
         let ordinary = model.forward(x.clone());
         let split = conv2d_by(&model, x.clone(), LinearForm::Activation).expect("a LoRA");
@@ -121,7 +121,7 @@ fn both_paths_of_the_low_rank_update_give_the_same_weight() {
     let config =
         AdapterConfig { svd_rank: Rank::Fixed(9), lora_rank: 6, form: SaltForm::Linear, ..AdapterConfig::default() };
     let (model, _) = attach(layer(20, 12, &device), &config, &AttachOptions::default()).expect("attaches");
-    let model = crate::support::perturb(model, 8);
+    let model = perturb(model, 8);
     let slot = model.weight.reparameterization::<salt_peft::AdapterSlot>().expect("adapted");
     let Some((spec, [salt_peft::Adapter::Salt(salt)])) = slot.active() else { panic!("one part") };
     let tail = salt.tail.as_ref().expect("three singular values remain");

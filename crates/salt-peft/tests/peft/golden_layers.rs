@@ -1,7 +1,7 @@
 //! Every case of `peft_layers.safetensors`: output, gradient of the input and of every factor against double precision, through
 //! ordinary Burn layers with an attached adapter.
 
-use crate::support::{doubles, fixtures, gradients, relative_error, set};
+use super::support::{doubles, fixtures, gradients, relative_error, set};
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig, PaddingConfig2d};

@@ -14,3 +14,6 @@ mod peft_files;
 mod shapes;
 mod support;
 mod values;
+
+/// Where the committed golden files lie.
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");

@@ -9,8 +9,7 @@ use std::path::PathBuf;
 
 /// The folder of golden files: `SALT_PARITY_DIR`, or the committed copy.
 pub(crate) fn fixtures() -> PathBuf {
-    std::env::var_os("SALT_PARITY_DIR")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures")), PathBuf::from)
+    std::env::var_os("SALT_PARITY_DIR").map_or_else(|| PathBuf::from(super::FIXTURES), PathBuf::from)
 }
 
 /// A model with everything that adapters meet: fused projections, a normalisation, a convolution.

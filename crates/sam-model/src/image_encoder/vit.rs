@@ -56,10 +56,20 @@ impl VitEncoder {
     /// # Panics
     /// If `H` or `W` is no multiple of the patch size; [`Sam::encode_image`](crate::Sam::encode_image) checks this.
     pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
-        let mut x = self.add_positions(self.patch_embed.forward(image));
+        let mut x = self.embed(image);
         for block in &self.blocks {
             x = block.forward(x);
         }
+        self.finish(x)
+    }
+
+    /// What comes before the blocks: patches and their positions, `[N, 3, H, W]` to `[N, H / patch, W / patch, embed_dim]`.
+    pub fn embed(&self, image: Tensor<4>) -> Tensor<4> {
+        self.add_positions(self.patch_embed.forward(image))
+    }
+
+    /// What comes after the blocks: the neck, `[N, h, w, embed_dim]` to `[N, output_channels, h, w]`.
+    pub fn finish(&self, x: Tensor<4>) -> Tensor<4> {
         neck_forward(&self.neck, x)
     }
 

@@ -99,6 +99,34 @@ fn a_configuration_survives_serialisation_and_unknown_keys_do_not() {
     assert_eq!(crate::support::tiny_config().variant, SamVariant::Sam);
 }
 
+/// Our own fields and Meta's argument names, of either model.
+#[test]
+fn a_file_in_either_vocabulary_is_read() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("config.json");
+    let read = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        SamConfig::read(&path)
+    };
+    for config in [SamConfig::mini(), SamConfig::sam2_mini(), SamConfig::sam2_large().paper(512)] {
+        assert_eq!(read(&serde_json::to_string(&config).unwrap()).unwrap(), config);
+    }
+    let base_plus = r#"{"image_size": 1024, "embed_dim": 112, "num_heads": 2, "stages": [2, 3, 16, 3], "window_spec": [8, 4, 14, 7],
+        "global_att_blocks": [12, 16, 20], "window_pos_embed_bkg_spatial_size": [14, 14]}"#;
+    assert_eq!(read(base_plus).unwrap(), SamConfig::sam2_base_plus());
+    let tiny = std::fs::read_to_string(crate::support::sam2_fixture("sam2_tiny.json")).unwrap();
+    assert_eq!(read(&tiny).unwrap().hiera.unwrap().stages, [1, 2, 3, 2]);
+    for (from, to, parts) in [
+        ("\"q_pool\": 3", "\"q_pool\": 2", ["q_pool", "expected 3, found 2"]),
+        ("\"scalp\"", "\"sculp\"", ["config.json", "sculp"]),
+        ("\"d_model\": 24", "\"d_model\": 25", ["output_channels", "25"]),
+        ("{", "[", ["config.json", "no configuration"]),
+    ] {
+        let message = read(&tiny.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+    }
+}
+
 #[test]
 fn an_impossible_configuration_names_its_field() {
     let good = SamConfig::mini();
@@ -112,6 +140,9 @@ fn an_impossible_configuration_names_its_field() {
         ("mlp_ratio", SamConfig { mlp_ratio: -1.0, ..good.clone() }),
         ("output_channels", SamConfig { output_channels: 36, ..good.clone() }),
         ("mask_input_channels", SamConfig { mask_input_channels: 6, ..good.clone() }),
+        // Each size is one that a model may have, all together are 10^12 numbers.
+        ("(all sizes together)", SamConfig { embed_dim: 1 << 14, num_heads: 1 << 8, depth: 1 << 10, ..good.clone() }),
+        ("(all sizes together)", SamConfig { image_size: 1 << 14, patch_size: 1, ..good.clone() }),
     ];
     for (field, config) in cases {
         match config.init(&Device::default()) {

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use sam_model::Checkpoint;
 use sam_model::parity::compare_with_reference;
 
-use crate::support::{fixture, tiny_config};
+use super::support::{fixture, tiny_config};
 
 const TOLERANCE: f64 = 1e-4;
 

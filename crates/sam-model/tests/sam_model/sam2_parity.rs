@@ -4,8 +4,8 @@ use burn::tensor::{Device, TensorData};
 use sam_model::parity::compare_with_reference;
 use sam_model::{AutomaticPrompt, Checkpoint, MaskPrediction, SamConfig, upsample_logits};
 
-use crate::gradients::Reference;
-use crate::support::{close, sam2_config, sam2_fixture, tiny_sam2_config};
+use super::gradients::Reference;
+use super::support::{automatic_prompt, close, normal, sam2_fixture, tiny_sam2_config};
 
 const TOLERANCE: f64 = 1e-4;
 const IO: &str = "sam2_tiny_io.safetensors";
@@ -55,7 +55,7 @@ fn from_other_references() {
         return;
     };
     for folder in std::env::split_paths(&folders) {
-        let config = sam2_config(&folder.join("sam2_tiny.json"));
+        let config = SamConfig::read(folder.join("sam2_tiny.json")).unwrap();
         let mut device = Device::default();
         if std::env::var_os("SAM2_REFERENCES_IN_F64").is_some() {
             device.configure(burn::tensor::FloatDType::F64).unwrap();
@@ -114,8 +114,8 @@ fn labels_and_images_do_not_see_each_other() {
     let device = Device::default();
     let config = SamConfig { image_size: 64, ..tiny_sam2_config() };
     let sam = config.init_seeded(3, &device).unwrap();
-    let images = crate::support::normal([2, 3, 64, 64], 5, &device);
-    let prompt = crate::support::automatic_prompt(2, config.output_channels, &device);
+    let images = normal([2, 3, 64, 64], 5, &device);
+    let prompt = automatic_prompt(2, config.output_channels, &device);
     let together = sam.forward_automatic(images.clone(), &prompt).unwrap();
     for image in 0..2 {
         for label in 0..2 {

@@ -1,13 +1,13 @@
 //! What the tests share.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
-use sam_model::{AutomaticPrompt, HieraConfig, Sam, SamConfig};
+use sam_model::{AutomaticPrompt, Sam, SamConfig};
 
 /// The reference model in every kind of file, with its configuration and what the original computes from it. They belong together:
 /// other weights have other files throughout.
@@ -53,7 +53,7 @@ impl FixtureSet {
     }
 
     fn having(names: &[&str]) -> Self {
-        let committed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let committed = PathBuf::from(super::FIXTURES);
         let Some(given) = std::env::var_os("SALT_PARITY_DIR").map(PathBuf::from) else {
             return Self { folder: committed };
         };
@@ -90,39 +90,7 @@ pub(crate) fn sam2_fixture(name: &str) -> PathBuf {
 
 /// The reference SAM 2's configuration, from the argument names of the script that made it.
 pub(crate) fn tiny_sam2_config() -> SamConfig {
-    sam2_config(&sam2_fixture("sam2_tiny.json"))
-}
-
-/// A SAM 2's configuration from what the script wrote.
-pub(crate) fn sam2_config(path: &Path) -> SamConfig {
-    let text = std::fs::read_to_string(path).unwrap();
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let number = |key: &str| usize::try_from(json[key].as_u64().unwrap()).unwrap();
-    let list = |key: &str| -> Vec<usize> { serde_json::from_value(json[key].clone()).unwrap() };
-    let windows: [usize; 4] = list("window_spec").try_into().unwrap();
-    SamConfig {
-        image_size: number("image_size"),
-        embed_dim: number("embed_dim"),
-        num_heads: number("num_heads"),
-        depth: list("stages").iter().sum(),
-        mlp_ratio: json["mlp_ratio"].as_f64().unwrap(),
-        window_size: windows[0],
-        global_attention_blocks: list("global_att_blocks"),
-        output_channels: number("d_model"),
-        mask_input_channels: number("mask_in_chans"),
-        decoder_depth: number("decoder_depth"),
-        decoder_heads: number("decoder_heads"),
-        decoder_mlp_dim: number("decoder_mlp_dim"),
-        iou_head_depth: number("iou_head_depth"),
-        iou_head_hidden_dim: number("iou_head_hidden_dim"),
-        num_multimask_outputs: number("num_multimask_outputs"),
-        hiera: Some(HieraConfig {
-            stages: list("stages").try_into().unwrap(),
-            windows,
-            background_grid: list("window_pos_embed_bkg_spatial_size").try_into().unwrap(),
-        }),
-        ..SamConfig::sam2_tiny()
-    }
+    SamConfig::read(sam2_fixture("sam2_tiny.json")).unwrap()
 }
 
 /// The reference SAM 2.

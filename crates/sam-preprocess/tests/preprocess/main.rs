@@ -6,3 +6,4 @@ mod conversion;
 mod original;
 mod properties;
 mod restoring;
+mod tiles;

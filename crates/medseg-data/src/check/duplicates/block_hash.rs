@@ -32,15 +32,20 @@ const WINDOWS: [(f32, f32, f32); 17] = [
     (0.0, 0.0, 0.95),
     (0.0, 0.0, 0.9),
 ];
-/// Candidates of one picture at most, the nearest first.
-const NEAREST: usize = 16;
+/// Candidates of one picture that go to the local check, the nearest first: at least so many, and in sets of less than 4,000
+/// pictures as many as make up so many checks for the whole set. Where all pictures share one frame, a copy is among the nearest
+/// dozens and not always among the nearest sixteen.
+const LEAST_NEAREST: usize = 16;
+const CHECKS: usize = 64_000;
 /// Bits in which a candidate may differ; half of 256 is chance.
-const FARTHEST: u32 = 104;
+const FARTHEST: u64 = 104;
 /// Pictures from which "usual" is the set's median and not zero.
 const MANY: usize = 16;
 
 type Cells = [f32; BITS];
 type Bits = [u64; BITS / 64];
+/// The hashes of all windows of one picture, word by word: one word of all windows is compared at once.
+type Words = [[u64; WINDOWS.len()]; BITS / 64];
 
 /// Two pictures that may be one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,24 +75,24 @@ fn cells(band: &[i8], (dx, dy, size): (f32, f32, f32)) -> Cells {
 
 /// The hashes of a set: of every picture all windows, plain and in a mirror.
 pub(super) struct Hashes {
-    pictures: Vec<[[Bits; WINDOWS.len()]; 2]>,
+    pictures: Vec<[Words; 2]>,
 }
 
 impl Hashes {
     /// From a band `[SIDE, SIDE]` of every picture. A cell's bit says whether it is brighter than the median of this cell in
     /// the set, so that what most pictures share (a frame, an optic disc) decides nothing.
     pub(super) fn new(bands: &[&[i8]]) -> Self {
-        let mut pictures = vec![[[Bits::default(); WINDOWS.len()]; 2]; bands.len()];
+        let mut pictures = vec![[Words::default(); 2]; bands.len()];
         for (k, window) in WINDOWS.into_iter().enumerate() {
             let set: Vec<Cells> = bands.par_iter().map(|band| cells(band, window)).collect();
             let median = medians(&set);
             pictures.par_iter_mut().zip(set).for_each(|(picture, cells)| {
                 let differences: Cells = std::array::from_fn(|i| cells[i] - median[i]);
-                picture[0][k] = hash(differences);
+                set_window(&mut picture[0], k, hash(differences));
                 // In a mirror, against the medians of the windows of the mirrored set.
                 let mut mirrored = differences;
                 mirrored.chunks_exact_mut(CELLS).for_each(<[f32]>::reverse);
-                picture[1][k] = hash(mirrored);
+                set_window(&mut picture[1], k, hash(mirrored));
             });
         }
         Self { pictures }
@@ -105,25 +110,27 @@ impl Hashes {
     }
 
     fn nearest(&self, first: usize) -> impl Iterator<Item = Candidate> + use<> {
-        let usual = &self.pictures[first][0][0];
-        let mut best: Vec<(u32, Candidate)> = Vec::with_capacity(NEAREST + 1);
+        let usual: Bits = std::array::from_fn(|word| self.pictures[first][0][word][0]);
+        let most = (CHECKS / self.pictures.len()).max(LEAST_NEAREST);
+        let mut best: Vec<(u64, Candidate)> = Vec::new();
         let mut limit = FARTHEST;
         for (second, picture) in self.pictures.iter().enumerate().filter(|&(j, _)| j != first) {
-            for (windows, mirrored) in picture.iter().zip([false, true]) {
-                let nearest = windows.iter().fold(u32::MAX, |least, w| least.min(distance(usual, w)));
+            for (words, mirrored) in picture.iter().zip([false, true]) {
+                let distances = distances(&usual, words);
+                let nearest = distances.into_iter().fold(u64::MAX, u64::min);
                 if nearest > limit {
                     continue;
                 }
-                let window = windows.iter().position(|w| distance(usual, w) == nearest).unwrap_or(0);
+                let window = distances.into_iter().position(|distance| distance == nearest).unwrap_or(0);
                 let candidate = match WINDOWS[window].2 {
                     // The search for blocks works both ways.
                     1.0 => Candidate { first: first.min(second), second: first.max(second), mirrored, size: 1.0 },
                     size => Candidate { first, second, mirrored, size },
                 };
                 best.insert(best.partition_point(|b| b.0 <= nearest), (nearest, candidate));
-                if best.len() > NEAREST {
-                    best.truncate(NEAREST);
-                    limit = best[NEAREST - 1].0;
+                if best.len() > most {
+                    best.truncate(most);
+                    limit = best[most - 1].0;
                 }
             }
         }
@@ -152,7 +159,17 @@ fn medians(set: &[Cells]) -> Cells {
     out
 }
 
-/// Bits that differ.
-fn distance(a: &Bits, b: &Bits) -> u32 {
-    a.iter().zip(b).fold(0, |sum, (a, b)| (a ^ b).count_ones().wrapping_add(sum))
+fn set_window(words: &mut Words, window: usize, bits: Bits) {
+    words.iter_mut().zip(bits).for_each(|(word, bits)| word[window] = bits);
+}
+
+/// Bits in which a hash differs from that of every window. Sums of whole words: compilers make vector instructions of them.
+fn distances(hash: &Bits, words: &Words) -> [u64; WINDOWS.len()] {
+    let mut out = [0u64; WINDOWS.len()];
+    for (bits, word) in hash.iter().zip(words) {
+        for (sum, window) in out.iter_mut().zip(word) {
+            *sum = sum.wrapping_add(u64::from((bits ^ window).count_ones()));
+        }
+    }
+    out
 }

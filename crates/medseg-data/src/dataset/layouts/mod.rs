@@ -10,7 +10,8 @@ mod rose;
 mod rossa;
 mod xray_angio;
 
-use super::unused::{image_folders, unused};
+use super::annotations;
+use super::unused::{image_folders, unread_images, unused};
 use super::{ArcadeTask, Dataset, Layout, OpenOptions, Sample};
 use crate::check::{Problem, ProblemKind, Report};
 use crate::error::{DataError, Result};
@@ -146,7 +147,9 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
         return finish(path, root, recogniser.layout, found);
     }
     let looked_for = candidates.iter().map(|r| r.looks_like.to_owned()).collect();
-    let hint = candidates.iter().any(|r| r.layout == Layout::Folder).then(|| folder::hint(path, options)).flatten();
+    let folders = candidates.iter().any(|r| r.layout == Layout::Folder).then(|| folder::hint(path, options)).flatten();
+    let hints: Vec<String> = [folders, unread_images(path), annotations::hint(path)].into_iter().flatten().collect();
+    let hint = (!hints.is_empty()).then(|| hints.join(". "));
     Err(DataError::Unrecognised { path: path.to_owned(), looked_for, folders: image_folders(path), hint })
 }
 

@@ -1,9 +1,9 @@
 //! The words that tell images from masks, in names of folders and of files.
 
 /// Names of folders of images, and what the name of an image may carry beyond that of its mask; see [`plain`].
-pub(super) const IMAGES: [&str; 6] = ["image", "images", "img", "imgs", "original", "originals"];
+pub(super) const IMAGES: [&str; 7] = ["image", "images", "img", "imgs", "original", "originals", "jpegimages"];
 /// The same of masks.
-pub(super) const MASKS: [&str; 18] = [
+pub(super) const MASKS: [&str; 20] = [
     "mask",
     "masks",
     "label",
@@ -19,6 +19,8 @@ pub(super) const MASKS: [&str; 18] = [
     "segmentation",
     "segmentations",
     "segmask",
+    "segmentationclass",
+    "segmentationclasspng",
     "manual",
     "manual1",
     "1stmanual",

@@ -1,10 +1,10 @@
 //! The counts of the table on SAM 2.
 
 use super::{Counter, Counts, Row, Verdict};
-use medseg_study::published::Published;
-use medseg_study::report::thousands;
-use medseg_study::{MethodRow, TableChoice, rows};
-use salt_cli::CliError;
+use crate::error::{Result, StudyError};
+use crate::methods::{MethodRow, TableChoice, rows};
+use crate::numbers::thousands;
+use crate::published::Published;
 use salt_peft::AdapterConfig;
 use sam_model::SamConfig;
 use serde::Serialize;
@@ -12,27 +12,32 @@ use std::collections::BTreeMap;
 
 /// SAM 2 (Hiera-B+) as the paper's code runs it at 512 x 512: without high-resolution features, object score and "no memory".
 #[derive(Debug, Serialize)]
-pub(super) struct Sam2 {
+pub struct Sam2 {
     /// Parameters of the parts of the model.
-    pub(super) parts: BTreeMap<&'static str, usize>,
+    pub parts: BTreeMap<&'static str, usize>,
     /// All of them.
-    pub(super) base: usize,
+    pub base: usize,
     /// Trained besides adapters in every row.
-    pub(super) extras: usize,
+    pub extras: usize,
     /// Everything that the published total could mean.
-    pub(super) totals: Vec<Total>,
+    pub totals: Vec<Total>,
     /// How the best of them compares with the published 125M.
-    pub(super) total_verdict: Verdict,
-    total_why: &'static str,
-    pub(super) rows: Vec<Row>,
+    pub total_verdict: Verdict,
+    /// Why.
+    pub total_why: &'static str,
+    /// The rows, each under every reading of what is counted.
+    pub rows: Vec<Row>,
 }
 
 /// A sum that the published total could mean.
 #[derive(Debug, Serialize)]
-pub(super) struct Total {
-    of: String,
-    pub(super) count: usize,
-    pub(super) verdict: Verdict,
+pub struct Total {
+    /// What is added up.
+    pub of: String,
+    /// The sum.
+    pub count: usize,
+    /// How it compares with the printed total.
+    pub verdict: Verdict,
 }
 
 /// The printed total, in millions.
@@ -49,10 +54,11 @@ const LORA_256_NO_TEXT: &str = "rounds to the printed figure, but under this rul
 const SALT_4: &str = "rounds to the printed figure; one digit fits many ranks";
 const SALT_256: &str = "rounds to the printed figure";
 const SALT_256_NO_TEXT: &str = "so the text layer is counted here";
-const AS_RELEASED: &str = "what the released code trains: no other digits at the printed precision";
+const AS_RELEASED: &str =
+    "what the released code trains; counted only: two methods in one model, and no other printed digit";
 
 /// The rows that `reproduce --table sam2` trains under the paper's profile, with their adapters.
-fn trained_rows(config: &SamConfig) -> Result<Vec<(MethodRow, AdapterConfig)>, CliError> {
+fn trained_rows(config: &SamConfig) -> Result<Vec<(MethodRow, AdapterConfig)>> {
     let all = rows(TableChoice::Sam2, config, true)?;
     // The untuned base and full fine-tuning have no count in the paper.
     let efficient = all.into_iter().filter(|row| row.family.is_efficient());
@@ -100,14 +106,14 @@ fn readings(
 }
 
 impl Sam2 {
-    pub(super) fn new() -> Result<Self, CliError> {
+    pub(super) fn new() -> Result<Self> {
         let config = SamConfig::sam2_base_plus().paper(512);
         let counter = Counter::new(&config)?;
         let trained = trained_rows(&config)?;
         let published = Published::paper()?;
-        let table = published.table("sam2").ok_or_else(|| CliError::usage("paper.toml has no table sam2"))?;
+        let table = published.table("sam2").ok_or_else(|| StudyError::Plan("paper.toml has no table sam2".into()))?;
         let lora = trained.iter().find(|(row, _)| row.id == "sam2-lora-low");
-        let (_, lora) = lora.ok_or_else(|| CliError::usage("no row sam2-lora-low"))?;
+        let (_, lora) = lora.ok_or_else(|| StudyError::Plan("no row sam2-lora-low".into()))?;
         // What the neck's convolutions add to LoRA 4 is what the released code adds to SALT.
         let mut trunk = lora.clone();
         trunk.include.retain(|pattern| !pattern.contains("neck"));
@@ -116,7 +122,7 @@ impl Sam2 {
         for (row, adapter) in &trained {
             let printed = table.rows.iter().find(|printed| printed.run.as_ref() == Some(&row.id));
             let printed =
-                printed.ok_or_else(|| CliError::usage(format!("paper.toml: table sam2 has no {}", row.id)))?;
+                printed.ok_or_else(|| StudyError::Plan(format!("paper.toml: table sam2 has no {}", row.id)))?;
             for (setting, counts, why) in readings(&counter, row, counter.count(adapter)?, neck) {
                 counted.push(Row::new(row, setting, &printed.trained, counts, why));
             }

@@ -1,0 +1,13 @@
+//! How far the GPU may be from the CPU, once for all tests.
+//!
+//! Both compute in `f32`; sums are added in another order, and exponentials and error functions are the driver's. The tests print what they
+//! find; docs/reliability.md lists it.
+
+/// Outputs and gradients of a layer or a loss: the norm of the difference over the norm of the CPU's result.
+pub(crate) const LAYER: f64 = 1e-5;
+
+/// A probability of a mask: one grey level of the file that `predict` writes.
+pub(crate) const PROBABILITY: f64 = 1.0 / 255.0;
+
+/// Share of the pixels that may change sides.
+pub(crate) const PIXELS: f64 = 1e-4;

@@ -1,0 +1,320 @@
+//! How much memory a training takes, from the sizes of what it keeps.
+//!
+//! A step's peak is at the start of the backward pass: the parameters with their adapters, bases and moments, everything that the
+//! backward pass reads, and the temporaries of one block. It is counted tensor by tensor, as the fused layers keep them (or as the
+//! composed ones do, on devices that have no others). Other moments are compared with it: attaching, a validation with merged weights, saving a
+//! checkpoint, writing the bundle.
+//! What a process takes besides (program, images, allocator) is what it has when it is asked.
+
+use crate::config::RunConfig;
+use crate::error::Result;
+use crate::model::BaseModel;
+use salt_peft::{AdapterConfig, BasisStorage, Kind, LinearShape, Plan, kept_numbers, plan};
+use sam_model::SamConfig;
+use std::fmt;
+
+/// What a training is expected to take, in bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemoryEstimate {
+    /// What the process has now: program, images and base weights, with a little more for what runs for the first time. Zero for a device
+    /// with memory of its own.
+    pub present: usize,
+    /// Weights of the base model that are on the device in any case (on a CPU they are part of `present`).
+    pub weights: usize,
+    /// Weights that the training does not read and that lie on the disk meanwhile.
+    pub set_aside: usize,
+    /// Frozen singular vectors.
+    pub basis: usize,
+    /// Trained parameters, the moments of the optimiser and the best checkpoint so far.
+    pub trained: usize,
+    /// What the backward pass reads.
+    pub activations: usize,
+    /// Temporaries of a step.
+    pub workspace: usize,
+    /// What a validation needs beside parameters and moments, activations and workspace of a step being free then.
+    pub validation: usize,
+    /// What saving a checkpoint needs, when activations and workspace are free.
+    pub saving: usize,
+    /// What decompositions need beside the bases.
+    pub attaching: usize,
+    /// What writing the bundle at the end needs beside the bases, when moments and checkpoints are gone.
+    pub bundling: usize,
+}
+
+impl MemoryEstimate {
+    /// The largest sum of what is there at the same time.
+    pub fn peak(&self) -> usize {
+        let resting = self.present + self.weights + self.basis + self.trained - self.set_aside;
+        let step = resting + self.activations + self.workspace;
+        let between = resting + self.validation.max(self.saving);
+        let attaching = self.present + self.weights + self.basis + self.attaching;
+        let bundling = self.present + self.weights + self.basis + self.bundling - self.set_aside;
+        step.max(between).max(attaching).max(bundling)
+    }
+}
+
+impl fmt::Display for MemoryEstimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: usize| bytes.div_ceil(1 << 20);
+        write!(f, "{} MiB: ", mib(self.peak()))?;
+        if self.present > 0 {
+            write!(f, "{} now, ", mib(self.present))?;
+        }
+        if self.weights > 0 {
+            write!(f, "base weights {}, ", mib(self.weights))?;
+        }
+        if self.set_aside > 0 {
+            write!(f, "less {} that go to the disk, ", mib(self.set_aside))?;
+        }
+        if self.basis > 0 {
+            write!(f, "singular vectors {}, ", mib(self.basis))?;
+        }
+        write!(f, "trained numbers and optimiser {}, ", mib(self.trained))?;
+        write!(f, "activations {}, workspace {}", mib(self.activations), mib(self.workspace))
+    }
+}
+
+/// Copies of the trained numbers while a checkpoint is saved: two moments on the host, the file that they are written to, and slack.
+const SAVING: usize = 6;
+
+/// What a process on a CPU takes beside tensors: code that is run for the first time, and what each thread packs factors in.
+const PROCESS: usize = 12 << 20;
+
+/// What decomposing leaves behind on a CPU: its code, and what its threads have allocated and not given back. Measured, as the one above.
+const DECOMPOSED: usize = 16 << 20;
+
+/// Bytes of an `f32`.
+const F32: usize = 4;
+
+impl BaseModel {
+    /// What a training of this run with so many images to choose the checkpoint on takes, at most; none for models whose steps are not
+    /// counted (all but SAM's own) and for ranks that follow from values.
+    ///
+    /// # Errors
+    /// An adapter that does not fit the model.
+    pub fn expected_memory(&self, run: &RunConfig, selection: usize) -> Result<Option<MemoryEstimate>> {
+        let Some(adapter) = &run.adapter else { return Ok(None) };
+        let Ok(model) = self.config() else { return Ok(None) };
+        if model.is_sam2() {
+            return Ok(None);
+        }
+        let plan = self.plan(adapter)?;
+        let (Some(trained), Some(basis)) = (plan.trainable(), plan.basis_numbers()) else { return Ok(None) };
+        let on_cpu = run.devices.iter().all(|name| name == "cpu");
+        let share = run.training.batch_size.div_ceil(run.devices.len());
+        let step = Step { model, plan: &plan, size: run.data.image_size, batch: share, fused: on_cpu };
+        let blocks = step.blocks();
+        let largest = blocks.iter().copied().max().unwrap_or(0);
+        let (encoder, repeated) = if run.training.activation_checkpointing {
+            // The inputs of the blocks, and one block with everything.
+            let inputs = step.tokens() * model.embed_dim * (model.depth - step.first_tracked().min(model.depth));
+            // Its output, the gradient of that, and what carries the one into the other are there once more.
+            (inputs, largest + 5 * step.tokens() * model.embed_dim)
+        } else {
+            (blocks.iter().sum(), 0)
+        };
+        let head = step.head();
+        let temporaries = step.temporaries();
+        // Head and block are not there at the same time: the head's backward pass is over when the last block's begins. Gradients come as
+        // activations go.
+        let activations = encoder + head.max(repeated);
+        let backward = encoder + head.max(repeated + temporaries);
+        let workspace = backward.max(trained + temporaries).saturating_sub(activations);
+        let at_rest: usize = if on_cpu && cfg!(unix) { step.at_rest() } else { 0 };
+        let merged: usize = plan.layers.iter().map(|layer| layer.shape.iter().product::<usize>()).sum();
+        let at_once = run.evaluation.batch_size.min(selection.max(1));
+        let evaluated = Step { batch: at_once, ..step };
+        // A frozen encoder sees one image at a time.
+        let encoded = if step.first_tracked() < model.depth { evaluated } else { Step { batch: 1, ..step } };
+        let validation = merged + encoded.temporaries().max(evaluated.head() / 2);
+        let gradients = if run.training.accumulate > 1 { trained } else { 0 };
+        // Parameters, two moments, the best so far on the host.
+        let kept = if on_cpu { 4 } else { 3 } * trained + gradients;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        // The selected weights, and what the file gets: the same once more, with the bases unless only their names are stored.
+        let stored = if run.training.basis == BasisStorage::Basis { basis } else { 0 };
+        let bundling = 2 * trained + stored;
+        let process = if basis > 0 { PROCESS + DECOMPOSED } else { PROCESS };
+        let attaching = if basis > 0 { decomposing(&plan, 4 * threads, threads) } else { 0 };
+        Ok(Some(MemoryEstimate {
+            present: if on_cpu { process + resident().unwrap_or(F32 * plan.base_parameters()) } else { 0 },
+            weights: if on_cpu { 0 } else { F32 * plan.base_parameters() },
+            set_aside: F32 * at_rest,
+            basis: F32 * basis,
+            trained: F32 * kept,
+            activations: F32 * activations,
+            workspace: F32 * workspace,
+            validation: F32 * validation,
+            saving: if on_cpu { F32 * SAVING * trained } else { 0 },
+            attaching: if on_cpu { F32 * attaching } else { 0 },
+            bundling: if on_cpu { F32 * bundling } else { 0 },
+        }))
+    }
+
+    fn plan(&self, adapter: &AdapterConfig) -> Result<Plan> {
+        Ok(plan(&self.segmenter(), adapter)?)
+    }
+}
+
+/// Numbers that the layers which are decomposed together need beside their factors: copies of the weights in `f32` and, for one at a time on
+/// each thread, in `f64`, and the factors on the host.
+fn decomposing(plan: &Plan, at_once: usize, threads: usize) -> usize {
+    let weight = |layer: &salt_peft::PlannedLayer| layer.shape.iter().product::<usize>();
+    let largest = plan.layers.iter().map(weight).max().unwrap_or(0);
+    let group = plan.layers.chunks(at_once).map(|layers| 2 * layers.iter().map(weight).sum::<usize>()).max();
+    group.unwrap_or(0) + 4 * threads * largest
+}
+
+/// One step on one device.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    model: &'a SamConfig,
+    plan: &'a Plan,
+    size: usize,
+    batch: usize,
+    /// Whether layers are single operations that keep only what they read.
+    fused: bool,
+}
+
+/// What is done to a weight.
+#[derive(Clone, Copy)]
+enum Treatment {
+    Frozen,
+    Trained,
+    Adapted(Kind),
+}
+
+impl Step<'_> {
+    fn tokens(&self) -> usize {
+        self.batch * (self.size / self.model.patch_size).pow(2)
+    }
+
+    fn treatment(&self, path: &str) -> Treatment {
+        let ends = |found: &str| found.ends_with(path);
+        if let Some(layer) = self.plan.layers.iter().find(|layer| ends(&layer.path)) {
+            return layer.parts.first().and_then(|part| part.kind).map_or(Treatment::Frozen, Treatment::Adapted);
+        }
+        let trained = self.plan.trained.iter().any(|parameter| ends(&parameter.path));
+        if trained { Treatment::Trained } else { Treatment::Frozen }
+    }
+
+    /// Whether something under a path is trained or adapted.
+    fn touches(&self, part: &str) -> bool {
+        let paths = self.plan.layers.iter().map(|layer| &layer.path);
+        paths.chain(self.plan.trained.iter().map(|parameter| &parameter.path)).any(|path| path.contains(part))
+    }
+
+    /// Index of the first block whose input or parameters have a gradient; the number of blocks where none has.
+    fn first_tracked(&self) -> usize {
+        if self.touches("pos_embed") || self.touches("patch_embed") {
+            return 0;
+        }
+        (0..self.model.depth).find(|index| self.touches(&format!("blocks.{index}."))).unwrap_or(self.model.depth)
+    }
+
+    fn linear(&self, path: &str, inputs: usize, outputs: usize) -> usize {
+        let tokens = self.tokens();
+        match self.treatment(path) {
+            Treatment::Frozen => 0,
+            Treatment::Trained => tokens * inputs,
+            Treatment::Adapted(kind) => kept_numbers(&kind, LinearShape { tokens, inputs, outputs, training: true }),
+        }
+    }
+
+    /// Rows of a block's attention with the padding of its windows, and the length of one window.
+    fn attended(&self, index: usize) -> (usize, usize) {
+        let grid = self.size / self.model.patch_size;
+        match self.model.block_window(index) {
+            0 => (self.tokens(), grid * grid),
+            side => (self.batch * grid.next_multiple_of(side).pow(2), side * side),
+        }
+    }
+
+    /// What each block keeps.
+    fn blocks(&self) -> Vec<usize> {
+        let first = self.first_tracked();
+        (0..self.model.depth).map(|index| if index < first { 0 } else { self.block(index, index == first) }).collect()
+    }
+
+    fn block(&self, index: usize, is_first: bool) -> usize {
+        let (n, c, h) = (self.tokens(), self.model.embed_dim, self.model.mlp_dim());
+        let name = |layer: &str| format!("blocks.{index}.{layer}");
+        let (rows, window) = self.attended(index);
+        let tracked_input = !is_first || self.touches("pos_embed") || self.touches("patch_embed");
+        let norm_1 = if tracked_input || self.touches(&name("norm1")) { n * c } else { 0 };
+        let qkv = self.linear(&name("attn.qkv.weight"), c, 3 * c);
+        let tracks_qkv = norm_1 > 0 || self.touches(&name("attn.qkv")) || self.touches(&name("attn.rel_pos"));
+        let attention = if tracks_qkv { self.attention(rows, window) } else { 0 };
+        let mut proj = self.linear(&name("attn.proj.weight"), c, c);
+        if window == rows / self.batch && proj >= n * c && attention > 0 {
+            // Its input is the output that the attention keeps.
+            proj -= n * c;
+        }
+        let lin_1 = self.linear(&name("mlp.lin1.weight"), c, h);
+        let lin_2 = self.linear(&name("mlp.lin2.weight"), h, c);
+        let kept = norm_1 + qkv + attention + proj + n * c + lin_1 + n * h + lin_2;
+        // Composed of Burn's operations, the two norms keep two more tensors each and GELU two.
+        if self.fused { kept } else { kept + 4 * n * c + 2 * n * h }
+    }
+
+    fn attention(&self, rows: usize, window: usize) -> usize {
+        let (c, heads) = (self.model.embed_dim, self.model.num_heads);
+        if self.fused {
+            return 4 * rows * c + rows * heads;
+        }
+        // Query, key and value apart, the exponentials of the scores, the unnormalised and the normalised output.
+        let relative = if self.model.uses_relative_positions() { 2 * rows * heads * window.isqrt() * 2 } else { 0 };
+        5 * rows * c + rows * window * heads + relative
+    }
+
+    /// What neck, decoder and loss keep.
+    fn head(&self) -> usize {
+        let (n, c, width) = (self.tokens(), self.model.embed_dim, self.model.output_channels);
+        let pixels = self.batch * self.size * self.size;
+        let neck =
+            if self.first_tracked() < self.model.depth || self.touches("neck") { n * c + 4 * n * width } else { 0 };
+        let decoder =
+            if self.touches("mask_decoder.transformer.layers.0.mlp") { 22 * n * width } else { 13 * n * width };
+        neck + decoder + LOSS_MAPS * pixels
+    }
+
+    /// The temporaries of the widest place of a block: its MLP.
+    fn temporaries(&self) -> usize {
+        let (n, c, h) = (self.tokens(), self.model.embed_dim, self.model.mlp_dim());
+        2 * n * h + 4 * n * c + 2 * c * h
+    }
+
+    fn at_rest(&self) -> usize {
+        let paths: std::collections::BTreeSet<&str> = self.plan.weights_at_rest().collect();
+        let of_layers =
+            self.plan.layers.iter().map(|layer| (layer.path.as_str(), layer.shape.iter().product::<usize>()));
+        let of_trained = self.plan.trained.iter().map(|parameter| (parameter.path.as_str(), parameter.count()));
+        of_layers.chain(of_trained).filter(|(path, _)| paths.contains(path)).map(|(_, count)| count).sum()
+    }
+}
+
+/// Maps of the size of the image that upsampling and loss keep.
+const LOSS_MAPS: usize = 16;
+
+/// Gives the memory of weights that lie [on the disk](BaseModel::at_rest) and were read since back to the system. A training does it after
+/// each step: the first one reads what is trained in full, and then trains a copy.
+pub fn release_resting() {
+    burn_kernels::release_set_aside();
+}
+
+/// Bytes of this process that are in memory now; none where the system does not tell.
+pub fn resident() -> Option<usize> {
+    field("VmRSS:")
+}
+
+/// The most bytes of this process that were in memory at any time; none where the system does not tell.
+pub fn peak_resident() -> Option<usize> {
+    field("VmHWM:")
+}
+
+fn field(name: &str) -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kibibytes: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes << 10)
+}

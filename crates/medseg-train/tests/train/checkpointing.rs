@@ -1,0 +1,79 @@
+//! Blocks that are computed twice instead of kept: the same run, bit for bit.
+
+use crate::support::{config, images, prepared};
+use medseg_train::StopFlag;
+use medseg_train::config::{Architecture, RunConfig};
+use medseg_train::train::{Silent, train};
+use salt_peft::{AdapterConfig, Method, SaltForm};
+use sam_model::{HieraConfig, SamConfig};
+
+/// The selected weights and the learning curve of a run with or without checkpointing.
+fn ending(config: &RunConfig, checkpointing: bool) -> (Vec<u8>, String) {
+    let mut config = config.clone();
+    config.training.activation_checkpointing = checkpointing;
+    let (data, base) = prepared(&config);
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = train(&config, &data, &base, folder.path(), &StopFlag::new(), &Silent).unwrap();
+    let bits: Vec<String> = outcome
+        .curve
+        .iter()
+        .map(|record| format!("{:x} {:?}", record.loss.to_bits(), record.validation_dice.map(f64::to_bits)))
+        .collect();
+    (std::fs::read(folder.path().join("best.safetensors")).unwrap(), format!("{} {bits:?}", outcome.identity))
+}
+
+fn named(patterns: &[&str]) -> AdapterConfig {
+    let config = AdapterConfig { method: Method::Named, ..AdapterConfig::default() };
+    config.with_include(patterns.iter().copied())
+}
+
+#[test]
+fn a_run_with_checkpointing_has_the_bits_of_one_without() {
+    let folder = images([6, 2, 2]);
+    let linear = ["qkv", "proj", "lin1", "lin2"];
+    let always = ["norm", "prompt", "pos_embed"];
+    for (name, adapter) in [
+        ("SALT on everything", AdapterConfig::salt(6, 4).with_include(linear).with_train(always)),
+        (
+            "the paper's form",
+            AdapterConfig::salt(6, 4).with_form(SaltForm::Paper).with_include(linear).with_train(always),
+        ),
+        ("LoRA of the second block alone", AdapterConfig::lora(2, 2.0).with_include([r"blocks\.1\..*qkv"])),
+        ("everything", AdapterConfig { method: Method::Full, ..AdapterConfig::default() }),
+        ("positions alone, before the first block", named(&["image_encoder.pos_embed"])),
+        ("the neck alone, after the last block", named(&["neck"])),
+        ("the decoder alone", named(&["mask_decoder"])),
+    ] {
+        let mut config = config(folder.path());
+        config.adapter = Some(adapter);
+        config.training.epochs = 2;
+        assert!(ending(&config, true) == ending(&config, false), "{name}");
+    }
+}
+
+#[test]
+fn an_encoder_without_plain_blocks_is_refused() {
+    let folder = images([2, 1, 1]);
+    let mut config = config(folder.path());
+    let tiny = SamConfig {
+        image_size: 64,
+        embed_dim: 8,
+        depth: 5,
+        num_heads: 1,
+        output_channels: 16,
+        window_size: 4,
+        global_attention_blocks: vec![3],
+        decoder_heads: 2,
+        decoder_mlp_dim: 16,
+        iou_head_hidden_dim: 16,
+        hiera: Some(HieraConfig { stages: [1, 1, 2, 1], windows: [4, 2, 6, 3], background_grid: [5, 5] }),
+        ..SamConfig::sam2_tiny()
+    };
+    config.model.architecture = Architecture::Custom(Box::new(tiny));
+    config.adapter = Some(AdapterConfig { method: Method::Norms, ..AdapterConfig::default() });
+    config.training.activation_checkpointing = true;
+    let (data, base) = prepared(&config);
+    let run = tempfile::tempdir().unwrap();
+    let error = train(&config, &data, &base, run.path(), &StopFlag::new(), &Silent).unwrap_err().to_string();
+    assert!(error.contains("training.activation-checkpointing"), "{error}");
+}
