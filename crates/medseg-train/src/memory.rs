@@ -296,12 +296,6 @@ impl Step<'_> {
 /// Maps of the size of the image that upsampling and loss keep.
 const LOSS_MAPS: usize = 16;
 
-/// Gives the memory of weights that lie [on the disk](BaseModel::at_rest) and were read since back to the system. A training does it after
-/// each step: the first one reads what is trained in full, and then trains a copy.
-pub fn release_resting() {
-    burn_kernels::release_set_aside();
-}
-
 /// Bytes of this process that are in memory now; none where the system does not tell.
 pub fn resident() -> Option<usize> {
     field("VmRSS:")

@@ -21,7 +21,7 @@ use burn::tensor::{Device, Tensor};
 use medseg_data::Item;
 use medseg_data::random::Stream;
 use medseg_metrics::Mask;
-use sam_model::{MaskChoice, PointLabel, Prompts, Sam, SamVariant, upsample_logits};
+use sam_model::{MaskChoice, PointLabel, Prompts, Sam, SamVariant};
 use serde::{Deserialize, Serialize};
 
 /// How the reference prompts the model.
@@ -98,7 +98,7 @@ pub fn evaluate_prompted(
     score(pairs(data, cases, config, device, stop, answer)?, config)
 }
 
-/// Prepared images `[n, 3, side, side]` to logits `[n, 1, side, side]`.
+/// Prepared images `[n, 3, side, side]` to logits `[n, 1, h, w]` at the decoder's resolution.
 fn logits(
     sam: &Sam,
     (prompt, seed): (ReferencePrompt, u64),
@@ -107,14 +107,13 @@ fn logits(
     cases: &[Case],
     device: &Device,
 ) -> Result<Tensor<4>> {
-    let [_, _, height, width] = images.dims();
     let features = sam.encode(images)?;
-    let mut answers = Vec::with_capacity(cases.len());
+    let mut answers: Vec<Option<Tensor<4>>> = Vec::with_capacity(cases.len());
     for (index, (item, case)) in items.iter().zip(cases).enumerate() {
         let to_input = |point: [f32; 2]| item.geometry.to_resized(point);
         let prompts = match prompt.of(&case.reference, case.ignored.as_ref(), &case.id, seed) {
             None => {
-                answers.push(Tensor::full([1, 1, height, width], BACKGROUND, device));
+                answers.push(None);
                 continue;
             }
             Some(Asked::Box([x0, y0, x1, y1])) => {
@@ -130,9 +129,12 @@ fn logits(
         let estimates: Vec<f32> = answer.iou.into_data().convert::<f32>().iter::<f32>().collect();
         // Of equals the first.
         let best = (1..estimates.len()).fold(0, |best, at| if estimates[at] > estimates[best] { at } else { best });
-        answers.push(upsample_logits(answer.low_resolution.narrow(1, best, 1), [height, width]));
+        answers.push(Some(answer.low_resolution.narrow(1, best, 1)));
     }
-    Ok(Tensor::cat(answers, 0))
+    // Nothing to point at: background everywhere, at any resolution.
+    let shape = answers.iter().flatten().next().map_or([1; 4], Tensor::dims);
+    let maps = answers.into_iter().map(|map| map.unwrap_or_else(|| Tensor::full(shape, BACKGROUND, device)));
+    Ok(Tensor::cat(maps.collect(), 0))
 }
 
 #[cfg(test)]

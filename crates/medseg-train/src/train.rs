@@ -20,7 +20,6 @@ use crate::evaluate::{merged, validate};
 use crate::files;
 use crate::gradients::{clip_global_norm, global_norm};
 use crate::log::{EpochRecord, Event, Log};
-use crate::memory::release_resting;
 use crate::model::{BaseModel, Segmenter};
 use crate::room::check_room;
 use crate::schedule::Position;
@@ -29,7 +28,7 @@ use crate::stop::StopFlag;
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
-use burn_kernels::use_precision;
+use burn_kernels::{release_set_aside, use_precision};
 pub use checkpointed::gradients as checkpointed_gradients;
 use data_parallel::DataParallel;
 use salt_peft::{BasisStorage, Method, first_non_finite, first_non_finite_gradient};
@@ -489,7 +488,8 @@ impl Loop<'_> {
             grads = clipped;
         }
         let model = optimizer.step(rate, model, grads);
-        release_resting();
+        // The first step reads what is trained in full, and then trains a copy; validation reads what rests.
+        release_set_aside();
         Ok((State { model, optimizer, best, progress }, mean))
     }
 

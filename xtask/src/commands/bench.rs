@@ -6,7 +6,6 @@ use burn::tensor::{Device, Distribution, Tensor};
 use medseg_study::{TableChoice, rows};
 use medseg_train::config::{Architecture, ModelConfig};
 use medseg_train::losses::WeightedLoss;
-use medseg_train::memory::release_resting;
 use medseg_train::model::BaseModel;
 use medseg_train::optimizer::OptimizerConfig;
 use medseg_train::train::checkpointed_gradients;
@@ -342,7 +341,7 @@ impl Case {
                         GradientsParams::from_grads(loss(segmenter.forward(images.clone())?)?.backward(), &segmenter)
                     };
                     segmenter = optimizer.step(1e-4, segmenter, gradients);
-                    release_resting();
+                    burn_kernels::release_set_aside();
                     seconds.push(start.elapsed().as_secs_f64());
                 }
             }

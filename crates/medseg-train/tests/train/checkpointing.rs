@@ -1,11 +1,10 @@
 //! Blocks that are computed twice instead of kept: the same run, bit for bit.
 
-use crate::support::{config, images, prepared};
+use crate::support::{config, images, prepared, tiny_sam2};
 use medseg_train::StopFlag;
 use medseg_train::config::{Architecture, RunConfig};
 use medseg_train::train::{Silent, train};
 use salt_peft::{AdapterConfig, Method, SaltForm};
-use sam_model::{HieraConfig, SamConfig};
 
 /// The selected weights and the learning curve of a run with or without checkpointing.
 fn ending(config: &RunConfig, checkpointing: bool) -> (Vec<u8>, String) {
@@ -55,21 +54,7 @@ fn a_run_with_checkpointing_has_the_bits_of_one_without() {
 fn an_encoder_without_plain_blocks_is_refused() {
     let folder = images([2, 1, 1]);
     let mut config = config(folder.path());
-    let tiny = SamConfig {
-        image_size: 64,
-        embed_dim: 8,
-        depth: 5,
-        num_heads: 1,
-        output_channels: 16,
-        window_size: 4,
-        global_attention_blocks: vec![3],
-        decoder_heads: 2,
-        decoder_mlp_dim: 16,
-        iou_head_hidden_dim: 16,
-        hiera: Some(HieraConfig { stages: [1, 1, 2, 1], windows: [4, 2, 6, 3], background_grid: [5, 5] }),
-        ..SamConfig::sam2_tiny()
-    };
-    config.model.architecture = Architecture::Custom(Box::new(tiny));
+    config.model.architecture = Architecture::Custom(Box::new(tiny_sam2()));
     config.adapter = Some(AdapterConfig { method: Method::Norms, ..AdapterConfig::default() });
     config.training.activation_checkpointing = true;
     let (data, base) = prepared(&config);

@@ -1,6 +1,6 @@
 //! The engine on a tiny SAM 2: trained, bundled, merged, opened again, prompted.
 
-use crate::support::{config, images, prepared};
+use crate::support::{config, images, prepared, tiny_sam2};
 use burn::tensor::Device;
 use medseg_data::Protocol;
 use medseg_data::decode::{Limits, decode_image};
@@ -12,26 +12,8 @@ use medseg_train::session::{Session, SessionOptions};
 use medseg_train::train::{Silent, train, write_bundle};
 use medseg_train::{StopFlag, device};
 use salt_peft::AdapterConfig;
-use sam_model::{HieraConfig, ImagePrompt, PointLabel, SamConfig};
+use sam_model::{ImagePrompt, PointLabel};
 use std::path::Path;
-
-/// A SAM 2 of the smallest size that still has padded windows, global attention and every part of the decoder.
-fn tiny() -> SamConfig {
-    SamConfig {
-        image_size: 64,
-        embed_dim: 8,
-        depth: 5,
-        num_heads: 1,
-        output_channels: 16,
-        window_size: 4,
-        global_attention_blocks: vec![3],
-        decoder_heads: 2,
-        decoder_mlp_dim: 16,
-        iou_head_hidden_dim: 16,
-        hiera: Some(HieraConfig { stages: [1, 1, 2, 1], windows: [4, 2, 6, 3], background_grid: [5, 5] }),
-        ..SamConfig::sam2_tiny()
-    }
-}
 
 fn cpu() -> Device {
     device::open("cpu").unwrap()
@@ -47,7 +29,7 @@ fn a_sam2_is_trained_bundled_merged_and_opened() {
     let place = tempfile::tempdir().unwrap();
     // The base is a file, as a user has one.
     let base_file = place.path().join("base.safetensors");
-    tiny().init_seeded(4, &cpu()).unwrap().save(&base_file).unwrap();
+    tiny_sam2().init_seeded(4, &cpu()).unwrap().save(&base_file).unwrap();
     let mut config = config(images.path());
     config.model = ModelConfig { base: base_file.to_str().unwrap().into(), ..ModelConfig::default() };
     let adapter = AdapterConfig::salt(2, 2).with_include([r"trunk\..*attn\.qkv\.weight$", r"mlp\.layers\.0\.weight$"]);
@@ -78,7 +60,7 @@ fn a_sam2_is_trained_bundled_merged_and_opened() {
     };
     write_weights(&whole, session.segmenter(), content).unwrap();
     let merged = open(&whole);
-    assert_eq!(merged.segmenter().sam().unwrap().sam.config(), &tiny());
+    assert_eq!(merged.segmenter().sam().unwrap().sam.config(), &tiny_sam2());
     assert_eq!(merged.preprocessing(), session.preprocessing());
     assert!(masks(&session) == masks(&merged));
 
@@ -99,7 +81,7 @@ fn a_sam2_is_trained_bundled_merged_and_opened() {
 fn what_does_not_fit_a_sam2_is_named() {
     let model = |base: &str| ModelConfig {
         base: base.into(),
-        architecture: Architecture::Custom(Box::new(tiny())),
+        architecture: Architecture::Custom(Box::new(tiny_sam2())),
         ..ModelConfig::default()
     };
     let error = BaseModel::load(&model("random"), 48, &cpu()).unwrap_err().to_string();

@@ -6,7 +6,7 @@ use medseg_train::config::{Architecture, RunConfig};
 use medseg_train::data::{PreparedData, prepare};
 use medseg_train::device;
 use medseg_train::model::BaseModel;
-use sam_model::SamConfig;
+use sam_model::{HieraConfig, SamConfig};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -24,6 +24,24 @@ pub(crate) fn tiny() -> SamConfig {
         decoder_mlp_dim: 16,
         iou_head_hidden_dim: 16,
         ..SamConfig::mini()
+    }
+}
+
+/// A SAM 2 of the smallest size that still has padded windows, global attention and every part of the decoder.
+pub(crate) fn tiny_sam2() -> SamConfig {
+    SamConfig {
+        image_size: 64,
+        embed_dim: 8,
+        depth: 5,
+        num_heads: 1,
+        output_channels: 16,
+        window_size: 4,
+        global_attention_blocks: vec![3],
+        decoder_heads: 2,
+        decoder_mlp_dim: 16,
+        iou_head_hidden_dim: 16,
+        hiera: Some(HieraConfig { stages: [1, 1, 2, 1], windows: [4, 2, 6, 3], background_grid: [5, 5] }),
+        ..SamConfig::sam2_tiny()
     }
 }
 
