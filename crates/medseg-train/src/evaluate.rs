@@ -1,7 +1,7 @@
 //! Scores of a model on images: every metric in the pixels of the original image, from one checkpoint.
 
 use crate::config::{EvaluationConfig, EvaluationGrid};
-use crate::data::{Case, PreparedData};
+use crate::data::{Batch, Case, PreparedData};
 use crate::embeddings::{Encoding, Part};
 use crate::error::{Result, TrainError};
 use crate::losses::WeightedLoss;
@@ -49,34 +49,18 @@ pub fn predict(
     device: &Device,
     stop: &StopFlag,
 ) -> Result<Vec<MaskPair>> {
-    predict_encoded(model, data, cases, config, device, stop, &Encoding::default())
-}
-
-/// The same with images encoded as a run does it.
-fn predict_encoded(
-    model: &Segmenter,
-    data: &PreparedData,
-    cases: &[Case],
-    config: &EvaluationConfig,
-    device: &Device,
-    stop: &StopFlag,
-    encoding: &Encoding,
-) -> Result<Vec<MaskPair>> {
     // At the decoder's resolution: from there SAM 2's protocol goes straight to the images' own pixels.
-    let logits =
-        |images, _: &[Item], chunk: &[Case]| encoding.small_logits(model, images, Part::Selection, &ids(chunk));
-    pairs(data, cases, config, device, stop, logits)
+    pairs(data, cases, config, device, stop, |batch, _| model.forward_small(batch.images.clone()))
 }
 
-/// As [`predict`], by whatever makes logits `[n, 1, h, w]`, at any resolution of the input, of prepared images `[n, 3, size, size]` and
-/// their cases.
+/// As [`predict`], by whatever makes logits `[n, 1, h, w]`, at any resolution of the input, of a batch and its cases.
 pub(crate) fn pairs(
     data: &PreparedData,
     cases: &[Case],
     config: &EvaluationConfig,
     device: &Device,
     stop: &StopFlag,
-    answer: impl Fn(Tensor<4>, &[Item], &[Case]) -> Result<Tensor<4>>,
+    mut answer: impl FnMut(&Batch, &[Case]) -> Result<Tensor<4>>,
 ) -> Result<Vec<MaskPair>> {
     let mut pairs = Vec::with_capacity(cases.len());
     for chunk in cases.chunks(config.batch_size.max(1)) {
@@ -84,7 +68,7 @@ pub(crate) fn pairs(
             return Err(TrainError::Stopped { step: 0 });
         }
         let batch = data.evaluation_batch(chunk, device);
-        let logits = answer(batch.images, &batch.items, chunk)?;
+        let logits = answer(&batch, chunk)?;
         let drawn: Vec<(Mask, Mask, Option<Mask>)> = match config.grid {
             EvaluationGrid::Original => {
                 let geometries: Vec<_> = batch.items.iter().map(|item| item.geometry).collect();
@@ -223,7 +207,15 @@ pub(crate) fn validate(
     encoding: &Encoding,
 ) -> Result<Validation> {
     let cases = data.selection();
-    let pairs = predict_encoded(model, data, cases, config, device, stop, encoding)?;
+    let mut losses = 0.0;
+    let pairs = pairs(data, cases, config, device, stop, |batch, chunk| {
+        let ids: Vec<&str> = chunk.iter().map(|case| case.id.as_str()).collect();
+        let logits = encoding.small_logits(model, batch.images.clone(), Part::Selection, &ids)?;
+        if config.best_of_each {
+            losses += f64::from(loss_of(batch, logits.clone(), loss)?) * chunk.len() as f64;
+        }
+        Ok(logits)
+    })?;
     let policy = empty_policy();
     let dice = pairs
         .iter()
@@ -232,7 +224,7 @@ pub(crate) fn validate(
     let mut validation = Validation { dice: mean(&dice), loss: None, hd95: None };
     if config.best_of_each {
         let definition = config.definition;
-        validation.loss = Some(mean_loss(model, data, cases, config, loss, device, encoding)?);
+        validation.loss = Some(losses / cases.len().max(1) as f64);
         let distances = pairs.par_iter().map(|pair| hd95(pair, definition)).collect::<Result<Vec<f64>>>()?;
         validation.hd95 = Some(mean(&distances));
     }
@@ -246,27 +238,11 @@ fn hd95(pair: &MaskPair, definition: Definition) -> Result<f64> {
     Ok(score.value().unwrap_or(f64::NAN))
 }
 
-fn mean_loss(
-    model: &Segmenter,
-    data: &PreparedData,
-    cases: &[Case],
-    config: &EvaluationConfig,
-    loss: &WeightedLoss,
-    device: &Device,
-    encoding: &Encoding,
-) -> Result<f64> {
-    let mut sum = 0.0;
-    for chunk in cases.chunks(config.batch_size.max(1)) {
-        let batch = data.evaluation_batch(chunk, device);
-        let logits = encoding.logits(model, batch.images, Part::Selection, &ids(chunk))?;
-        let value = loss.forward(logits, batch.masks, batch.ignored.as_ref())?.into_scalar::<f32>();
-        sum += f64::from(value) * chunk.len() as f64;
-    }
-    Ok(sum / cases.len().max(1) as f64)
-}
-
-fn ids(cases: &[Case]) -> Vec<&str> {
-    cases.iter().map(|case| case.id.as_str()).collect()
+/// The mean loss of a batch by its logits at the resolution at which the model decides.
+fn loss_of(batch: &Batch, logits: Tensor<4>, loss: &WeightedLoss) -> Result<f32> {
+    let [_, _, height, width] = batch.images.dims();
+    let logits = upsample_logits(logits, [height, width]);
+    Ok(loss.forward(logits, batch.masks.clone(), batch.ignored.as_ref())?.into_scalar())
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -13,12 +13,11 @@
 //! * Ignored pixels prompt nothing. Where nothing is left to point at, the answer is the empty mask.
 
 use crate::config::EvaluationConfig;
-use crate::data::{Case, PreparedData};
+use crate::data::{Batch, Case, PreparedData};
 use crate::error::Result;
 use crate::evaluate::{Evaluation, pairs, score};
 use crate::stop::StopFlag;
 use burn::tensor::{Device, Tensor};
-use medseg_data::Item;
 use medseg_data::random::Stream;
 use medseg_metrics::Mask;
 use sam_model::{MaskChoice, PointLabel, Prompts, Sam, SamVariant};
@@ -94,22 +93,21 @@ pub fn evaluate_prompted(
     device: &Device,
     stop: &StopFlag,
 ) -> Result<Evaluation> {
-    let answer = |images: Tensor<4>, items: &[Item], cases: &[Case]| logits(sam, prompt, images, items, cases, device);
+    let answer = |batch: &Batch, cases: &[Case]| logits(sam, prompt, batch, cases, device);
     score(pairs(data, cases, config, device, stop, answer)?, config)
 }
 
-/// Prepared images `[n, 3, side, side]` to logits `[n, 1, h, w]` at the decoder's resolution.
+/// Prepared images to logits `[n, 1, h, w]` at the decoder's resolution.
 fn logits(
     sam: &Sam,
     (prompt, seed): (ReferencePrompt, u64),
-    images: Tensor<4>,
-    items: &[Item],
+    batch: &Batch,
     cases: &[Case],
     device: &Device,
 ) -> Result<Tensor<4>> {
-    let features = sam.encode(images)?;
+    let features = sam.encode(batch.images.clone())?;
     let mut answers: Vec<Option<Tensor<4>>> = Vec::with_capacity(cases.len());
-    for (index, (item, case)) in items.iter().zip(cases).enumerate() {
+    for (index, (item, case)) in batch.items.iter().zip(cases).enumerate() {
         let to_input = |point: [f32; 2]| item.geometry.to_resized(point);
         let prompts = match prompt.of(&case.reference, case.ignored.as_ref(), &case.id, seed) {
             None => {
