@@ -50,12 +50,11 @@ pub trait Observer: Send + Sync {
     fn epoch(&self, _record: &EpochRecord) {}
     /// Something the user should know.
     fn warning(&self, _text: &str) {}
-    /// Whether this training is given up, and why: asked after each epoch that was validated, with the learning curve so far. The answer
-    /// must follow from the curve (and from what was there before the training), so that a run that is continued gets the same one.
-    fn gives_up(&self, _curve: &[EpochRecord]) -> Option<String> {
-        None
-    }
 }
+
+/// Whether a training is given up, and why: asked after each epoch that was validated, with the learning curve so far. The answer must
+/// follow from the curve (and from what was there before the training), so that a run that is continued gets the same one.
+pub type GivesUp<'a> = dyn Fn(&[EpochRecord]) -> Option<String> + 'a;
 
 /// Hears nothing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -126,8 +125,7 @@ pub fn identity(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> Re
 /// The selected weights are in `directory/best.safetensors` (see [`load_best`]).
 ///
 /// # Errors
-/// Another process uses the directory, it holds another run, a file cannot be written, the model does not fit the data, or
-/// the stop flag was raised ([`TrainError::Stopped`], with the state saved). A loss that is not finite is no error here but
+/// Another process uses the directory, it holds another run, a file cannot be written, the model does not fit the data, or the stop flag was raised ([`TrainError::Stopped`], with the state saved). A loss that is not finite is no error here but
 /// an outcome without checkpoint.
 pub fn train(
     config: &RunConfig,
@@ -136,6 +134,22 @@ pub fn train(
     directory: &Path,
     stop: &StopFlag,
     observer: &dyn Observer,
+) -> Result<Outcome> {
+    train_unless(config, data, base, directory, stop, observer, &|_| None)
+}
+
+/// The same, given up where `gives_up` has a reason: the best checkpoint until then counts.
+///
+/// # Errors
+/// As [`train()`].
+pub fn train_unless(
+    config: &RunConfig,
+    data: &PreparedData,
+    base: &BaseModel,
+    directory: &Path,
+    stop: &StopFlag,
+    observer: &dyn Observer,
+    gives_up: &GivesUp<'_>,
 ) -> Result<Outcome> {
     config.validate()?;
     use_precision(config.training.precision).map_err(|error| TrainError::config("training.precision", error.reason))?;
@@ -183,6 +197,7 @@ pub fn train(
         preparing: AtomicU64::new(0),
         stop,
         observer,
+        gives_up,
         store,
         log,
         saved: now,
@@ -404,6 +419,7 @@ struct Loop<'a> {
     preparing: AtomicU64,
     stop: &'a StopFlag,
     observer: &'a dyn Observer,
+    gives_up: &'a GivesUp<'a>,
     store: CheckpointStore,
     log: Log,
     saved: Instant,
@@ -592,7 +608,7 @@ impl Loop<'_> {
         })?;
         self.observer.epoch(&record);
         if let (Some(_), false, false) = (dice, last, state.progress.stopped_early) {
-            state.progress.given_up = self.observer.gives_up(&state.progress.curve);
+            state.progress.given_up = (self.gives_up)(&state.progress.curve);
             state.progress.stopped_early = state.progress.given_up.is_some();
         }
         let finished = last || state.progress.stopped_early;

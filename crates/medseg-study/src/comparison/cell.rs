@@ -1,6 +1,6 @@
 //! One cell: train at every rate of the grid, choose on validation, evaluate the chosen checkpoint once.
 
-use super::give_up::{Judge, RULE, saved};
+use super::give_up::{RULE, hopeless, saved};
 use super::plan::{Cell, slug};
 use super::profile::Profile;
 use crate::error::{Result, StudyError};
@@ -14,11 +14,12 @@ use medseg_train::data::PreparedData;
 use medseg_train::device;
 use medseg_train::evaluate::{Evaluation, evaluate, merged};
 use medseg_train::files::{self, sha256};
+use medseg_train::log::EpochRecord;
 use medseg_train::model::{BaseModel, Segmenter};
 use medseg_train::network::NetworkChoice;
 use medseg_train::overlay::case_panel;
 use medseg_train::prompted::evaluate_prompted;
-use medseg_train::train::{self, Observer, Outcome, load_best, train};
+use medseg_train::train::{self, Observer, Outcome, load_best, train_unless};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -124,7 +125,7 @@ impl CellInput<'_> {
     /// Runs the cell, or what is left of it, or nothing where it is finished.
     ///
     /// # Errors
-    /// As [`train()`]; another process works on the cell; the stop flag was raised.
+    /// As [`train()`](train::train()); another process works on the cell; the stop flag was raised.
     pub fn run(&self, cell: &Cell, stop: &StopFlag, observer: &dyn Observer) -> Result<CellResult> {
         if let Some(result) = self.finished(cell)? {
             return Ok(result);
@@ -139,8 +140,8 @@ impl CellInput<'_> {
             let run = folder.join(format!("rate-{rate}"));
             let config = self.config(cell, rate);
             let epochs = config.training.epochs;
-            let judge = Judge { observer, smaller: &smaller, epochs };
-            let outcome = train(&config, self.data, self.base, &run, stop, &judge)?;
+            let gives_up = |curve: &[EpochRecord]| hopeless(curve, &smaller, epochs);
+            let outcome = train_unless(&config, self.data, self.base, &run, stop, observer, &gives_up)?;
             smaller.push(outcome.curve.clone());
             let saved_seconds = match outcome.given_up {
                 Some(_) => saved(outcome.seconds, outcome.curve.len(), epochs),

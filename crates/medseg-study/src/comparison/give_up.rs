@@ -1,7 +1,6 @@
 //! When a learning rate of the grid is given up before its budget is spent.
 
 use medseg_train::log::EpochRecord;
-use medseg_train::train::Observer;
 
 /// The rule, the same for every row: at a validation after at least a third of the epochs ([`PARTS`]), a training is given up if the best
 /// validation Dice that it has had is below [`FACTOR`] times the best that a smaller rate of the same cell had by the same epoch.
@@ -18,35 +17,9 @@ const PARTS: usize = 3;
 /// How far behind is hopeless.
 const FACTOR: f64 = 0.5;
 
-/// Passes everything on to an observer, and judges.
-pub(super) struct Judge<'a> {
-    pub(super) observer: &'a dyn Observer,
-    /// The curves of the smaller rates.
-    pub(super) smaller: &'a [Vec<EpochRecord>],
-    /// Epochs of the whole budget.
-    pub(super) epochs: usize,
-}
-
-impl Observer for Judge<'_> {
-    fn step(&self, done: u64, total: u64, loss: f64) {
-        self.observer.step(done, total, loss);
-    }
-
-    fn epoch(&self, record: &EpochRecord) {
-        self.observer.epoch(record);
-    }
-
-    fn warning(&self, text: &str) {
-        self.observer.warning(text);
-    }
-
-    fn gives_up(&self, curve: &[EpochRecord]) -> Option<String> {
-        hopeless(curve, self.smaller, self.epochs)
-    }
-}
-
-/// Why a training with this curve so far is given up; none where it goes on.
-fn hopeless(curve: &[EpochRecord], smaller: &[Vec<EpochRecord>], epochs: usize) -> Option<String> {
+/// Why a training with this curve so far is given up, held against the curves of the smaller rates; none where it goes on. `epochs` are
+/// those of the whole budget.
+pub(super) fn hopeless(curve: &[EpochRecord], smaller: &[Vec<EpochRecord>], epochs: usize) -> Option<String> {
     let last = curve.last().filter(|record| record.validation_dice.is_some())?;
     if PARTS * (last.epoch + 1) < epochs {
         return None;

@@ -36,7 +36,7 @@ pub(super) struct Progress {
     pub(super) validating_seconds: f64,
     pub(super) selection: Selection,
     pub(super) stopped_early: bool,
-    /// Why the observer gave it up.
+    /// Why it was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) given_up: Option<String>,
     pub(super) curve: Vec<EpochRecord>,
