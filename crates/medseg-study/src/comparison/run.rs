@@ -158,7 +158,7 @@ impl Comparison {
         let out = out.to_path_buf();
         let comparison = Self { profile, rows, cells, datasets, base, prompted, own_way, random, out };
         comparison.template_is_valid()?;
-        check_room(out, comparison.disk_bytes(&comparison.methods()?)?)?;
+        check_room(&comparison.out, comparison.disk_bytes(&comparison.methods()?)?)?;
         Ok(comparison)
     }
 
