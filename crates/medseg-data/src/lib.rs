@@ -2,9 +2,9 @@
 //!
 //! A segmentation result is only as good as the pixels under it. This crate opens vessel data sets in the layouts in which
 //! their publishers ship them (ARCADE, ROSE, DRIVE, DIAS, XRay-Angio, CHASE_DB1, OCTA-500, ROSSA) and folders of images and
-//! masks as users have them, decodes them under explicit limits, and turns them into batches of plain arrays by one of two
-//! named protocols: [`Protocol::Default`] does what Segment Anything was trained with, [`Protocol::Paper`] repeats the released
-//! code of the SALT paper to the pixel. Nothing is guessed in silence: a missing mask, a mask with three classes, a file that
+//! masks as users have them, decodes them under explicit limits, and turns them into batches of plain arrays by one of four
+//! named protocols: [`Protocol::Default`] does what Segment Anything was trained with, [`Protocol::Sam2`] and [`Protocol::MedSam`] do what
+//! those models were, [`Protocol::Paper`] repeats the released code of the SALT paper to the pixel. Nothing is guessed in silence: a missing mask, a mask with three classes, a file that
 //! promises a gigapixel is an error that names the file.
 //!
 //! | module | what it is for |

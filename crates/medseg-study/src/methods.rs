@@ -13,7 +13,7 @@ use medseg_train::network::NetworkChoice;
 use networks::network_rows;
 use prompted::prompted_rows;
 use salt_peft::{AdapterConfig, Initialization, Method, Rank, SaltForm};
-use sam_model::SamConfig;
+use sam_model::{Protocol, SamConfig};
 use serde::{Deserialize, Serialize};
 
 /// The table that a row belongs to.
@@ -157,6 +157,8 @@ pub struct MethodRow {
     pub adapter: Option<AdapterConfig>,
     /// How a row that trains nothing is prompted, if not as the others are.
     pub prompt: Option<RowPrompt>,
+    /// How it prepares images, at the base's own input size, if not as the others do.
+    pub protocol: Option<Protocol>,
     /// Loss terms beside the profile's.
     pub more_losses: Vec<LossTerm>,
     /// The row (id) whose number of trained parameters its fixed share of singular values has to give.
@@ -283,6 +285,7 @@ fn row(id: &str, title: String, trains: &str, family: Family, adapter: Option<Ad
         network: None,
         adapter,
         prompt: None,
+        protocol: None,
         more_losses: Vec::new(),
         as_many_as: None,
         against: None,
@@ -531,6 +534,9 @@ mod tests {
         assert_eq!(prompted(&ids(TableChoice::Main, false, &[])), 0);
         assert_eq!(prompted(&ids(TableChoice::Main, true, &[])), 3);
         assert_eq!(ids(TableChoice::Main, false, &["sam-text", "sam-box"]), ["sam-box", "sam-text"]);
+        // Only who has MedSAM's checkpoint asks for its row.
+        assert!(!ids(TableChoice::Main, true, &[]).contains(&"medsam-box".into()));
+        assert_eq!(ids(TableChoice::Main, true, &["medsam-box"]), ["medsam-box"]);
         // Rows of the future are found without their table, and no row stands twice.
         assert_eq!(ids(TableChoice::Main, false, &["salt-cldice", "salt-high"]), ["salt-high", "salt-cldice"]);
         assert_eq!(ids(TableChoice::FutureWork, false, &[]).len(), 11);

@@ -161,6 +161,8 @@ pub struct PreparedData {
     size: usize,
     training: Pipeline,
     evaluation: Pipeline,
+    /// For scores on the network's grid, where that is not the grid of `evaluation`.
+    grid: Option<Pipeline>,
 }
 
 /// Opens a data set and splits it, decoding nothing.
@@ -253,7 +255,18 @@ pub fn prepare(config: &DataConfig, name: &str) -> Result<PreparedData> {
     let path = config.path.clone();
     let mut notes = dataset.notes.clone();
     notes.extend(dataset.warnings.iter().map(ToString::to_string));
-    Ok(PreparedData { card, path, notes, train, validation, test, size: config.image_size, training, evaluation })
+    Ok(PreparedData {
+        card,
+        path,
+        notes,
+        train,
+        validation,
+        test,
+        size: config.image_size,
+        training,
+        evaluation,
+        grid: None,
+    })
 }
 
 /// Images and masks on a device.
@@ -273,6 +286,53 @@ impl PreparedData {
     /// Side of the network's square input, px.
     pub fn image_size(&self) -> usize {
         self.size
+    }
+
+    /// Side of the square on which [`EvaluationGrid::Network`](crate::config::EvaluationGrid::Network) compares masks, px: that of the
+    /// input, but for data that [`test_prepared_as`](Self::test_prepared_as) made.
+    pub fn grid_size(&self) -> usize {
+        self.grid.as_ref().map_or(self.size, Pipeline::size)
+    }
+
+    /// The test images once more, prepared in another way; `config` is what this data was prepared with. On the network's grid they are
+    /// compared at this data's size still, so that distances in pixels mean the same.
+    ///
+    /// # Errors
+    /// A size that no pipeline has; files that are gone.
+    pub fn test_prepared_as(&self, config: &DataConfig, protocol: Protocol, image_size: usize) -> Result<Self> {
+        let other = |size| DataConfig { protocol, image_size: size, augmentation: None, ..config.clone() }.pipelines();
+        let ((training, evaluation), (_, grid)) = (other(image_size)?, other(self.grid_size())?);
+        // The pixels and the masks are those that were read before, so the rule for masks is the first protocol's.
+        let policy = MaskPolicy { allow_empty: config.allow_empty_masks, ..self.evaluation.mask_policy().clone() };
+        let prepare = |case: &Case| {
+            let loaded = case.sample.load_with(evaluation.limits(), &policy)?;
+            Ok(Case {
+                id: case.id.clone(),
+                patient: case.patient.clone(),
+                reference: case.reference.clone(),
+                ignored: case.ignored.clone(),
+                sample: case.sample.clone(),
+                prepared: evaluation.prepare(loaded),
+            })
+        };
+        Ok(Self {
+            card: self.card.clone(),
+            path: self.path.clone(),
+            notes: Vec::new(),
+            train: Vec::new(),
+            validation: Vec::new(),
+            test: self.test.par_iter().map(prepare).collect::<Result<_>>()?,
+            size: image_size,
+            grid: (grid.size() != image_size).then_some(grid),
+            training,
+            evaluation,
+        })
+    }
+
+    /// Images without augmentation on the grid of [`grid_size`](Self::grid_size), where that is not the input's.
+    pub(crate) fn grid_items(&self, cases: &[Case]) -> Option<Vec<Item>> {
+        let grid = self.grid.as_ref()?;
+        Some(cases.par_iter().map(|case| grid.finish(&case.prepared, &case.id, 0, 0)).collect())
     }
 
     /// The way of an image to the network and of its logits back.

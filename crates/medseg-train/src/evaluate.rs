@@ -9,13 +9,13 @@ use crate::model::Segmenter;
 use crate::stop::StopFlag;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use medseg_data::{Item, transform::Preprocess};
+use medseg_data::{Item, Protocol as PreparationProtocol};
 use medseg_metrics::{
     Boundary, Definition, EmptyPolicy, EmptyValue, Evaluator, Mask, MaskPair, Metric, Protocol, Report, Spacing,
     Tolerance,
 };
 use rayon::prelude::*;
-use sam_model::{restore_masks, upsample_logits};
+use sam_model::{logits_at, restore_masks, upsample_logits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -77,7 +77,10 @@ pub(crate) fn pairs(
                 let masks = restored.into_iter().filter_map(|labels| labels.into_iter().next()).map(|first| first.mask);
                 masks.zip(chunk).map(|(mask, case)| (mask, case.reference.clone(), case.ignored.clone())).collect()
             }
-            EvaluationGrid::Network => on_the_networks_grid(logits, &data.preprocess(), &batch.items)?,
+            EvaluationGrid::Network => {
+                let items = data.grid_items(chunk).unwrap_or(batch.items);
+                on_the_grid(logits, data.preprocess().protocol(), data.grid_size(), &items)?
+            }
         };
         for ((prediction, reference, ignored), case) in drawn.into_iter().zip(chunk) {
             pairs
@@ -87,17 +90,17 @@ pub(crate) fn pairs(
     Ok(pairs)
 }
 
-/// Predictions, references and ignored pixels in the pixels of the network's input, as the released code compares them.
-fn on_the_networks_grid(
+/// Predictions, references and ignored pixels in the pixels of a square of `side` px, as the released code compares them in the network's
+/// input.
+fn on_the_grid(
     logits: Tensor<4>,
-    preprocess: &Preprocess,
+    protocol: PreparationProtocol,
+    side: usize,
     items: &[Item],
 ) -> Result<Vec<(Mask, Mask, Option<Mask>)>> {
-    let side = preprocess.size();
-    let logits = upsample_logits(logits, [side, side]).into_data().convert::<f32>().try_into_vec::<f32>();
-    let logits = logits.map_err(|error| TrainError::Model(format!("the logits cannot be read: {error:?}")))?;
+    let logits = logits_at(logits, protocol, [side, side])?;
     let decide = |(logits, item): (&[f32], &Item)| {
-        let found = preprocess.protocol().decide(side, side, logits)?;
+        let found = protocol.decide(side, side, logits)?;
         let cut = |plane: &Vec<f32>| {
             let bits: Vec<bool> = plane.iter().map(|&y| y > 0.5).collect();
             Mask::from_bools(side, side, &bits)

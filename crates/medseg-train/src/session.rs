@@ -32,6 +32,9 @@ pub struct SessionOptions {
     /// Side of the network's input in px, for plain checkpoints and adapters; their native size when absent. A bundle has its
     /// own.
     pub input_size: Option<usize>,
+    /// How images are prepared and masks decided, for plain checkpoints and adapters; their own way when absent. MedSAM's checkpoint is
+    /// a SAM's by its tensors, so [`Protocol::MedSam`] has to be asked for. A bundle has its own.
+    pub protocol: Option<Protocol>,
     /// How image files are read, for plain checkpoints and adapters. A bundle has its own way.
     pub reading: ImageOptions,
     /// A folder that keeps decompositions, for adapters stored without their basis.
@@ -87,6 +90,12 @@ impl Session {
             let problem = format!("this model was trained and is used with inputs of {size} px, found {asked}");
             return Err(TrainError::config("input size", problem));
         }
+        let protocol = manifest.preprocessing.preprocess.protocol();
+        if options.protocol.is_some_and(|asked| asked != protocol) {
+            let problem =
+                format!("this model was trained and is used with its own, {protocol:?}; leave the option away");
+            return Err(TrainError::config("protocol", problem));
+        }
         if options.reading != ImageOptions::default() && options.reading != manifest.preprocessing.reading {
             let problem = "this model says itself how images are read; leave the options away";
             return Err(TrainError::config("range, pages, orientation", problem));
@@ -124,7 +133,11 @@ impl Session {
         };
         // What was trained here saw images that were prepared in one way; a plain checkpoint of SAM has its own.
         let automatic = !labels.is_empty();
-        let protocol = if automatic { Protocol::Default } else { base.config()?.native_protocol() };
+        let protocol = match options.protocol {
+            Some(protocol) => protocol,
+            None if automatic => Protocol::Default,
+            None => base.config()?.native_protocol(),
+        };
         Ok(Self {
             segmenter: merged(&base.segmenter()),
             adapted: None,

@@ -2,6 +2,7 @@
 
 use crate::cache::cache_folder;
 use crate::error::CliError;
+use medseg_data::Protocol;
 use medseg_data::decode::ImageOptions;
 use medseg_train::device::DeviceName;
 use medseg_train::session::{Session, SessionOptions};
@@ -27,15 +28,21 @@ pub(crate) struct ModelArgument {
 impl ModelArgument {
     /// Opens a model with everything that it says of itself.
     pub(crate) fn open(&self) -> Result<Session, CliError> {
-        self.open_with(None, ImageOptions::default())
+        self.open_with(None, None, ImageOptions::default())
     }
 
-    /// Opens the model; input size and reading are for models that say nothing of them.
-    pub(crate) fn open_with(&self, input_size: Option<usize>, reading: ImageOptions) -> Result<Session, CliError> {
+    /// Opens the model; input size, protocol and reading are for models that say nothing of them.
+    pub(crate) fn open_with(
+        &self,
+        input_size: Option<usize>,
+        protocol: Option<Protocol>,
+        reading: ImageOptions,
+    ) -> Result<Session, CliError> {
         let device = self.device.open()?;
         let options = SessionOptions {
             base: self.base.clone(),
             input_size,
+            protocol,
             reading,
             basis_cache: cache_folder(self.cache.as_deref()),
         };

@@ -87,7 +87,7 @@ pub use predictor::{
     ImageEmbedding, ImagePrompt, MaskAnswer, SamPredictor, draw_overlay, paint_overlay, probability_level,
 };
 pub use prompt_encoder::{PointLabel, Prompts};
-pub use restore::restore_masks;
+pub use restore::{logits_at, restore_masks};
 pub use sam_preprocess::{Image, Preprocess, PreprocessError, Protocol, ResizeGeometry, RestoredMask};
 pub use shipped::{LoadedModel, ShippedModel};
 pub use text_affine::{TextAffine, TextNorm, TextNormKind, TextSource};

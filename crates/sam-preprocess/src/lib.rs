@@ -37,14 +37,17 @@ mod error;
 mod geometry;
 mod pixels;
 mod preprocess;
+mod probability;
 mod protocol;
 mod resize;
+mod spline;
 mod tiles;
 
 pub use error::PreprocessError;
 pub use geometry::ResizeGeometry;
 pub use pixels::Image;
 pub use preprocess::{NetworkInput, Preprocess, RestoredMask};
+pub use probability::{logit, sigmoid};
 pub use protocol::Protocol;
 pub use resize::{resize_image, resize_to_floats};
 pub use tiles::{FinishedRows, Mosaic, Tile, TileGrid, Tiling};

@@ -1,6 +1,8 @@
 //! The way to the network's input and back, as one value.
 
+use crate::probability::{logit, sigmoid};
 use crate::resize::resize_rounded_once;
+use crate::spline::resize_spline;
 use crate::{Image, PreprocessError, Protocol, ResizeGeometry, resize_image, resize_to_floats};
 use medseg_metrics::Mask;
 use serde::{Deserialize, Serialize};
@@ -102,7 +104,8 @@ impl Preprocess {
     }
 
     /// The image in the size that it has in the square, antialiased: as Pillow's `BILINEAR` ([`Protocol::Default`]), or as
-    /// torchvision's `Resize`, which rounds once ([`Protocol::Paper`], [`Protocol::Sam2`]).
+    /// torchvision's `Resize`, which rounds once ([`Protocol::Paper`], [`Protocol::Sam2`]), or by scikit-image's cubic splines, cut to whole
+    /// grey levels ([`Protocol::MedSam`]).
     pub fn resize<'a>(&self, image: &'a Image) -> Cow<'a, Image> {
         let (width, height) = self.geometry(image.size()).resized;
         if image.size() == (width, height) {
@@ -111,6 +114,11 @@ impl Preprocess {
         Cow::Owned(match self.protocol {
             Protocol::Default => resize_image(image, width, height),
             Protocol::Paper | Protocol::Sam2 => resize_rounded_once(image, width, height),
+            Protocol::MedSam => {
+                // A whole grey level is kept where rounding on the way left a little less of it.
+                let data = resize_spline(image, width, height).into_iter().map(|value| (value + 1e-9) as u8).collect();
+                Image::from_parts(width, height, image.channels(), data)
+            }
         })
     }
 
@@ -142,13 +150,19 @@ impl Preprocess {
         out
     }
 
-    /// The logits of the square, `[size, size]`, in the pixels of the original image, and the foreground among them.
+    /// The logits of the square, `[size, size]`, in the pixels of the original image, and the foreground among them. What is interpolated
+    /// are their probabilities where the protocol says so ([`Protocol::interpolates_probabilities`]).
     ///
     /// # Errors
     /// [`PreprocessError::LogitCount`] unless `logits` fill the square that `geometry` was made for;
     /// [`PreprocessError::NanLogit`]; [`PreprocessError::Mask`] for images larger than a mask can be.
     pub fn restore(&self, geometry: &ResizeGeometry, logits: &[f32]) -> Result<RestoredMask, PreprocessError> {
-        let logits = geometry.restore(logits)?;
+        let logits = if self.protocol.interpolates_probabilities() {
+            let probabilities: Vec<f32> = logits.iter().map(|&value| sigmoid(value)).collect();
+            geometry.restore(&probabilities)?.into_iter().map(logit).collect()
+        } else {
+            geometry.restore(logits)?
+        };
         let (width, height) = geometry.original;
         Ok(RestoredMask { mask: self.protocol.decide(height, width, &logits)?, logits })
     }

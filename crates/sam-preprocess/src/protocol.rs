@@ -27,21 +27,38 @@ pub enum Protocol {
     /// are not rounded, then normalised as in [`Protocol::Default`]; masks stay binary; augmentation first, in the image's own pixels;
     /// foreground where the logit is above 0.
     Sam2,
+    /// The inference script's of MedSAM: stretched to the square by cubic splines with antialiasing, cut to whole grey levels, each image
+    /// from its least to its largest value to 0..1, and no mean or deviation; masks stay binary; augmentation first, in the image's own
+    /// pixels; probabilities, not logits, are interpolated to the image, and more than one half is foreground.
+    #[serde(rename = "medsam")]
+    MedSam,
 }
 
 impl Protocol {
     /// Whether a pixel with this logit is foreground: above 0 under [`Protocol::Default`] and [`Protocol::Sam2`] (their
-    /// `mask_threshold`), at least 0 under [`Protocol::Paper`] (its code asks for a sigmoid of at least 0.5).
+    /// `mask_threshold`) and [`Protocol::MedSam`] (a sigmoid of more than 0.5), at least 0 under [`Protocol::Paper`] (its code asks for a
+    /// sigmoid of at least 0.5).
     pub fn is_foreground(self, logit: f32) -> bool {
         match self {
-            Self::Default | Self::Sam2 => logit > 0.0,
+            Self::Default | Self::Sam2 | Self::MedSam => logit > 0.0,
             Self::Paper => logit >= 0.0,
         }
     }
 
-    /// What is subtracted from red, green and blue (0 to 255).
+    /// Whether the values of an image are brought to 0..1, from its own least to its own largest, before [`mean`](Self::mean) and
+    /// [`standard_deviation`](Self::standard_deviation) apply; elsewhere they are grey levels of 0 to 255.
+    pub fn scales_each_image(self) -> bool {
+        self == Self::MedSam
+    }
+
+    /// Whether probabilities are interpolated to the image's own pixels, and not logits.
+    pub fn interpolates_probabilities(self) -> bool {
+        self == Self::MedSam
+    }
+
+    /// What is subtracted from red, green and blue.
     pub fn mean(self) -> [f32; 3] {
-        MEAN
+        if self.scales_each_image() { [0.0; 3] } else { MEAN }
     }
 
     /// What they are then divided by.
@@ -49,6 +66,7 @@ impl Protocol {
         match self {
             Self::Default | Self::Sam2 => STD,
             Self::Paper => STD_PAPER,
+            Self::MedSam => [1.0; 3],
         }
     }
 
@@ -70,11 +88,11 @@ impl Protocol {
         match self {
             Self::Default => ResizeGeometry::longest_side(original, side),
             Self::Paper => ResizeGeometry::paper(original, side),
-            Self::Sam2 => ResizeGeometry::stretched(original, side),
+            Self::Sam2 | Self::MedSam => ResizeGeometry::stretched(original, side),
         }
     }
 
-    /// What every byte value of every channel becomes. The paper's stretch to 0..255 needs the image's extremes.
+    /// What every byte value of every channel becomes. The paper's stretch to 0..255 and MedSAM's to 0..1 need the image's extremes.
     pub(crate) fn tables(self, extremes: impl Fn() -> (u8, u8)) -> [[f32; 256]; 3] {
         match self {
             Self::Default | Self::Sam2 => {
@@ -88,6 +106,11 @@ impl Protocol {
                     if span > 0.0 { ((v as f32 - f32::from(low)) / span * 255.0).clamp(0.0, 255.0) } else { 0.0 }
                 };
                 std::array::from_fn(|c| std::array::from_fn(|v| (stretch(v) - MEAN[c]) / STD_PAPER[c]))
+            }
+            Self::MedSam => {
+                let (low, high) = extremes();
+                let span = (f64::from(high) - f64::from(low)).max(1e-8);
+                [std::array::from_fn(|v| ((v as f64 - f64::from(low)) / span) as f32); 3]
             }
         }
     }

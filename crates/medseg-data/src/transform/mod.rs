@@ -1,8 +1,8 @@
 //! From decoded pixels to normalised tensors, image and mask always in step.
 //!
 //! [`Pipeline`] adds masks and augmentation to the way of an image to the network that [`sam_preprocess`] defines
-//! ([`Preprocess`]). It runs one of three named protocols: [`Protocol::Default`] is Segment Anything's own preprocessing with binary masks
-//! and moderate augmentation; [`Protocol::Sam2`] the same with Segment Anything 2's stretch to the square; [`Protocol::Paper`] repeats the
+//! ([`Preprocess`]). It runs one of four named protocols: [`Protocol::Default`] is Segment Anything's own preprocessing with binary masks
+//! and moderate augmentation; [`Protocol::Sam2`] and [`Protocol::MedSam`] the same with those models' stretch to the square and MedSAM's values; [`Protocol::Paper`] repeats the
 //! released code of the SALT paper, quirks included, so that its numbers can be checked. [`ResizeGeometry`] brings predictions back to the pixels of the original image.
 
 mod augment;

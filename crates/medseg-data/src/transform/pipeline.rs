@@ -48,7 +48,7 @@ pub struct Item {
     pub id: String,
     /// Normalised image, `[3, size, size]`.
     pub image: Vec<f32>,
-    /// Mask, `[size, size]`: 0 or 1 ([`Protocol::Default`], [`Protocol::Sam2`]) or a share of 0 to 1 ([`Protocol::Paper`]); 0 in the padding and
+    /// Mask, `[size, size]`: 0 or 1, or a share of 0 to 1 under [`Protocol::Paper`]; 0 in the padding and
     /// where a pixel is ignored.
     pub mask: Vec<f32>,
     /// Pixels that count neither in the loss nor in a metric, `[size, size]`: 1 there and 0 elsewhere; `None` where the sample
@@ -212,7 +212,7 @@ impl Pipeline {
                 let mask = resize_soft(&planes.mask, width, height);
                 (self.preprocess.prepare(&planes.image).values, mask, planes.ignored.as_ref().map(fit))
             }
-            Protocol::Sam2 => {
+            Protocol::Sam2 | Protocol::MedSam => {
                 (self.preprocess.prepare(&planes.image).values, fit(&planes.mask), planes.ignored.as_ref().map(fit))
             }
         };
@@ -232,8 +232,8 @@ impl Pipeline {
         Item { id: id.to_owned(), image, mask, ignored, size, geometry }
     }
 
-    /// The image and mask that [`finish`](Pipeline::finish) would normalise, for looking at; under the protocols of the paper and of
-    /// SAM 2 before resizing.
+    /// The image and mask that [`finish`](Pipeline::finish) would normalise, for looking at; under all protocols but the default one
+    /// before resizing.
     pub fn augmented(&self, prepared: &Prepared, id: &str, seed: u64, epoch: u64) -> (Image, Mask) {
         let planes = self.augment(prepared, id, seed, epoch).unwrap_or_else(|| prepared.planes.clone());
         let mask = mask_of(&planes.mask);
@@ -291,10 +291,10 @@ impl Pipeline {
     }
 }
 
-/// Whether an image is varied in its own pixels, before it is resized: in the released code of the paper, and for SAM 2, whose inputs are
-/// never rounded to the grey levels that augmentation works on.
+/// Whether an image is varied in its own pixels, before it is resized: in the released code of the paper, for SAM 2, whose inputs are
+/// never rounded to the grey levels that augmentation works on, and for MedSAM, whose inputs are stretched like SAM 2's.
 fn augments_first(protocol: Protocol) -> bool {
-    matches!(protocol, Protocol::Paper | Protocol::Sam2)
+    matches!(protocol, Protocol::Paper | Protocol::Sam2 | Protocol::MedSam)
 }
 
 /// Rotation by whole degrees and brightness as the released code draws them.

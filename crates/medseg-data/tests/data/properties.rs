@@ -32,7 +32,7 @@ proptest! {
     fn pipelines_are_functions_of_their_keys(
         width in 9usize..80, height in 9usize..80, channels in prop::sample::select(vec![1usize, 3]),
         side in 16usize..72, seed in any::<u64>(), epoch in 0u64..1000,
-        protocol in prop::sample::select(vec![Protocol::Default, Protocol::Paper, Protocol::Sam2]),
+        protocol in prop::sample::select(vec![Protocol::Default, Protocol::Paper, Protocol::Sam2, Protocol::MedSam]),
     ) {
         let loaded = scene(width, height, channels);
         let paper = protocol == Protocol::Paper;
@@ -66,7 +66,7 @@ proptest! {
             contrast: Jitter { probability: 0.0, low: 1.0, high: 1.0 },
             ..everything()
         };
-        for protocol in [Protocol::Default, Protocol::Sam2] {
+        for protocol in [Protocol::Default, Protocol::Sam2, Protocol::MedSam] {
             let pipeline = Pipeline::new(protocol, 64, geometry.clone()).unwrap();
             let loaded = Loaded { image: shown.clone(), mask: mask.clone(), ignored: None };
             let (image, mask) = pipeline.augmented(&pipeline.prepare(loaded), "x", seed, 0);

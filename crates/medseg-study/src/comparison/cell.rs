@@ -66,6 +66,11 @@ impl CellInput<'_> {
         if matches!(self.row.prompt, Some(RowPrompt::Reference(_))) {
             config.model = self.profile.prompted_model();
         }
+        if let Some(protocol) = self.row.protocol {
+            (config.data.protocol, config.data.image_size) = (protocol, self.data.image_size());
+            // The base's own input may be much larger than that of the other rows.
+            config.evaluation.batch_size = 1;
+        }
         config.training.learning_rate = rate;
         config
     }
@@ -92,6 +97,9 @@ impl CellInput<'_> {
         }
         if let Some(prompt) = self.row.prompt {
             text.push_str(&format!("{prompt:?}"));
+        }
+        if self.row.protocol.is_some() {
+            text.push_str(&format!("scored at {} px", self.data.grid_size()));
         }
         Ok(sha256(text.as_bytes()))
     }

@@ -15,7 +15,7 @@ use medseg_train::device;
 use medseg_train::model::{Assets, BaseModel, BaseModelCard};
 use medseg_train::train::{check_batches, disk_bytes, outcome_bytes};
 use medseg_train::{StopFlag, TrainError};
-use sam_model::SamConfig;
+use sam_model::{Protocol, SamConfig};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,9 +34,34 @@ pub struct Comparison {
     base: BaseModel,
     /// The base of the rows that the reference prompts, where it is another.
     prompted: Option<BaseModel>,
+    /// The base at its own input size, for the rows that prepare images in their own way, and the test images so prepared.
+    own_way: Vec<OwnWay>,
     /// Random weights for the rows that start from them.
     random: BTreeMap<Start, BaseModel>,
     out: PathBuf,
+}
+
+/// A row's own way of preparing images.
+#[derive(Debug)]
+struct OwnWay {
+    row: String,
+    base: BaseModel,
+    datasets: Vec<PreparedData>,
+}
+
+impl OwnWay {
+    fn new(row: &MethodRow, protocol: Protocol, profile: &Profile, datasets: &[PreparedData]) -> Result<Self> {
+        let device = device::open(&profile.template.devices[0])?;
+        let model = profile.prompted_model();
+        let size = BaseModel::native_size(&model)?;
+        let prepared = datasets.iter().zip(&profile.datasets);
+        let prepared = prepared.map(|(data, source)| data.test_prepared_as(&source.config, protocol, size));
+        Ok(Self {
+            row: row.id.clone(),
+            base: BaseModel::load(&model, size, &device)?,
+            datasets: prepared.collect::<medseg_train::Result<_>>()?,
+        })
+    }
 }
 
 /// Which random weights: the row whose network they are, or none for the base's architecture; the seed.
@@ -96,7 +121,8 @@ impl Comparison {
         let base = base.with_basis_cache(basis_cache);
         let mut rows = chosen_rows(table, base.config()?, profile.released, methods)?;
         match_parameters(&mut rows, table, &profile, &base, &device)?;
-        let is_prompted = |row: &MethodRow| matches!(row.prompt, Some(RowPrompt::Reference(_)));
+        let is_prompted =
+            |row: &MethodRow| matches!(row.prompt, Some(RowPrompt::Reference(_))) && row.protocol.is_none();
         let model = profile.prompted_model();
         let prompted = match rows.iter().any(is_prompted) && model != profile.template.model {
             true => Some(BaseModel::load(&model, size, &device)?),
@@ -125,10 +151,14 @@ impl Comparison {
                 random.insert(start(row, seed), weights);
             }
         }
+        let own_way = rows.iter().filter_map(|row| Some((row, row.protocol?)));
+        let own_way = own_way.map(|(row, protocol)| OwnWay::new(row, protocol, &profile, &datasets));
+        let own_way = own_way.collect::<Result<Vec<_>>>()?;
         let cells = plan(&profile, &rows);
-        let comparison = Self { profile, rows, cells, datasets, base, prompted, random, out: out.to_path_buf() };
+        let out = out.to_path_buf();
+        let comparison = Self { profile, rows, cells, datasets, base, prompted, own_way, random, out };
         comparison.template_is_valid()?;
-        check_room(out, comparison.disk_bytes(&comparison.methods()?)?)?;
+        check_room(&comparison.out, comparison.disk_bytes(&comparison.methods()?)?)?;
         Ok(comparison)
     }
 
@@ -164,8 +194,11 @@ impl Comparison {
     pub fn input(&self, cell: &Cell) -> Result<CellInput<'_>> {
         let unknown = || StudyError::Plan(format!("{cell} is no cell of this plan"));
         let row = self.rows.iter().find(|row| row.id == cell.method).ok_or_else(unknown)?;
-        let data = self.datasets.iter().find(|data| data.card.name == cell.dataset).ok_or_else(unknown)?;
+        let own_way = self.own_way.iter().find(|own| own.row == row.id);
+        let datasets = own_way.map_or(&self.datasets, |own| &own.datasets);
+        let data = datasets.iter().find(|data| data.card.name == cell.dataset).ok_or_else(unknown)?;
         let base = match (&row.prompt, &self.prompted) {
+            _ if own_way.is_some() => &own_way.ok_or_else(unknown)?.base,
             (Some(RowPrompt::Reference(_)), Some(prompted)) => prompted,
             _ if row.from_random => self.start(row, cell.seed).ok_or_else(unknown)?,
             _ => &self.base,
@@ -299,6 +332,16 @@ impl Comparison {
         })
     }
 
+    /// The rows that prepare images otherwise, in words.
+    fn exceptions(&self) -> String {
+        let of = |own: &OwnWay| {
+            let preprocess = own.datasets[0].preprocess();
+            let protocol = format!("{:?}", preprocess.protocol()).to_lowercase();
+            format!(" but `{}` (protocol `{protocol}`, {1} x {1} px)", own.row, preprocess.size())
+        };
+        self.own_way.iter().map(of).collect()
+    }
+
     fn settings(&self) -> BTreeMap<String, String> {
         let template = &self.profile.template;
         let training = &template.training;
@@ -316,7 +359,10 @@ impl Comparison {
         set("gradient clipping", training.clip_norm.map_or("none".into(), |norm| format!("global norm {norm}")));
         set("validated", format!("every {} epoch(s)", training.validate_every));
         let protocol = format!("{:?}", self.profile.datasets[0].config.protocol).to_lowercase();
-        set("preprocessing and augmentation", format!("protocol `{protocol}`, the same for every row"));
+        set(
+            "preprocessing and augmentation",
+            format!("protocol `{protocol}`, the same for every row{}", self.exceptions()),
+        );
         if let Some(cell) = self.cells.first()
             && let Ok(input) = self.input(cell)
             && let Ok(Some(result)) = input.finished(cell)

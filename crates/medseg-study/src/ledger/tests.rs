@@ -221,7 +221,7 @@ fn a_claimed_defeat_is_judged_too() {
 
 #[test]
 fn medsams_row_is_of_medsam_and_the_others_are_not() {
-    let levels = [("sam-box", 0.32, 0.02), ("s-sam", 0.65, 0.02)];
+    let levels = [("medsam-box", 0.32, 0.02), ("s-sam", 0.65, 0.02)];
     let judge = |base: &str| {
         let lines = lines(Some(&results("paper", (base, true), &["ROSE"], &levels)));
         ["MedSAM, ROSE: Dice", "S-SAM, ROSE: Dice"].map(|claim| find(&lines, claim).0)

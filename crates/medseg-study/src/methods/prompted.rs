@@ -2,6 +2,7 @@
 
 use super::{Family, MethodRow, row};
 use medseg_train::prompted::ReferencePrompt;
+use sam_model::Protocol;
 
 /// How a row that trains nothing is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +20,9 @@ impl RowPrompt {
     }
 }
 
-/// SAM, or a checkpoint such as MedSAM's, with the prompts that its users would give, and with the text of the base model. Where the
-/// paper's recipe is asked for, the ones with the reference belong to the table; elsewhere, and the text always, by name.
+/// SAM, or another checkpoint of its kind, with the prompts that its users would give, and with the text of the base model. Where the
+/// paper's recipe is asked for, the ones with the reference belong to the table; elsewhere, and the text always, by name. MedSAM with its
+/// own preparation of images is a row for its own checkpoint, which is a SAM's by its tensors: by name too.
 pub(super) fn prompted_rows(released: bool) -> Vec<MethodRow> {
     let reference = |id: &str, what: &str, prompt: ReferencePrompt| MethodRow {
         prompt: Some(RowPrompt::Reference(prompt)),
@@ -37,6 +39,11 @@ pub(super) fn prompted_rows(released: bool) -> Vec<MethodRow> {
         reference("sam-box", "box", ReferencePrompt::Box),
         reference("sam-points-1", "1 point", ReferencePrompt::Points(1)),
         reference("sam-points-3", "3 points", ReferencePrompt::Points(3)),
+        MethodRow {
+            by_name: true,
+            protocol: Some(Protocol::MedSam),
+            ..reference("medsam-box", "MedSAM's preparation, box", ReferencePrompt::Box)
+        },
         MethodRow {
             prompt: Some(RowPrompt::Text),
             by_name: true,

@@ -272,6 +272,12 @@ fn cells_of_a_plan_run_alone_and_what_lacks_is_named() {
     assert!(String::from_utf8_lossy(&text.1).contains("## Missing cells"));
 }
 
+/// The side of the network's input that a cell's run file names.
+fn profile_size(config: &str) -> usize {
+    let line = config.lines().find_map(|line| line.strip_prefix("image-size = ")).unwrap();
+    line.parse().unwrap()
+}
+
 fn salt_of(results: &Results) -> &CellResult {
     results.cells.iter().find(|cell| cell.method == "salt-high").unwrap()
 }
@@ -345,9 +351,15 @@ fn the_papers_recipe_runs_with_random_weights() {
     // All rows but the networks of the published sizes, of which the smallest stands for the others.
     let trained =
         ["full", "scratch", "unet", "decoder-only", "s-sam", "lora-low", "lora-high", "salt-low", "salt-high"];
-    let untrained = ["frozen", "sam-box", "sam-points-1", "sam-points-3"];
+    let untrained = ["frozen", "sam-box", "sam-points-1", "sam-points-3", "medsam-box"];
     let results = run_methods(profile, TableChoice::Main, &[&trained[..], &untrained[..]].concat(), out.path());
-    assert_eq!(results.cells.len(), 13);
+    assert_eq!(results.cells.len(), 14);
+    // MedSAM's way: its own size and preparation, scored on the grid of the others.
+    let medsam = results.cells.iter().find(|cell| cell.method == "medsam-box").unwrap();
+    let size = profile_size(&medsam.config);
+    assert!(medsam.config.contains("protocol = \"medsam\"") && size == tiny().image_size, "{}", medsam.config);
+    let setting = &results.settings["preprocessing and augmentation"];
+    assert!(setting.contains(&format!("but `medsam-box` (protocol `medsam`, {size} x {size} px)")), "{setting}");
     let unet = results.methods.iter().find(|method| method.id == "unet").unwrap();
     assert_eq!((unet.trainable, unet.total, unet.title.as_str()), (6_500_734, 6_500_734, "U-Net, 6.5M"));
     let prompted = results.cells.iter().find(|cell| cell.method == "sam-box").unwrap();

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The newest version that this program reads. Version 2 has classic networks; other bundles are written in version 1, which
-/// earlier programs read.
-pub const VERSION: u32 = 2;
+/// The newest version that this program reads. Version 2 has classic networks, version 3 MedSAM's way of preparing images; other
+/// bundles are written in version 1, which earlier programs read.
+pub const VERSION: u32 = 3;
 /// What tells the file from others of its name.
 const FORMAT: &str = "salt-bundle";
 
@@ -99,7 +99,10 @@ pub struct Preprocessing {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Explained {
-    /// Subtracted from red, green and blue (0 to 255).
+    /// What is done to the grey levels of 0 to 255 first; absent where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaled: Option<String>,
+    /// Subtracted from red, green and blue.
     pub mean: [f32; 3],
     /// Then divided by.
     pub standard_deviation: [f32; 3],
@@ -115,7 +118,10 @@ impl Preprocessing {
     pub fn new(reading: ImageOptions, protocol: Protocol, input_size: usize) -> Result<Self> {
         let preprocess = Preprocess::new(protocol, input_size)?;
         let foreground = if protocol.is_foreground(0.0) { "logit >= 0" } else { "logit > 0" };
+        let scaled =
+            protocol.scales_each_image().then(|| "each image from its least to its largest value, to 0..1".into());
         let explained = Explained {
+            scaled,
             mean: protocol.mean(),
             standard_deviation: protocol.standard_deviation(),
             foreground: foreground.into(),
@@ -151,7 +157,7 @@ impl Manifest {
     pub(super) fn new(content: Content, labels: Vec<String>, preprocessing: Preprocessing) -> Self {
         Self {
             format: FORMAT.into(),
-            version: content.version(),
+            version: content.version().max(if preprocessing.preprocess.protocol() == Protocol::MedSam { 3 } else { 1 }),
             program: concat!("SALT-rs ", env!("CARGO_PKG_VERSION")).into(),
             content,
             labels,

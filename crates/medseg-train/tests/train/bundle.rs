@@ -84,6 +84,7 @@ fn an_image_has_one_mask_whoever_asks() {
         (Protocol::Default, 96, &lora, BasisStorage::Delta),
         (Protocol::Paper, 48, &full, BasisStorage::Basis),
         (Protocol::Sam2, 64, &salt, BasisStorage::Delta),
+        (Protocol::MedSam, 64, &lora, BasisStorage::Basis),
     ] {
         let mut config = config(images.path());
         config.data.protocol = protocol;
@@ -167,7 +168,7 @@ fn what_is_wrong_with_a_bundle_is_named() {
 
     std::fs::write(&manifest, text.replacen("\"version\": 1", "\"version\": 7", 1)).unwrap();
     let message = failure(&bundle);
-    assert!(message.contains("version 7") && message.contains("up to 2"), "{message}");
+    assert!(message.contains("version 7") && message.contains("up to 3"), "{message}");
     std::fs::write(&manifest, text.replacen("salt-bundle", "other", 1)).unwrap();
     assert!(failure(&bundle).contains("\"other\""));
     std::fs::write(&manifest, text.replacen("\"labels\"", "\"lables\"", 1)).unwrap();

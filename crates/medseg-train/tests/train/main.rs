@@ -9,6 +9,7 @@ mod clip;
 mod embeddings;
 mod give_up;
 mod ignored;
+mod medsam;
 mod networks;
 mod numbers;
 mod resume;

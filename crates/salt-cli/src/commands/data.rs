@@ -1,7 +1,7 @@
 //! `salt data`: look at data sets before training on them, and make our own.
 
 use super::CommandResult;
-use super::reading::{ImageArgs, LimitArgs, MaskArgs};
+use super::reading::{ImageArgs, LimitArgs, MaskArgs, named};
 use crate::error::CliError;
 use crate::output_folder::exists;
 use medseg_data::check::{Distribution, NEAR_DUPLICATE, Severity, VerifyOptions, fingerprint, verify};
@@ -11,7 +11,6 @@ use medseg_data::preview::{PreviewOptions, preview, save_image};
 use medseg_data::split::{SplitTable, k_folds, seeded_split};
 use medseg_data::synth::{Counts, write_arcade, write_rose};
 use medseg_data::{Augmentation, Dataset, OpenOptions, Pipeline, Protocol, Split};
-use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 
 /// Inspect, verify and preview data sets, draw splits, make synthetic data.
@@ -42,11 +41,6 @@ pub(super) fn run(args: Args) -> CommandResult {
         Action::Split(args) => draw_split(&args),
         Action::Synth(args) => synth(&args),
     }
-}
-
-/// Reads a value by the name that configuration files use for it.
-fn named<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|e| e.to_string())
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, CliError> {
@@ -244,7 +238,7 @@ struct Preview {
     /// Tiles in a row
     #[arg(long, default_value_t = 8)]
     columns: usize,
-    /// Augment as this protocol does: default, sam2 or paper
+    /// Augment as this protocol does: default, sam2, medsam or paper
     #[arg(long, default_value = "default", value_parser = named::<Protocol>)]
     protocol: Protocol,
     /// Side of the network's square, at which the default protocol augments

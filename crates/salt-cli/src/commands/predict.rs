@@ -3,7 +3,7 @@
 mod answers;
 
 use super::CommandResult;
-use super::reading::{ImageArgs, LimitArgs};
+use super::reading::{ImageArgs, LimitArgs, named};
 use crate::cache::cache_folder;
 use crate::error::CliError;
 use crate::model_argument::ModelArgument;
@@ -12,9 +12,9 @@ use crate::progress::Progress;
 use crate::signals::stop_on_signal;
 use crate::text_argument::TextArgument;
 use answers::{Answer, names};
-use medseg_data::Image;
 use medseg_data::decode::{FileKind, decode_image, not_read};
 use medseg_data::transform::Tiling;
+use medseg_data::{Image, Protocol};
 use medseg_metrics::folders::names::is_system_file;
 use medseg_train::files::sha256;
 use medseg_train::session::Session;
@@ -55,6 +55,10 @@ pub struct Args {
     /// Side of a plain checkpoint's input in pixels, a multiple of the patch size [default: the model's own]
     #[arg(long, value_name = "PIXELS")]
     input_size: Option<usize>,
+    /// How a plain checkpoint's images are prepared: default, sam2, medsam (a MedSAM is told from a SAM by nothing in its file) or
+    /// paper [default: the model's own]
+    #[arg(long, value_name = "NAME", value_parser = named::<Protocol>)]
+    protocol: Option<Protocol>,
     /// Segment an image that is larger than this in square tiles of so many of its pixels, each like an image of its own. Vessels
     /// should look as wide in a tile as in the images that the model was trained on
     #[arg(long, value_name = "PIXELS", conflicts_with_all = ["points", "bounding_box", "multimask"])]
@@ -119,7 +123,7 @@ pub(super) fn run(args: Args) -> CommandResult {
     let tiling = args.tiling()?;
     let mut folder = OutputFolder::open(&args.out)?;
     let (images, unread) = list_images(&args.image)?;
-    let mut session = args.model.open_with(args.input_size, args.reading.options())?;
+    let mut session = args.model.open_with(args.input_size, args.protocol, args.reading.options())?;
     let prompted = !args.points.is_empty() || args.bounding_box.is_some();
     if prompted && let Some(network) = session.segmenter().network() {
         let name = network.config().architecture.name();

@@ -2,6 +2,12 @@
 
 use medseg_data::OpenOptions;
 use medseg_data::decode::{ExifOrientation, ImageOptions, IntensityRange, Label, Limits, Pages};
+use serde::de::DeserializeOwned;
+
+/// Reads a value by the name that configuration files use for it.
+pub(super) fn named<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|e| e.to_string())
+}
 
 /// What is foreground in mask files.
 #[derive(Debug, Clone, Default, clap::Args)]

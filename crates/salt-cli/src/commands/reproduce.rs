@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "main")]
     table: TableArgument,
     /// Only these methods, by id (see --plan), separated by commas; beside those of the table also sam-box, sam-points-1,
-    /// sam-points-3 (the base, prompted with the reference mask), sam-text (with --text) and every row of future-work
+    /// sam-points-3 (the base, prompted with the reference mask), medsam-box (for MedSAM's checkpoint), sam-text (with --text) and every row of future-work
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     methods: Vec<String>,
     /// Where everything goes

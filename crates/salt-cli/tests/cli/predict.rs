@@ -107,6 +107,31 @@ fn a_sam2_answers_and_is_exported() {
     assert_eq!(image::image_dimensions(shipped.join("a_mask.png")).unwrap(), (70, 40));
 }
 
+/// MedSAM's file is a SAM's by its tensors: its preparation is asked for, and a trained model has its own.
+#[test]
+fn a_plain_checkpoint_is_prepared_as_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("i.png");
+    picture(&image, 50, 30);
+    let weights = checkpoint(folder.path());
+    let predict = |model: &Path, protocol: &str, out: &str, arguments: &[&str]| {
+        let mut command = segment(model, &image, &folder.path().join(out));
+        command.args(["--protocol", protocol]).args(arguments);
+        command
+    };
+    let of_box: &[&str] = &["--box", "5,4,40,25"];
+    predict(&weights, "medsam", "medsam", of_box).assert().success().stdout(contains("1 written"));
+    predict(&weights, "default", "sam", of_box).assert().success();
+    let probability = |out: &str| std::fs::read(folder.path().join(out).join("i_probability.png")).unwrap();
+    assert_ne!(probability("medsam"), probability("sam"));
+    // Another preparation is another result in the record.
+    predict(&weights, "medsam", "sam", of_box).assert().success().stdout(contains("1 written"));
+    assert_eq!(probability("medsam"), probability("sam"));
+    predict(&weights, "med-sam", "no", of_box).assert().code(2).stderr(contains("medsam"));
+    let bundle = bundle(folder.path());
+    predict(&bundle, "medsam", "no", &[]).assert().code(1).stderr(contains("protocol").and(contains("its own")));
+}
+
 #[test]
 fn nothing_of_the_users_is_replaced_removed_or_segmented() {
     let folder = tempfile::tempdir().unwrap();

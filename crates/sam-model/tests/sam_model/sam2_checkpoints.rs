@@ -127,6 +127,32 @@ fn a_round_trip_keeps_every_bit_name_and_layout() {
     }
 }
 
+/// What MedSAM2's trainer (Meta's own) saves: the model with its video part, beside the state of the optimiser, the losses, the scaler and
+/// the meters. Its released files hold `model` alone.
+#[test]
+fn a_fine_tuned_sam2_opens_from_its_trainers_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = read(&sam2_fixture("sam2_tiny.safetensors"));
+    assert!(all.contains_key("no_obj_embed_spatial") && all.contains_key("obj_ptr_tpos_proj.weight"), "a SAM 2.1");
+    let mut tensors: Tensors = all.iter().map(|(name, tensor)| (format!("model.{name}"), tensor.clone())).collect();
+    let plain = load(&write(&folder, &tensors)).unwrap();
+    assert!(plain.1.ignored.is_empty());
+    let own = folder.path().join("own.safetensors");
+    plain.0.save(&own).unwrap();
+    assert_eq!(read(&own), image_path());
+    let companions = ["optimizer.state.0.exp_avg", "loss.all.weight", "scaler.scale", "best_meter_values.val"];
+    for name in companions {
+        tensors.insert(name.to_owned(), (vec![1], vec![0; 4]));
+    }
+    let (_, report) = load(&write(&folder, &tensors)).unwrap();
+    assert_eq!((report.loaded, report.video.len()), (263, plain.1.video.len()));
+    let mut set_aside = report.ignored.clone();
+    set_aside.sort();
+    let mut expected = companions.map(str::to_owned);
+    expected.sort();
+    assert_eq!(set_aside, expected);
+}
+
 /// The folder that transformers opens: its own names, shapes, bits and configuration.
 #[test]
 fn a_hugging_face_folder_is_what_transformers_writes() {

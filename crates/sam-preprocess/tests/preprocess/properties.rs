@@ -66,7 +66,7 @@ proptest! {
     /// Whatever the image, it lies within the square and is not empty there; prompts keep their relative place.
     #[test]
     fn images_lie_within_the_square(w in 1usize..2000, h in 1usize..2000, side in 1usize..1100, x in 0f32..1.0, y in 0f32..1.0) {
-        for protocol in [Protocol::Default, Protocol::Paper, Protocol::Sam2] {
+        for protocol in [Protocol::Default, Protocol::Paper, Protocol::Sam2, Protocol::MedSam] {
             let geometry = Preprocess::new(protocol, side).unwrap().geometry((w, h));
             prop_assert!(geometry.resized.0 <= side && geometry.resized.1 <= side);
             prop_assert!(geometry.resized.0 >= 1 && geometry.resized.1 >= 1);

@@ -5,7 +5,9 @@ use sam_preprocess::{Preprocess, PreprocessError, Protocol};
 /// Segment Anything asks for more than 0, the paper's code for a probability of at least one half.
 #[test]
 fn the_comparison_belongs_to_the_protocol() {
-    for (protocol, at_zero) in [(Protocol::Default, false), (Protocol::Paper, true), (Protocol::Sam2, false)] {
+    for (protocol, at_zero) in
+        [(Protocol::Default, false), (Protocol::Paper, true), (Protocol::Sam2, false), (Protocol::MedSam, false)]
+    {
         assert_eq!(protocol.is_foreground(0.0), at_zero);
         assert_eq!(protocol.is_foreground(-0.0), at_zero);
         assert!(protocol.is_foreground(1e-30) && !protocol.is_foreground(-1e-30));
@@ -37,7 +39,9 @@ fn broken_logits_are_named() {
 
 #[test]
 fn a_description_is_stored_and_checked_when_it_is_read() {
-    for (protocol, size) in [(Protocol::Default, 1024), (Protocol::Paper, 512), (Protocol::Sam2, 1024)] {
+    for (protocol, size) in
+        [(Protocol::Default, 1024), (Protocol::Paper, 512), (Protocol::Sam2, 1024), (Protocol::MedSam, 1024)]
+    {
         let preprocess = Preprocess::new(protocol, size).unwrap();
         let json = serde_json::to_string(&preprocess).unwrap();
         assert_eq!(serde_json::from_str::<Preprocess>(&json).unwrap(), preprocess);
@@ -46,6 +50,8 @@ fn a_description_is_stored_and_checked_when_it_is_read() {
         serde_json::to_string(&Preprocess::new(Protocol::Paper, 512).unwrap()).unwrap(),
         r#"{"protocol":"paper","size":512}"#
     );
+    let medsam = serde_json::to_string(&Preprocess::new(Protocol::MedSam, 1024).unwrap()).unwrap();
+    assert_eq!(medsam, r#"{"protocol":"medsam","size":1024}"#);
     for (json, named) in [
         (r#"{"protocol":"paper","size":0}"#, "found 0"),
         (r#"{"protocol":"paper","size":99999}"#, "found 99999"),
