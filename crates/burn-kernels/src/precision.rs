@@ -13,9 +13,9 @@ pub enum Precision {
     /// `f32` throughout.
     #[default]
     F32,
-    /// Each factor as the sum of two bf16 numbers, on AMX: relative errors of about 4e-6.
+    /// Each factor as the sum of two bf16 numbers, on AMX alone: relative errors of about 4e-6.
     F32Amx,
-    /// Factors rounded to bf16, on AMX: relative errors of about 2e-3.
+    /// Factors rounded to bf16, on AVX512-BF16 or AMX: relative errors of about 2e-3.
     Bf16,
 }
 

@@ -89,15 +89,24 @@ fn products(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Products in reduced precision, where the machine has AMX.
+/// Products in reduced precision, where the machine has AVX512-BF16 or AMX, beside `f32`.
 fn reduced(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("reduced product");
-    for precision in [Precision::F32OnAmx, Precision::Bf16] {
+    for precision in [Precision::F32, Precision::Bf16, Precision::F32OnAmx] {
         if let Err(error) = precision.check() {
             eprintln!("skipped: {error}");
             continue;
         }
-        for [m, k, n] in [[1024, 768, 2304], [1024, 768, 768], [1024, 768, 3072], [1024, 3072, 768]] {
+        for [m, k, n] in [
+            [1024, 768, 2304],
+            [1024, 768, 768],
+            [1024, 768, 3072],
+            [1024, 3072, 768],
+            [1024, 768, 8],
+            [1024, 8, 768],
+            [1024, 768, 256],
+            [768, 1024, 768],
+        ] {
             let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
             group.throughput(Throughput::Elements((2 * m * k * n) as u64));
             group.bench_function(format!("{m}x{k}x{n} {precision:?}"), |bencher| {

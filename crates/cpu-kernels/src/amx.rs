@@ -14,14 +14,14 @@ pub(crate) const STEP: usize = 512;
 /// Rows and columns of the product of a left and a right panel.
 pub(crate) const SIDE: usize = 32;
 
-/// What multiplies panels. The hardware is one; tests have another in plain arithmetic.
+/// What multiplies panels: tile registers, the dot products of [`crate::dot`], and in tests plain arithmetic.
 pub(crate) trait Tiles: Sized {
     /// Makes the current thread ready, until the value is dropped.
     fn ready() -> Self;
 
     /// `out = a b` for a left panel of `steps * STEP` words, two tiles `[16 rows][16 pairs]` for each step, and a right one, two tiles
-    /// `[16 pairs][16 columns]` for each step.
-    fn multiply(&self, a: &[u32], b: &[u32], out: &mut [[f32; SIDE]; SIDE]);
+    /// `[16 pairs][16 columns]` for each step. Of the result at least the first `needed` rows and columns are written.
+    fn multiply(&self, a: &[u32], b: &[u32], needed: [usize; 2], out: &mut [[f32; SIDE]; SIDE]);
 }
 
 /// Whether this process may use bf16 tiles. Asks the system for permission the first time.
@@ -85,7 +85,7 @@ impl Tiles for Hardware {
         Self(PhantomData)
     }
 
-    fn multiply(&self, a: &[u32], b: &[u32], out: &mut [[f32; SIDE]; SIDE]) {
+    fn multiply(&self, a: &[u32], b: &[u32], _needed: [usize; 2], out: &mut [[f32; SIDE]; SIDE]) {
         let steps = a.len() / STEP;
         assert!(steps > 0 && b.len() == a.len() && a.len() == steps * STEP);
         // SAFETY: `self` is proof that tiles are configured. Each step reads 2048 bytes of either panel, which have so many, and

@@ -12,12 +12,15 @@ pub enum Isa {
     Avx2,
     /// AVX-512 (F, BW, DQ and VL).
     Avx512,
-    /// AVX-512 with its bf16 conversions, and the tile registers of AMX-BF16.
+    /// AVX-512 with its conversions to and dot products of bf16 (AVX512-BF16).
+    Avx512Bf16,
+    /// The same, and the tile registers of AMX-BF16.
     Amx,
 }
 
 impl Isa {
-    /// The best this machine has, or less if the environment variable `SALT_CPU_ISA` (`portable`, `avx2`, `avx512` or `amx`) says so.
+    /// The best this machine has, or less if the environment variable `SALT_CPU_ISA` (`portable`, `avx2`, `avx512`, `avx512-bf16` or `amx`)
+    /// says so.
     ///
     /// Machine and variable are looked at once. Results differ in their last bits between instruction sets.
     pub fn current() -> Self {
@@ -68,6 +71,7 @@ fn lowered(detected: Isa, wish: Option<String>) -> Isa {
         Some("portable") => Isa::Portable,
         Some("avx2") => Isa::Avx2,
         Some("avx512") => Isa::Avx512,
+        Some("avx512-bf16") => Isa::Avx512Bf16,
         _ => Isa::Amx,
     };
     detected.min(wish)
@@ -83,7 +87,8 @@ fn detect() -> Isa {
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl");
     match avx512 {
-        true if is_x86_feature_detected!("avx512bf16") && crate::amx::available() => Isa::Amx,
+        true if crate::dot::available() && crate::amx::available() => Isa::Amx,
+        true if crate::dot::available() => Isa::Avx512Bf16,
         true => Isa::Avx512,
         false => Isa::Avx2,
     }
@@ -103,6 +108,8 @@ mod tests {
         assert_eq!(lowered(Isa::Avx2, Some("avx512".into())), Isa::Avx2);
         assert_eq!(lowered(Isa::Avx512, Some("avx2".into())), Isa::Avx2);
         assert_eq!(lowered(Isa::Avx512, Some("portable".into())), Isa::Portable);
+        assert_eq!(lowered(Isa::Amx, Some("avx512-bf16".into())), Isa::Avx512Bf16);
+        assert_eq!(lowered(Isa::Avx512Bf16, Some("avx512".into())), Isa::Avx512);
         assert_eq!(lowered(Isa::Avx512, None), Isa::Avx512);
         assert_eq!(lowered(Isa::Avx512, Some("neon".into())), Isa::Avx512);
     }

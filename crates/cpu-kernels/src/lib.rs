@@ -35,6 +35,8 @@ mod amx;
 mod attention;
 mod check;
 mod columns;
+#[cfg(target_arch = "x86_64")]
+mod dot;
 mod elementwise;
 mod file_backed;
 mod gelu;

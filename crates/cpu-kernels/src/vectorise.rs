@@ -48,7 +48,7 @@ macro_rules! vectorised {
                 }
                 match level.isa() {
                     // SAFETY: `Level` is proof that the machine has these instructions.
-                    $crate::Isa::Amx | $crate::Isa::Avx512 => return unsafe { avx512($($argument),*) },
+                    $crate::Isa::Amx | $crate::Isa::Avx512Bf16 | $crate::Isa::Avx512 => return unsafe { avx512($($argument),*) },
                     // SAFETY: as above.
                     $crate::Isa::Avx2 => return unsafe { avx2($($argument),*) },
                     $crate::Isa::Portable => {}

@@ -302,7 +302,8 @@ pub struct TrainingConfig {
     /// What the bundle at the end keeps of the bases of SALT and SVD tuning: all of it (`basis`, opens anywhere and can be trained
     /// further), the updates (`delta`) or only fingerprints (`recompute`, the smallest; opens on the same kind of machine).
     pub basis: salt_peft::BasisStorage,
-    /// How exactly a CPU multiplies: `f32`, or on processors with AMX `f32-amx` and `bf16`. Chosen by the user, never by what is found.
+    /// How exactly a CPU multiplies: `f32`; `bf16` on processors with AVX512-BF16 or AMX; `f32-amx` with AMX. Chosen by the user, never by what
+    /// is found.
     #[serde(skip_serializing_if = "is_f32")]
     pub precision: Precision,
     /// Keep only the inputs of the encoder's blocks for the backward pass and compute each block a second time: a third more time for

@@ -137,12 +137,15 @@ unsafe fn multiply(a: Matrix, b: Matrix, start: Start, target: Target, precision
         }
         #[cfg(target_arch = "x86_64")]
         {
+            use crate::Isa;
             use crate::amx::Hardware;
-            use tiled::Terms;
-            match precision {
-                Precision::F32 => {}
-                Precision::F32OnAmx => return tiled::multiply::<Hardware>(level, a, b, start, target, Terms::Three),
-                Precision::Bf16 => return tiled::multiply::<Hardware>(level, a, b, start, target, Terms::One),
+            use crate::dot::Dot;
+            use tiled::Terms::{One, Three};
+            match (precision, level.isa()) {
+                (Precision::F32, _) => {}
+                (Precision::F32OnAmx, _) => return tiled::multiply::<Hardware>(level, a, b, start, target, Three),
+                (Precision::Bf16, Isa::Amx) => return tiled::multiply::<Hardware>(level, a, b, start, target, One),
+                (Precision::Bf16, _) => return tiled::multiply::<Dot>(level, a, b, start, target, One),
             }
         }
         let _ = precision;

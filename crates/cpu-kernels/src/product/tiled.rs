@@ -1,4 +1,4 @@
-//! Products of factors that are rounded to bf16, or split into two bf16 numbers, on tiles.
+//! Products of factors that are rounded to bf16, or split into two bf16 numbers, on tiles or by dot products.
 
 use super::{Start, Target, share};
 use crate::Matrix;
@@ -6,6 +6,7 @@ use crate::amx::{SIDE, STEP, Tiles};
 use crate::isa::Level;
 use crate::pack::pack;
 use crate::scratch::Scratch;
+use crate::vectorise::{Arithmetic, vectorised};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -99,16 +100,38 @@ unsafe fn block<T: Tiles>(
     for first in columns.clone().step_by(together) {
         for (i, left) in rows.clone().zip(left.chunks_exact(panel)) {
             for j in first..(first + together).min(columns.end) {
-                tiles.multiply(left, &right[j * panel..][..panel], &mut out);
-                let (i, j) = (i * SIDE, j * SIDE);
-                for (r, row) in out.iter().enumerate().take(a.rows() - i) {
-                    for (c, sum) in row.iter().enumerate().take(width - j) {
-                        // SAFETY: an element of the target, this task's alone.
-                        unsafe {
-                            let before = start.at(target, i + r, j + c);
-                            target.at(i + r, j + c).write(before + sum);
-                        }
-                    }
+                let needed = [(a.rows() - i * SIDE).min(SIDE), (width - j * SIDE).min(SIDE)];
+                tiles.multiply(left, &right[j * panel..][..panel], needed, &mut out);
+                // SAFETY: these elements of the target are there, and this task's alone.
+                unsafe { write(&out, [i * SIDE, j * SIDE], needed, start, target) };
+            }
+        }
+    }
+}
+
+/// Adds a square of sums to what the product starts from, from row `i` and column `j` of the target on.
+///
+/// # Safety
+///
+/// These elements of the target have to be there and the caller's alone, and initialised if the product starts from them.
+unsafe fn write(
+    sums: &[[f32; SIDE]; SIDE],
+    [i, j]: [usize; 2],
+    [rows, columns]: [usize; 2],
+    start: Start,
+    target: Target,
+) {
+    for (r, row) in sums.iter().enumerate().take(rows) {
+        let row = &row[..columns];
+        match start {
+            Start::Zero if target.steps[1] == 1 => {
+                // SAFETY: promised by the caller; a row of the target has no gaps.
+                unsafe { target.at(i + r, j).copy_from_nonoverlapping(row.as_ptr(), columns) };
+            }
+            _ => {
+                for (c, sum) in row.iter().enumerate() {
+                    // SAFETY: promised by the caller.
+                    unsafe { target.at(i + r, j + c).write(start.at(target, i + r, j + c) + sum) };
                 }
             }
         }
@@ -128,10 +151,7 @@ fn pack_left(level: Level, a: Matrix, i: usize, terms: Terms, out: &mut [u32]) {
     for (step, out) in out.chunks_exact_mut(terms.roundings().len() * STEP).enumerate() {
         square(level, a, i * SIDE, step * SIDE, &mut values);
         for (out, [rounding, _]) in out.chunks_exact_mut(STEP).zip(terms.roundings()) {
-            for (word, pair) in out.iter_mut().zip(values.as_chunks().0) {
-                let [x, y] = *pair;
-                *word = pair_of(x, y, *rounding);
-            }
+            pairs_of_rows(level, &values, *rounding, out);
         }
     }
 }
@@ -143,12 +163,35 @@ fn pack_right(level: Level, b: Matrix, j: usize, terms: Terms, out: &mut [u32]) 
     for (step, out) in out.chunks_exact_mut(terms.roundings().len() * STEP).enumerate() {
         square(level, b, step * SIDE, j * SIDE, &mut values);
         for (out, [_, rounding]) in out.chunks_exact_mut(STEP).zip(terms.roundings()) {
-            for (tile, first) in out.chunks_exact_mut(STEP / 2).zip([0, SIDE / 2]) {
-                for (words, rows) in tile.chunks_exact_mut(SIDE / 2).zip(values.chunks_exact(2 * SIDE)) {
-                    for ((word, x), y) in words.iter_mut().zip(&rows[first..]).zip(&rows[SIDE + first..]) {
-                        *word = pair_of(*x, *y, *rounding);
-                    }
-                }
+            pairs_of_columns(level, &values, *rounding, out);
+        }
+    }
+}
+
+vectorised! {
+    /// The pairs of neighbours in a row, rows one after the other.
+    fn pairs_of_rows(values: &[f32; SIDE * SIDE], rounding: Rounding, out: &mut [u32]) = round_rows;
+}
+
+vectorised! {
+    /// The pairs of neighbours in a column, as two tiles `[16 pairs][16 columns]`.
+    fn pairs_of_columns(values: &[f32; SIDE * SIDE], rounding: Rounding, out: &mut [u32]) = round_columns;
+}
+
+#[inline(always)]
+fn round_rows<A: Arithmetic>(values: &[f32; SIDE * SIDE], rounding: Rounding, out: &mut [u32]) {
+    for (word, [x, y]) in out.iter_mut().zip(values.as_chunks().0) {
+        *word = pair_of(*x, *y, rounding);
+    }
+}
+
+#[inline(always)]
+fn round_columns<A: Arithmetic>(values: &[f32; SIDE * SIDE], rounding: Rounding, out: &mut [u32]) {
+    for (tile, first) in out.chunks_exact_mut(STEP / 2).zip([0, SIDE / 2]) {
+        for (words, rows) in tile.chunks_exact_mut(SIDE / 2).zip(values.chunks_exact(2 * SIDE)) {
+            let (upper, lower) = (&rows[first..][..SIDE / 2], &rows[SIDE + first..][..SIDE / 2]);
+            for ((word, x), y) in words.iter_mut().zip(upper).zip(lower) {
+                *word = pair_of(*x, *y, rounding);
             }
         }
     }
@@ -180,6 +223,7 @@ fn rest(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dot::Dot;
 
     /// Tiles in plain arithmetic.
     struct Model;
@@ -189,7 +233,7 @@ mod tests {
             Self
         }
 
-        fn multiply(&self, a: &[u32], b: &[u32], out: &mut [[f32; SIDE]; SIDE]) {
+        fn multiply(&self, a: &[u32], b: &[u32], _needed: [usize; 2], out: &mut [[f32; SIDE]; SIDE]) {
             let halves = |word: u32| [f32::from_bits(word << 16), f32::from_bits(word & 0xffff_0000)];
             for (i, row) in out.iter_mut().enumerate() {
                 for (j, sum) in row.iter_mut().enumerate() {
@@ -206,11 +250,11 @@ mod tests {
         }
     }
 
-    fn product_of(a: Matrix, b: Matrix, bias: &[f32], terms: Terms) -> Vec<f32> {
+    fn product_of<T: Tiles>(a: Matrix, b: Matrix, bias: &[f32], terms: Terms) -> Vec<f32> {
         let mut out = vec![f32::NAN; a.rows() * b.columns()];
         let target = Target { out: out.as_mut_ptr(), steps: [b.columns(), 1] };
         // SAFETY: `out` has as many elements as the product.
-        unsafe { multiply::<Model>(Level::current(), a, b, Start::Bias(bias), target, terms) };
+        unsafe { multiply::<T>(Level::current(), a, b, Start::Bias(bias), target, terms) };
         out
     }
 
@@ -221,7 +265,27 @@ mod tests {
 
     #[test]
     fn panels_hold_the_factors_in_every_layout() {
-        for [m, k, n] in [[1, 1, 1], [33, 31, 34], [70, 65, 40], [32, 64, 96]] {
+        panels_hold_the_factors::<Model>();
+    }
+
+    /// Rounding and packing are the model's, so that dot products give its sums: exactly where all of them are whole numbers.
+    #[test]
+    fn dot_products_are_those_of_the_model() {
+        if !crate::dot::available() {
+            eprintln!("skipped: this machine has no AVX512-BF16");
+            return;
+        }
+        panels_hold_the_factors::<Dot>();
+        for [m, k, n] in [[1, 40, 3], [33, 300, 16], [50, 513, 17], [64, 257, 70]] {
+            let whole = |len, step| numbers(len, step).into_iter().map(|x| (x * 20.0).round()).collect::<Vec<_>>();
+            let (a, b, bias) = (whole(m * k, 1.7), whole(k * n, 2.3), whole(n, 0.9));
+            let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+            assert_eq!(product_of::<Dot>(a, b, &bias, Terms::One), product_of::<Model>(a, b, &bias, Terms::One));
+        }
+    }
+
+    fn panels_hold_the_factors<T: Tiles>() {
+        for [m, k, n] in [[1, 1, 1], [33, 31, 34], [70, 65, 40], [32, 64, 96], [9, 300, 15]] {
             let (a, b, bias) = (numbers(m * k, 1.7), numbers(k * n, 2.3), numbers(n, 0.9));
             let exact = |i: usize, j: usize, round: fn(f32) -> f32| {
                 let sum = (0..k).map(|p| f64::from(round(a[i * k + p])) * f64::from(round(b[p * n + j]))).sum::<f64>();
@@ -234,8 +298,8 @@ mod tests {
             let lefts = [Matrix::new(&a, m, k), Matrix::new(&a_t, k, m).transposed()];
             let rights = [Matrix::new(&b, k, n), Matrix::new(&b_t, n, k).transposed()];
             for (left, right) in lefts.into_iter().flat_map(|left| rights.map(|right| (left, right))) {
-                let one = product_of(left, right, &bias, Terms::One);
-                let three = product_of(left, right, &bias, Terms::Three);
+                let one = product_of::<T>(left, right, &bias, Terms::One);
+                let three = product_of::<T>(left, right, &bias, Terms::Three);
                 for i in 0..m {
                     for j in 0..n {
                         let of_rounded = exact(i, j, |x| f32::from_bits(rounded(x)));

@@ -35,22 +35,42 @@ fn laid_out(values: &[f32], [rows, columns]: [usize; 2], layout: usize) -> (Vec<
     (data, strides)
 }
 
+/// The nearest bf16 number; ties go to even.
+fn bf16(x: f32) -> f32 {
+    let bits = x.to_bits();
+    f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000)
+}
+
 fn check([m, k, n]: [usize; 3], layouts: [usize; 2], seed: u64) {
     let (a, b, bias, before) =
         (numbers(m * k, seed), numbers(k * n, seed + 1), numbers(n, seed + 2), numbers(m * n, seed + 3));
-    let (expected, magnitudes) = expected(&a, &b, [m, k, n]);
-    let with_bias: Vec<f64> = expected.iter().enumerate().map(|(i, x)| x + f64::from(bias[i % n])).collect();
-    let added: Vec<f64> = expected.iter().zip(&before).map(|(x, y)| x + f64::from(*y)).collect();
+    let [exact, rounded] = [false, true].map(|rounded| {
+        // Small products are computed in f32 whatever is asked for.
+        let round = |x: &f32| if rounded && m * k * n >= 1 << 16 { bf16(*x) } else { *x };
+        let [a, b] = [&a, &b].map(|values| values.iter().map(round).collect::<Vec<_>>());
+        let (product, magnitudes) = expected(&a, &b, [m, k, n]);
+        let with_bias: Vec<f64> = product.iter().enumerate().map(|(i, x)| x + f64::from(bias[i % n])).collect();
+        let added: Vec<f64> = product.iter().zip(&before).map(|(x, y)| x + f64::from(*y)).collect();
+        ([product, with_bias, added], magnitudes)
+    });
+    let magnitudes = exact.1;
     let more: Vec<f64> = magnitudes.iter().map(|x| x + 1.0).collect();
     let (a, a_strides) = laid_out(&a, [m, k], layouts[0]);
     let (b, b_strides) = laid_out(&b, [k, n], layouts[1]);
     let (a, b) = (Matrix::strided(&a, [m, k], a_strides), Matrix::strided(&b, [k, n], b_strides));
-    on_every_isa(|_| {
-        assert_sums(&product(a, b, Precision::F32), &expected, &magnitudes, rounding(k + 1));
-        assert_sums(&product_with_bias(a, b, &bias, Precision::F32), &with_bias, &more, rounding(k + 1));
+    let compare = |precision, [product_of, with_bias, added]: &[Vec<f64>; 3]| {
+        assert_sums(&product(a, b, precision), product_of, &magnitudes, rounding(k + 1));
+        assert_sums(&product_with_bias(a, b, &bias, precision), with_bias, &more, rounding(k + 1));
         let mut out = before.clone();
-        add_product(&mut out, a, b, Precision::F32);
-        assert_sums(&out, &added, &more, rounding(k + 1));
+        add_product(&mut out, a, b, precision);
+        assert_sums(&out, added, &more, rounding(k + 1));
+    };
+    on_every_isa(|isa| {
+        compare(Precision::F32, &exact.0);
+        assert_eq!(Precision::Bf16.check().is_ok(), isa >= Isa::Avx512Bf16);
+        if isa >= Isa::Avx512Bf16 {
+            compare(Precision::Bf16, &rounded.0);
+        }
     });
 }
 
@@ -103,22 +123,29 @@ fn empty_products() {
 
 /// The products of rounded factors differ from those in double precision by the error that their documentation says.
 #[test]
-fn rounded_products_on_amx() {
+fn reduced_products_are_as_exact_as_documented() {
     let [m, k, n] = [130, 300, 170];
     let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
     let (expected, magnitudes) = expected(&a, &b, [m, k, n]);
     let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
-    let ran = Isa::with(Isa::Amx, || {
-        assert_sums(&product(a, b, Precision::F32OnAmx), &expected, &magnitudes, 4e-6);
-        assert_sums(&product(a, b, Precision::Bf16), &expected, &magnitudes, 4e-3);
-        assert_same_bits_on_any_threads(|| vec![product(a, b, Precision::F32OnAmx), product(a, b, Precision::Bf16)]);
-    });
-    if ran.is_none() {
-        eprintln!("skipped: this machine has no AMX");
-        for precision in [Precision::F32OnAmx, Precision::Bf16] {
-            assert!(matches!(precision.check(), Err(KernelError::NoAmx { .. })));
+    on_every_isa(|isa| {
+        for (precision, needed, tolerance) in
+            [(Precision::Bf16, Isa::Avx512Bf16, 4e-3), (Precision::F32OnAmx, Isa::Amx, 4e-6)]
+        {
+            if isa >= needed {
+                assert_sums(&product(a, b, precision), &expected, &magnitudes, tolerance);
+            } else {
+                let error = precision.check().expect_err("too few instructions");
+                assert_eq!(error, KernelError::NoInstructions { precision, isa });
+            }
         }
-    }
+    });
+}
+
+#[test]
+#[should_panic(expected = "need AVX512-BF16")]
+fn a_precision_that_the_instructions_lack_is_refused() {
+    Isa::with(Isa::Portable, || product(Matrix::new(&[1.0], 1, 1), Matrix::new(&[1.0], 1, 1), Precision::Bf16));
 }
 
 #[test]
@@ -128,14 +155,19 @@ fn nan_and_infinity_pass_through() {
             let (mut a, b) = (vec![1.0; size * size], vec![1.0; size * size]);
             a[2 * size + 3] = f32::NAN;
             a[4 * size + 1] = f32::INFINITY;
-            let y = product(Matrix::new(&a, size, size), Matrix::new(&b, size, size), Precision::F32);
-            for (i, row) in y.chunks_exact(size).enumerate() {
-                for x in row {
-                    assert!(match i {
-                        2 => x.is_nan(),
-                        4 => *x == f32::INFINITY,
-                        _ => *x == size as f32,
-                    });
+            for precision in [Precision::F32, Precision::Bf16] {
+                if precision.check().is_err() {
+                    continue;
+                }
+                let y = product(Matrix::new(&a, size, size), Matrix::new(&b, size, size), precision);
+                for (i, row) in y.chunks_exact(size).enumerate() {
+                    for x in row {
+                        assert!(match i {
+                            2 => x.is_nan(),
+                            4 => *x == f32::INFINITY,
+                            _ => *x == size as f32,
+                        });
+                    }
                 }
             }
         }
@@ -146,7 +178,12 @@ fn nan_and_infinity_pass_through() {
 fn the_bits_do_not_depend_on_the_threads() {
     for [m, k, n] in [[200, 900, 330], [7, 1000, 900], [1000, 300, 9], [600, 5, 700]] {
         let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
-        assert_same_bits_on_any_threads(|| vec![product(Matrix::new(&a, m, k), Matrix::new(&b, k, n), Precision::F32)]);
+        let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+        for precision in [Precision::F32, Precision::Bf16, Precision::F32OnAmx] {
+            if precision.check().is_ok() {
+                assert_same_bits_on_any_threads(|| vec![product(a, b, precision)]);
+            }
+        }
     }
 }
 

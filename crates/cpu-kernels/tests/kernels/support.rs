@@ -48,7 +48,7 @@ static SKIPPED: std::sync::Once = std::sync::Once::new();
 
 /// Runs `f` on each instruction set that the machine has, and says which are skipped.
 pub(crate) fn on_every_isa(f: impl Fn(Isa)) {
-    for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Amx] {
+    for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16, Isa::Amx] {
         if Isa::with(isa, || f(isa)).is_none() {
             SKIPPED.call_once(|| eprintln!("{isa:?} and what is above it is skipped: this machine does not have it"));
             return;

@@ -1,0 +1,51 @@
+//! Layers in bf16 beside the same in f32. A program of its own: the precision is the whole process's.
+
+#![allow(clippy::unwrap_used, reason = "a failing test may panic")]
+
+use burn::tensor::{Device, Tensor, TensorData};
+use burn_kernels::{LinearTerms, Precision, Scaled, check_precision, linear, use_precision};
+
+const SHAPES: [[usize; 2]; 7] = [[256, 384], [384, 512], [384, 50], [50, 512], [384, 40], [40, 512], [256, 512]];
+
+/// Output and gradients of a layer with every term, of which all but the basis is trained.
+fn output_and_gradients() -> Vec<Vec<f32>> {
+    let device = Device::flex().autodiff();
+    let tensor = |index: usize| {
+        let [rows, columns] = SHAPES[index];
+        let wave = |i: usize| ((i * (2 * index + 3)) as f32 * 0.37 + (i % 101) as f32).sin();
+        let values: Vec<f32> = (0..rows * columns).map(wave).collect();
+        Tensor::<2>::from_data(TensorData::new(values, [rows, columns]), &device)
+    };
+    let [x, weight, first, second] = [0, 1, 4, 5].map(|index| tensor(index).require_grad());
+    let scale = Tensor::<1>::from_data(TensorData::new(vec![0.75f32; 50], [50]), &device).require_grad();
+    let terms = LinearTerms {
+        weight: Some(weight.clone()),
+        scaled: Some(Scaled { left: tensor(2), scale: scale.clone(), right: tensor(3) }),
+        factors: Some((first.clone(), second.clone())),
+        ..LinearTerms::default()
+    };
+    let y = linear(x.clone(), terms);
+    let gradients = (y.clone() * tensor(6)).sum().backward();
+    let values = |data: TensorData| data.iter::<f32>().collect::<Vec<f32>>();
+    let mut out = vec![values(y.into_data()), values(scale.grad(&gradients).unwrap().into_data())];
+    out.extend([x, weight, first, second].map(|input| values(input.grad(&gradients).unwrap().into_data())));
+    out
+}
+
+#[test]
+fn outputs_and_gradients_in_bf16_are_near_those_in_f32() {
+    if let Err(error) = check_precision(Precision::Bf16) {
+        eprintln!("skipped: {error}");
+        assert!(use_precision(Precision::Bf16).is_err());
+        return;
+    }
+    let exact = output_and_gradients();
+    use_precision(Precision::Bf16).unwrap();
+    let rounded = output_and_gradients();
+    let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+    for (index, (exact, rounded)) in exact.iter().zip(&rounded).enumerate() {
+        let error = norm(&mut exact.iter().zip(rounded).map(|(x, y)| x - y)) / norm(&mut exact.iter().copied());
+        eprintln!("result {index}: relative error {error:.1e}");
+        assert!(error > 0.0 && error < 2e-2, "result {index}: relative error {error:.1e}");
+    }
+}
