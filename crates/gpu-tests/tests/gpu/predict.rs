@@ -42,11 +42,13 @@ fn compare_answers(what: &str, [cpu, gpu]: &[Vec<MaskAnswer>; 2]) {
 
 #[test]
 fn an_image_has_the_mask_that_it_has_on_the_cpu() {
-    let answers = both().map(|device| {
-        let session = Session::open("sam-mini", &device, &small()).unwrap();
-        session.segment(&pictures()).unwrap().into_iter().flatten().collect::<Vec<_>>()
-    });
-    compare_answers("sam-mini", &answers);
+    for model in ["sam-mini", "sam2-mini"] {
+        let answers = both().map(|device| {
+            let session = Session::open(model, &device, &small()).unwrap();
+            session.segment(&pictures()).unwrap().into_iter().flatten().collect::<Vec<_>>()
+        });
+        compare_answers(model, &answers);
+    }
 }
 
 #[test]

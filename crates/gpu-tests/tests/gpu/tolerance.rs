@@ -11,3 +11,9 @@ pub(crate) const PROBABILITY: f64 = 1.0 / 255.0;
 
 /// Share of the pixels that may change sides.
 pub(crate) const PIXELS: f64 = 1e-4;
+
+/// A loss after some steps of a training, as a share of the CPU's. Every step adds its rounding to those before it.
+pub(crate) const LOSS: f64 = 1e-4;
+
+/// A Dice after some steps of a training: a few pixels of small masks that change sides.
+pub(crate) const DICE: f64 = 5e-3;
