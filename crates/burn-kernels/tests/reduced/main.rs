@@ -7,13 +7,21 @@ use burn_kernels::{LinearTerms, Precision, Scaled, check_precision, linear, use_
 
 const SHAPES: [[usize; 2]; 7] = [[256, 384], [384, 512], [384, 50], [50, 512], [384, 40], [40, 512], [256, 512]];
 
+/// A number of -1 to 1 that tells nothing of its neighbours' (SplitMix64's finaliser). Waves would do worse: their products cancel, and what
+/// is left of them is small beside the rounding of its terms.
+fn scattered(key: u64) -> f32 {
+    let z = key.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+}
+
 /// Output and gradients of a layer with every term, of which all but the basis is trained.
 fn output_and_gradients() -> Vec<Vec<f32>> {
     let device = Device::flex().autodiff();
     let tensor = |index: usize| {
         let [rows, columns] = SHAPES[index];
-        let wave = |i: usize| ((i * (2 * index + 3)) as f32 * 0.37 + (i % 101) as f32).sin();
-        let values: Vec<f32> = (0..rows * columns).map(wave).collect();
+        let values: Vec<f32> = (0..rows * columns).map(|i| scattered((index << 32 | i) as u64)).collect();
         Tensor::<2>::from_data(TensorData::new(values, [rows, columns]), &device)
     };
     let [x, weight, first, second] = [0, 1, 4, 5].map(|index| tensor(index).require_grad());

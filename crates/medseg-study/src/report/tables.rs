@@ -161,7 +161,7 @@ fn partners(results: &Results) -> Result<Option<Table>> {
         }
         rows.push(row);
     }
-    let note = "Difference of the same test images, each first averaged over the seeds, mean with 95 % bootstrap interval over patients;                 it stands out where the interval leaves 0 out.";
+    let note = "Difference of the same test images, each first averaged over the seeds, mean with 95 % bootstrap interval over patients; it stands out where the interval leaves 0 out.";
     let title = "Paired differences in Dice, row by row".to_string();
     Ok((!rows.is_empty()).then(|| Table { title, header, rows, note: note.into(), origin: Origin::Own }))
 }

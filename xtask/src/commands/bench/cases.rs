@@ -1,5 +1,7 @@
 //! What is timed.
 
+use burn_kernels::Precision;
+
 /// One line of the table.
 pub(super) struct Case {
     pub(super) id: &'static str,
@@ -10,6 +12,8 @@ pub(super) struct Case {
     pub(super) batch: usize,
     /// Whether the encoder's blocks are computed twice instead of kept.
     pub(super) checkpointing: bool,
+    /// How its products are computed; where the machine cannot, the case is an error.
+    pub(super) precision: Precision,
     /// Another rank than the row's.
     pub(super) rank: Option<usize>,
     /// Arguments of the peers' script, one list for each variant; the fastest one counts.
@@ -50,6 +54,7 @@ pub(super) const fn training(
         size: 512,
         batch: 1,
         checkpointing: false,
+        precision: Precision::F32,
         rank: None,
         peers,
     }
@@ -68,6 +73,24 @@ pub(super) const CASES: &[Case] = &[
         "salt-high",
         &["--method salt --rank 256 --form spectral"],
     ),
+    Case {
+        precision: Precision::Bf16,
+        ..training(
+            "salt-256-bf16",
+            "SALT-256 step in bf16; PyTorch in f32 rebuilds W'",
+            "salt-high",
+            &["--method salt --rank 256"],
+        )
+    },
+    Case {
+        precision: Precision::Bf16,
+        ..training(
+            "salt-256-bf16-autocast",
+            "SALT-256 step in bf16; PyTorch with autocast to bf16",
+            "salt-high",
+            &["--method salt --rank 256 --precision bf16", "--method salt --rank 256 --form spectral --precision bf16"],
+        )
+    },
     training("salt-4", "SALT-4 step; PyTorch rebuilds W'", "salt-low", &["--method salt --rank 4"]),
     training("s-sam", "S-SAM step; PyTorch rebuilds W'", "s-sam", &["--method s-sam"]),
     training("lora-4", "LoRA-4 step", "lora-low", &["--method lora --rank 4"]),

@@ -3,6 +3,7 @@
 use super::cases::{Case, Method, Model};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
+use burn_kernels::use_precision;
 use medseg_study::{TableChoice, rows};
 use medseg_train::config::{Architecture, ModelConfig};
 use medseg_train::losses::WeightedLoss;
@@ -29,6 +30,7 @@ pub(super) struct Figures {
 impl Case {
     /// Times the case in this process.
     pub(super) fn measure(&self, steps: u32) -> Result<Figures, CliError> {
+        use_precision(self.precision).map_err(|error| CliError::Usage(format!("{}: {error}", self.id)))?;
         let device = Device::default();
         let model = ModelConfig {
             base: "random".into(),

@@ -5,6 +5,7 @@ mod measure;
 mod scaling;
 
 use super::CommandResult;
+use burn_kernels::check_precision;
 use cases::{CASES, Case};
 use measure::Figures;
 use salt_cli::CliError;
@@ -110,6 +111,9 @@ impl Case {
 
     /// A line of the table.
     fn compare(&self, args: &Args) -> Result<String, CliError> {
+        if let Err(error) = check_precision(self.precision) {
+            return Ok(format!("| {} | not on this machine: {error} | | | |", self.what));
+        }
         let mut ours = Side::default();
         // Each variant with glibc's allocator as it comes, and with ours' settings.
         let mut peers: Vec<Side> = (0..2 * self.peers.len()).map(|_| Side::default()).collect();
