@@ -37,7 +37,9 @@ pub use ops::{
     AdamW, Heads, LinearTerms, Moments, RelativeTables, Scaled, cross_attention, gelu, layer_norm, linear,
     self_attention,
 };
-pub use precision::{Precision, PrecisionError, check as check_precision, precision, use_precision};
+pub use precision::{
+    Precision, PrecisionError, check as check_precision, check_on as check_precision_on, precision, use_precision,
+};
 pub use set_aside::{release_set_aside, set_aside};
 pub use stored::Stored;
 

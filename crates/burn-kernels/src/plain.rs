@@ -1,14 +1,25 @@
 //! The operations as compositions of Burn's own: what other devices than a CPU run, and what the fused ones are held against.
 
 use crate::ops::{AdamW, Heads, LinearTerms, Moments, RelativeTables};
+use crate::precision::{Precision, is_cpu, precision};
 use burn::tensor::module::{attention as burn_attention, layer_norm as burn_layer_norm, linear as burn_linear};
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
+
+/// `a . b` with both rounded to f16, widened to f32 again. The gradients of both are f16 inside and f32 outside.
+fn half_product(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+    a.cast(FloatDType::F16).matmul(b.cast(FloatDType::F16)).cast(FloatDType::F32)
+}
 
 pub(crate) fn linear(x: Tensor<2>, terms: LinearTerms) -> Tensor<2> {
     let LinearTerms { weight, scaled, factors, bias } = terms;
-    let mut sum = weight.map(|weight| burn_linear(x.clone(), weight, bias.clone()));
-    let bias = if sum.is_some() { None } else { bias };
+    let in_half = precision() == Precision::F16 && x.dtype() == DType::F32 && !is_cpu(&x.device());
+    let product = |a: Tensor<2>, b: Tensor<2>| if in_half { half_product(a, b) } else { a.matmul(b) };
+    let (mut sum, bias) = match weight {
+        Some(weight) if in_half => (Some(half_product(x.clone(), weight)), bias),
+        Some(weight) => (Some(burn_linear(x.clone(), weight, bias)), None),
+        None => (None, bias),
+    };
     let mut add = |term: Tensor<2>| {
         sum = Some(match sum.take() {
             Some(sum) => sum + term,
@@ -17,10 +28,10 @@ pub(crate) fn linear(x: Tensor<2>, terms: LinearTerms) -> Tensor<2> {
     };
     if let Some(scaled) = scaled {
         let r = scaled.scale.dims()[0];
-        add((x.clone().matmul(scaled.left) * scaled.scale.reshape([1, r])).matmul(scaled.right));
+        add(product(product(x.clone(), scaled.left) * scaled.scale.reshape([1, r]), scaled.right));
     }
     if let Some((first, second)) = factors {
-        add(x.matmul(first).matmul(second));
+        add(product(product(x, first), second));
     }
     let sum = sum.expect("a linear layer has a weight, singular triplets or factors");
     match bias {

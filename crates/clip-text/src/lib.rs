@@ -9,14 +9,12 @@
 //! - [`Checkpoint`] opens safetensors and PyTorch files of whole CLIP models or of text towers, under OpenAI's or transformers' names,
 //!   all or nothing.
 //!
-//! # Why the tokenizer is our own
+//! # What the tokenizer is made of
 //!
-//! The crate `tokenizers` (0.22, no default features, `fancy-regex`, no C) does the byte-pair encoding as well, which is 30 lines here. It
-//! brings 17 crates that nothing else of this workspace needs, and 100 seconds of compiling (release, one busy core). What it does not bring is the rest:
-//! its own steps for CLIP are those of transformers, which differ from OpenAI's `tokenize` in 4 of the 26 texts of the test (quotes,
-//! ligatures, entities, a final sigma), and the limit of 77 tokens, the refusal of markers and the vocabulary would still be written here.
-//! `instant-clip-tokenizer` cleans nothing either and takes further spellings for markers. Both would sit behind this interface; what
-//! counts is the comparison with OpenAI's tokens, which holds for every text but one with HTML entities.
+//! The byte-pair encoding is that of the crate `tokenizers`. Its own steps for CLIP before that are those of transformers, which differ
+//! from OpenAI's `tokenize` in 4 of the 26 texts of the test (quotes, ligatures, entities, a final sigma). So the cleaning, the words, the
+//! limit of 77 tokens and the refusal of markers are here, and the comparison with OpenAI's tokens holds for every text but one with HTML
+//! entities.
 //!
 //! ```no_run
 //! use burn::tensor::Device;

@@ -1,8 +1,9 @@
-//! From text to CLIP's tokens: byte-pair encoding with OpenAI's merges, which are compiled in.
-
-use std::collections::HashMap;
+//! From text to CLIP's tokens: OpenAI's cleaning, words and limits around the byte-pair encoding of the crate `tokenizers`, with OpenAI's
+//! merges, which are compiled in.
 
 use regex::Regex;
+use tokenizers::Model;
+use tokenizers::models::bpe::{BPE, Vocab};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::ClipError;
@@ -15,7 +16,7 @@ const BYTES: u32 = 256;
 const WORD_END: &str = "</w>";
 /// What OpenAI's tokenizer takes for its markers wherever it stands.
 const MARKERS: [&str; 2] = ["<|startoftext|>", "<|endoftext|>"];
-/// Longest text that is looked at, in bytes: merging is quadratic in the length of a word.
+/// Longest text that is looked at, in bytes: prompts are a few words.
 const LONGEST_TEXT: usize = 1 << 14;
 /// Words: contractions, runs of letters, single digits, runs of anything else but white space.
 const WORDS: &str = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+";
@@ -44,10 +45,9 @@ pub enum Overflow {
 /// ```
 #[derive(Debug)]
 pub struct Tokenizer {
-    /// Two symbols to the symbol that they become; a lower one comes earlier.
-    merges: HashMap<(u32, u32), u32>,
-    /// The symbol of every byte.
-    bytes: [u32; 256],
+    pairs: BPE,
+    /// The letter that stands for every byte.
+    letters: [char; 256],
     words: Regex,
     start: u32,
     context: usize,
@@ -60,24 +60,24 @@ impl Tokenizer {
     /// [`ClipError::Value`] if the compiled-in merges are not what they should be.
     pub fn new() -> Result<Self, ClipError> {
         let broken = |found: &str| ClipError::value("compiled-in merges", "two known symbols per line", found);
-        let mut bytes = [0; 256];
-        let mut symbols = HashMap::new();
+        let mut letters = [' '; 256];
+        let mut symbols = Vocab::default();
         for (index, (byte, letter)) in (0u32..).zip(alphabet()) {
-            bytes[usize::from(byte)] = index;
+            letters[usize::from(byte)] = letter;
             symbols.insert(letter.to_string(), index);
             symbols.insert(format!("{letter}{WORD_END}"), index + BYTES);
         }
-        let mut merges = HashMap::new();
-        let mut next = 2 * BYTES;
-        for line in MERGES.lines() {
+        let mut merges = Vec::new();
+        for (index, line) in (2 * BYTES..).zip(MERGES.lines()) {
             let (first, second) = line.split_once(' ').ok_or_else(|| broken(line))?;
-            let symbol = |name: &str| symbols.get(name).copied().ok_or_else(|| broken(line));
-            merges.insert((symbol(first)?, symbol(second)?), next);
-            symbols.insert(format!("{first}{second}"), next);
-            next += 1;
+            symbols.insert(format!("{first}{second}"), index);
+            merges.push((first.to_string(), second.to_string()));
         }
+        let start = 2 * BYTES + merges.len() as u32;
+        let pairs = BPE::builder().vocab_and_merges(symbols, merges).end_of_word_suffix(WORD_END.into()).build();
+        let pairs = pairs.map_err(|e| broken(&e.to_string()))?;
         let words = Regex::new(WORDS).map_err(|e| broken(&e.to_string()))?;
-        Ok(Self { merges, bytes, words, start: next, context: 77 })
+        Ok(Self { pairs, letters, words, start, context: 77 })
     }
 
     /// The tokens of a text, start and end included, without padding: 2 to 77 of them.
@@ -96,7 +96,10 @@ impl Tokenizer {
         let text = clean(text);
         let mut tokens = vec![self.start];
         for word in self.words.find_iter(&text) {
-            tokens.extend(self.encode_word(word.as_str()));
+            let letters: String = word.as_str().bytes().map(|byte| self.letters[usize::from(byte)]).collect();
+            let found = self.pairs.tokenize(&letters);
+            let found = found.map_err(|e| ClipError::value("text", "words of known bytes", e.to_string()))?;
+            tokens.extend(found.into_iter().map(|token| token.id));
         }
         if tokens.len() > self.context - 1 {
             if overflow == Overflow::Refuse {
@@ -107,30 +110,6 @@ impl Tokenizer {
         }
         tokens.push(self.start + 1);
         Ok(tokens)
-    }
-
-    fn encode_word(&self, word: &str) -> Vec<u32> {
-        let mut symbols: Vec<u32> = word.bytes().map(|byte| self.bytes[usize::from(byte)]).collect();
-        if let Some(last) = symbols.last_mut() {
-            *last += BYTES;
-        }
-        loop {
-            let pair = |pair: &[u32]| Some(((pair[0], pair[1]), *self.merges.get(&(pair[0], pair[1]))?));
-            let Some((pair, merged)) = symbols.windows(2).filter_map(pair).min_by_key(|(_, merged)| *merged) else {
-                return symbols;
-            };
-            // Every occurrence in one pass, from the left.
-            let mut kept = Vec::with_capacity(symbols.len());
-            let mut rest = symbols.iter().copied().peekable();
-            while let Some(symbol) = rest.next() {
-                let joins = symbol == pair.0 && rest.peek() == Some(&pair.1);
-                if joins {
-                    rest.next();
-                }
-                kept.push(if joins { merged } else { symbol });
-            }
-            symbols = kept;
-        }
     }
 }
 

@@ -2,15 +2,18 @@
 
 mod future;
 mod networks;
+mod precision;
 mod prompted;
 
 pub use prompted::RowPrompt;
 
 use crate::error::{Result, StudyError};
 use future::future_rows;
+use medseg_train::config::Precision;
 use medseg_train::losses::LossTerm;
 use medseg_train::network::NetworkChoice;
 use networks::network_rows;
+use precision::precision_rows;
 use prompted::prompted_rows;
 use salt_peft::{AdapterConfig, Initialization, Method, Rank, SaltForm};
 use sam_model::{Protocol, SamConfig};
@@ -31,11 +34,14 @@ pub enum TableId {
     Sam2,
     /// What the paper leaves for the future: rank rules and losses.
     FutureWork,
+    /// What products in fewer bits cost.
+    Precision,
 }
 
 impl TableId {
     /// Every table, in the order of a report.
-    pub const ALL: [Self; 5] = [Self::Main, Self::Sam2, Self::AblationLora, Self::AblationRank, Self::FutureWork];
+    pub const ALL: [Self; 6] =
+        [Self::Main, Self::Sam2, Self::AblationLora, Self::AblationRank, Self::FutureWork, Self::Precision];
 
     /// Its heading in a report.
     pub fn title(self) -> &'static str {
@@ -45,6 +51,7 @@ impl TableId {
             Self::AblationRank => "Ablation: number of singular values that SALT scales",
             Self::Sam2 => "SAM 2: Dice and HD95 on test images",
             Self::FutureWork => "Future work of the paper: automatic rank, losses",
+            Self::Precision => "Precision: the same methods with products in fewer bits",
         }
     }
 
@@ -100,6 +107,8 @@ pub enum TableChoice {
     Sam2,
     /// What the paper leaves for the future: rank rules and losses.
     FutureWork,
+    /// What products in fewer bits cost.
+    Precision,
     /// All of the paper's that the base model has: the comparison on SAM 2 for a SAM 2, the others for a SAM.
     All,
 }
@@ -113,6 +122,7 @@ impl TableChoice {
             Self::AblationRank => "ablation-rank",
             Self::Sam2 => "sam2",
             Self::FutureWork => "future-work",
+            Self::Precision => "precision",
             Self::All => "all",
         }
     }
@@ -121,7 +131,9 @@ impl TableChoice {
     fn check(self, config: &SamConfig) -> Result<()> {
         let (expected, instead) = match (self, config.is_sam2()) {
             (Self::All, _) | (Self::Sam2, true) => return Ok(()),
-            (Self::Main | Self::AblationLora | Self::AblationRank | Self::FutureWork, false) => return Ok(()),
+            (Self::Main | Self::AblationLora | Self::AblationRank | Self::FutureWork | Self::Precision, false) => {
+                return Ok(());
+            }
             (Self::Sam2, false) => ("a SAM 2 as base model, for one sam2.1_hiera_base_plus.pt", "main"),
             (_, true) => ("a SAM as base model, for one sam_vit_b_01ec64.pth", "sam2"),
         };
@@ -159,6 +171,8 @@ pub struct MethodRow {
     pub prompt: Option<RowPrompt>,
     /// How it prepares images, at the base's own input size, if not as the others do.
     pub protocol: Option<Protocol>,
+    /// How exactly it multiplies, if not as the profile says.
+    pub precision: Option<Precision>,
     /// Loss terms beside the profile's.
     pub more_losses: Vec<LossTerm>,
     /// The row (id) whose number of trained parameters its fixed share of singular values has to give.
@@ -286,6 +300,7 @@ fn row(id: &str, title: String, trains: &str, family: Family, adapter: Option<Ad
         adapter,
         prompt: None,
         protocol: None,
+        precision: None,
         more_losses: Vec::new(),
         as_many_as: None,
         against: None,
@@ -398,11 +413,14 @@ fn sam_rows(table: TableChoice, config: &SamConfig, released: bool) -> Vec<Metho
     if table == TableChoice::FutureWork {
         out.extend(future_rows(scale, main, form, initial));
     }
+    if table == TableChoice::Precision {
+        out.extend(precision_rows(scale, main, form, initial, lora(scale.update(256))));
+    }
     out
 }
 
 /// The rows of a table that run: without ids all but those that only run by name; with ids those alone, which on a SAM may also be
-/// rows of the paper's future work.
+/// rows of the paper's future work or in another precision.
 ///
 /// # Errors
 /// As [`rows`] and [`select`].
@@ -413,7 +431,8 @@ pub fn chosen_rows(table: TableChoice, config: &SamConfig, released: bool, ids: 
         return Ok(all);
     }
     if !config.is_sam2() {
-        for row in rows(TableChoice::FutureWork, config, released)? {
+        let more = [TableChoice::FutureWork, TableChoice::Precision].map(|table| rows(table, config, released));
+        for row in more.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten() {
             if !all.iter().any(|known| known.id == row.id) {
                 all.push(row);
             }
@@ -540,16 +559,23 @@ mod tests {
         // Rows of the future are found without their table, and no row stands twice.
         assert_eq!(ids(TableChoice::Main, false, &["salt-cldice", "salt-high"]), ["salt-high", "salt-cldice"]);
         assert_eq!(ids(TableChoice::FutureWork, false, &[]).len(), 11);
+        // Where AMX or a GPU is needed, a row asks to be named.
+        let bf16 = ["full", "full-bf16", "lora-high", "lora-high-bf16", "salt-high", "salt-high-bf16"];
+        assert_eq!(ids(TableChoice::Precision, false, &[]), bf16);
+        assert_eq!(ids(TableChoice::Main, false, &["salt-high-f16", "salt-high"]), ["salt-high", "salt-high-f16"]);
         let sam2 = chosen_rows(TableChoice::Sam2, &SamConfig::sam2_tiny(), false, &["salt-cldice".into()]);
         assert!(sam2.unwrap_err().to_string().contains("unknown method"));
     }
 
     #[test]
     fn every_row_that_names_another_finds_it() {
-        let rows = rows(TableChoice::FutureWork, &SamConfig::vit_b(), false).unwrap();
-        let known = |id: &Option<String>| id.as_ref().is_none_or(|id| rows.iter().any(|row| row.id == *id));
-        assert!(rows.iter().all(|row| known(&row.against) && known(&row.as_many_as)));
-        assert_eq!(rows.iter().filter(|row| row.as_many_as.is_some()).count(), 4);
+        for (table, equal, against) in [(TableChoice::FutureWork, 4, 6), (TableChoice::Precision, 0, 9)] {
+            let rows = rows(table, &SamConfig::vit_b(), false).unwrap();
+            let known = |id: &Option<String>| id.as_ref().is_none_or(|id| rows.iter().any(|row| row.id == *id));
+            assert!(rows.iter().all(|row| known(&row.against) && known(&row.as_many_as)));
+            assert_eq!(rows.iter().filter(|row| row.as_many_as.is_some()).count(), equal);
+            assert_eq!(rows.iter().filter(|row| row.against.is_some()).count(), against);
+        }
     }
 
     #[test]

@@ -43,7 +43,8 @@ use crate::optimizer::OptimizerConfig;
 use crate::schedule::Schedule;
 use crate::shipped;
 use crate::text::check_texts;
-use burn_kernels::{Precision, check_precision};
+pub use burn_kernels::Precision;
+use burn_kernels::check_precision;
 use salt_peft::AdapterConfig;
 use sam_model::{SamConfig, SamVariant};
 use serde::{Deserialize, Serialize};
@@ -302,8 +303,8 @@ pub struct TrainingConfig {
     /// What the bundle at the end keeps of the bases of SALT and SVD tuning: all of it (`basis`, opens anywhere and can be trained
     /// further), the updates (`delta`) or only fingerprints (`recompute`, the smallest; opens on the same kind of machine).
     pub basis: salt_peft::BasisStorage,
-    /// How exactly a CPU multiplies: `f32`; `bf16` on processors with AVX512-BF16 or AMX; `f32-amx` with AMX. Chosen by the user, never by what
-    /// is found.
+    /// How exactly linear layers multiply: `f32`; on CPUs with AVX512-BF16 or AMX `bf16`, with AMX `f32-amx`; on GPUs that have it `f16`,
+    /// with the loss scaled and steps left out whose gradients are not finite. Chosen by the user, never by what is found.
     #[serde(skip_serializing_if = "is_f32")]
     pub precision: Precision,
     /// Keep only the inputs of the encoder's blocks for the backward pass and compute each block a second time: a third more time for
@@ -503,8 +504,15 @@ impl RunConfig {
         for name in &self.devices {
             name.parse::<crate::device::DeviceName>()?;
         }
-        if training.precision != Precision::F32 && self.devices.iter().any(|name| name != "cpu") {
-            let problem = format!("{} is computed by CPUs alone, found {:?}", training.precision.name(), self.devices);
+        let misplaced = |name: &String| match training.precision {
+            Precision::F32 => false,
+            Precision::F16 => name == "cpu",
+            _ => name != "cpu",
+        };
+        if self.devices.iter().any(misplaced) {
+            let place = if training.precision == Precision::F16 { "GPUs" } else { "CPUs" };
+            let name = training.precision.name();
+            let problem = format!("{name} is computed by {place} alone, found {:?}", self.devices);
             return Err(TrainError::config("training.precision", problem));
         }
         check_precision(training.precision).map_err(|error| TrainError::config("training.precision", error.reason))?;
@@ -611,6 +619,12 @@ mod tests {
             }
         }
         assert!(check_precision(Precision::F32).is_ok());
+        let on = |device: &str| {
+            parse(&format!("devices = [\"{device}\"]\n[data]\npath = \"x\"\n[training]\nprecision = \"f16\""))
+        };
+        assert_eq!(on("wgpu").unwrap().training.precision, Precision::F16);
+        let message = on("cpu").unwrap_err().to_string();
+        assert!(message.contains("training.precision") && message.contains("GPUs"), "{message}");
     }
 
     #[test]

@@ -72,6 +72,7 @@ pub mod evaluate;
 pub mod files;
 pub mod gradients;
 pub mod log;
+mod loss_scale;
 pub mod losses;
 pub mod memory;
 pub mod model;

@@ -13,7 +13,7 @@ use crate::evaluate::merged;
 use crate::model::{BaseModel, Segmenter};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_kernels::{Precision, use_precision};
+use burn_kernels::{Precision, check_precision_on, use_precision};
 use medseg_data::decode::ImageOptions;
 use medseg_data::{Image, Protocol};
 use rayon::prelude::*;
@@ -102,7 +102,7 @@ impl Session {
         }
         let trained =
             manifest.provenance.as_ref().map_or(Precision::F32, |provenance| provenance.run.training.precision);
-        if let Err(error) = use_precision(trained) {
+        if let Err(error) = check_precision_on(trained, device).and_then(|()| use_precision(trained)) {
             tracing::warn!("the model was trained in {}, and is used in f32 here: {error}", trained.name());
             use_precision(Precision::F32).map_err(|error| TrainError::config("precision", error.to_string()))?;
         }

@@ -28,10 +28,10 @@ use crate::stop::StopFlag;
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
-use burn_kernels::{release_set_aside, use_precision};
+use burn_kernels::{Precision, PrecisionError, check_precision_on, release_set_aside, use_precision};
 pub use checkpointed::gradients as checkpointed_gradients;
 use data_parallel::DataParallel;
-use salt_peft::{BasisStorage, Method, first_non_finite, first_non_finite_gradient};
+use salt_peft::{BasisStorage, Method, first_non_finite, first_non_finite_gradient, store_frozen_in_half};
 use sam_model::{PreprocessError, SamError};
 use seg_baselines::{Draws, Network, NetworkConfig};
 use serde::{Deserialize, Serialize};
@@ -125,8 +125,8 @@ pub fn identity(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> Re
 /// The selected weights are in `directory/best.safetensors` (see [`load_best`]).
 ///
 /// # Errors
-/// Another process uses the directory, it holds another run, a file cannot be written, the model does not fit the data, or the stop flag was raised ([`TrainError::Stopped`], with the state saved). A loss that is not finite is no error here but
-/// an outcome without checkpoint.
+/// Another process uses the directory, it holds another run, a file cannot be written, the model does not fit the data, or the stop flag
+/// was raised ([`TrainError::Stopped`], with the state saved). A loss that is not finite is no error here but an outcome without checkpoint.
 pub fn train(
     config: &RunConfig,
     data: &PreparedData,
@@ -136,6 +136,18 @@ pub fn train(
     observer: &dyn Observer,
 ) -> Result<Outcome> {
     train_unless(config, data, base, directory, stop, observer, &|_| None)
+}
+
+/// Multiplies in `precision` from now on, in the whole process, and opens these devices.
+///
+/// # Errors
+/// A device that this build or machine does not have, or one that does not multiply so.
+pub fn choose_precision(precision: Precision, devices: &[String]) -> Result<Vec<Device>> {
+    let devices = devices.iter().map(|name| device::open(name)).collect::<Result<Vec<_>>>()?;
+    let fail = |error: PrecisionError| TrainError::config("training.precision", error.reason);
+    devices.iter().try_for_each(|device| check_precision_on(precision, device)).map_err(fail)?;
+    use_precision(precision).map_err(fail)?;
+    Ok(devices)
 }
 
 /// The same, given up where `gives_up` has a reason: the best checkpoint until then counts.
@@ -152,7 +164,7 @@ pub fn train_unless(
     gives_up: &GivesUp<'_>,
 ) -> Result<Outcome> {
     config.validate()?;
-    use_precision(config.training.precision).map_err(|error| TrainError::config("training.precision", error.reason))?;
+    let devices = choose_precision(config.training.precision, &config.devices)?;
     let adapter = config.adapter.as_ref().ok_or_else(|| TrainError::config("adapter", "nothing to train"))?;
     let mut adapter = adapter.clone();
     adapter.seed.get_or_insert(config.seed);
@@ -162,7 +174,6 @@ pub fn train_unless(
         return Ok(outcome);
     }
     claim(config, directory, &identity)?;
-    let devices = config.devices.iter().map(|name| device::open(name)).collect::<Result<Vec<_>>>()?;
     check_batches(config, data, base)?;
     let model = base.adapted(Some(&adapter), &devices[0])?;
     if config.training.activation_checkpointing {
@@ -173,10 +184,15 @@ pub fn train_unless(
         observer.warning(warning);
     }
     let store = CheckpointStore::new(directory);
-    let state = match store.newest()? {
+    let mut state = match store.newest()? {
         Some((_, files)) => State::restore(model.segmenter, config.optimizer.init(), files)?,
         None => State::fresh(model.segmenter, config.optimizer.init()),
     };
+    if config.training.precision == Precision::F16 {
+        let (model, saved) = store_frozen_in_half(state.model);
+        tracing::info!("frozen weights are stored in f16, which saves {} MiB of each device", saved >> 20);
+        state.model = model;
+    }
     let mut log = Log::open(&directory.join("log.jsonl"))?;
     log.write(&Event::Start {
         config: identity.clone(),
@@ -476,7 +492,11 @@ impl Loop<'_> {
 
     /// One optimiser step over the images of `indices`, a part of the epoch's `order`; returns the mean loss.
     fn step(&self, state: State, indices: &[usize], order: &[usize], rate: f64) -> Result<(State, f64)> {
-        let State { model, mut optimizer, best, progress } = state;
+        let State { model, mut optimizer, best, mut progress } = state;
+        let scale = match self.config.training.precision {
+            Precision::F16 => progress.loss_scale.get_or_insert_default().factor(),
+            _ => 1.0,
+        };
         let mut sum = GradientsAccumulator::new();
         let mut mean = 0.0;
         for (index, part) in indices.chunks(self.config.training.batch_size).enumerate() {
@@ -484,7 +504,7 @@ impl Loop<'_> {
             let images = filled(part, order, model.network().map(Network::config), self.data.image_size());
             let pass = progress.step * self.config.training.accumulate as u64 + index as u64;
             let draws = Draws::new(self.config.seed, pass);
-            let (grads, loss) = self.gradients(&model, &images, progress.epoch, weight, draws)?;
+            let (grads, loss) = self.gradients(&model, &images, progress.epoch, weight * f64::from(scale), draws)?;
             if !loss.is_finite() {
                 let place = self.where_loss_broke(&model, &images, progress.epoch);
                 return Err(TrainError::Diverged { value: loss, step: progress.step, epoch: progress.epoch, place });
@@ -493,6 +513,20 @@ impl Loop<'_> {
             sum.accumulate(&model, grads);
         }
         let mut grads = sum.grads();
+        if let Some(scaled) = &mut progress.loss_scale {
+            grads = crate::gradients::scale(&model, grads, 1.0 / scale);
+            let finite = global_norm(&model, &grads).is_finite();
+            let goes_on = scaled.observe(finite);
+            if !finite && goes_on {
+                // Left out; the next step is taken with a smaller factor.
+                return Ok((State { model, optimizer, best, progress }, mean));
+            }
+            if !finite {
+                let place = "the gradients, with every factor on the loss".into();
+                let (step, epoch) = (progress.step, progress.epoch);
+                return Err(TrainError::Diverged { value: f32::INFINITY, step, epoch, place });
+            }
+        }
         if let Some(limit) = self.config.training.clip_norm {
             let norm = global_norm(&model, &grads);
             if !norm.is_finite() {

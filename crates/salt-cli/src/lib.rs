@@ -29,6 +29,7 @@ mod live_view;
 mod model_argument;
 mod output_folder;
 mod picture;
+mod precision_argument;
 mod progress;
 mod shell;
 mod signals;

@@ -104,7 +104,7 @@ fn tail_update(tail: &Tail, form: SaltForm) -> (Tensor<2>, Tensor<2>) {
         SaltForm::Paper => fold(tail, tail.clipped_core(Layout::InOut)),
         _ => {
             let (first, second) = tail.stored_factors(Layout::InOut);
-            (tail.basis.left.val().matmul(first), second.matmul(tail.basis.right.val()))
+            (tail.basis.left().matmul(first), second.matmul(tail.basis.right()))
         }
     }
 }
@@ -119,7 +119,7 @@ fn projector_terms(projector: &Projector) -> LinearTerms {
 
 /// `L core R` as two factors, the core multiplied into the smaller side.
 fn fold(tail: &Tail, core: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-    let (left, right) = (tail.basis.left.val(), tail.basis.right.val());
+    let (left, right) = (tail.basis.left(), tail.basis.right());
     if left.dims()[0] <= right.dims()[1] { (left.matmul(core), right) } else { (left, core.matmul(right)) }
 }
 

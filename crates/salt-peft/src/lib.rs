@@ -57,6 +57,7 @@ mod decompose;
 mod error;
 mod file;
 mod forward;
+mod half;
 mod initial;
 mod inspect;
 mod kept;
@@ -80,6 +81,7 @@ pub use file::{
     BasisStorage, CONFIG_FILE, KeyMap, LoadOptions, LoadReport, SaveOptions, WEIGHTS_FILE, load_adapter, save_adapter,
 };
 pub use forward::{conv2d_by, linear_by};
+pub use half::store_frozen_in_half;
 pub use inspect::{Inspection, LayerInspection, SpectralInspection, inspect};
 pub use kept::kept_numbers;
 pub use layer::{

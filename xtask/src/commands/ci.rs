@@ -64,7 +64,7 @@ const CHECKS: &[Check] = &[
         environment: &[("DOCS_RS", "1")],
         ..check("cuda", "cargo check --workspace --features salt-cli/cuda --locked")
     },
-    // The GPU path, run: in a build of its own (see the profile in Cargo.toml). Asked for by name alone.
+    // The GPU path, run: in a build of its own (see the profile in Cargo.toml), on a software device where there is no other.
     Check {
         lacks: driver::missing,
         ..check("gpu", "cargo test --profile gpu -p gpu-tests --features wgpu --test gpu --locked")
@@ -77,9 +77,6 @@ const CHECKS: &[Check] = &[
     check("test", "cargo test"),
 ];
 
-/// What runs only where it is asked for: a build of its own, and tests that take a software device many minutes.
-const BY_NAME: [&str; 1] = ["gpu"];
-
 /// Runs the checks.
 pub(crate) fn run(args: Args) -> CommandResult {
     if let Some(unknown) = args.only.iter().find(|name| !CHECKS.iter().any(|check| check.name == name.as_str())) {
@@ -87,10 +84,7 @@ pub(crate) fn run(args: Args) -> CommandResult {
         return Err(CliError::usage(format!("no check {unknown:?}; there are {}", known.join(", "))));
     }
     let root = root();
-    let is_chosen = |check: &&Check| match args.only.is_empty() {
-        true => !BY_NAME.contains(&check.name),
-        false => args.only.iter().any(|name| name == check.name),
-    };
+    let is_chosen = |check: &&Check| args.only.is_empty() || args.only.iter().any(|name| name == check.name);
     for check in CHECKS.iter().filter(is_chosen) {
         println!("== {}: {}", check.name, check.command);
         if args.list {

@@ -22,11 +22,9 @@ const SWITCH: &str = "SALT_KERNELS";
 /// Whether the kernels of the CPU serve this tensor.
 #[cfg(feature = "cpu")]
 fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
-    use burn::backend::DispatchDevice;
     static OFF: OnceLock<bool> = OnceLock::new();
     if *OFF.get_or_init(|| std::env::var_os(SWITCH).is_some_and(|value| value == "off")) {
         return false;
     }
-    let on_cpu = matches!(x.device().as_dispatch().clone().inner(), DispatchDevice::Flex(_));
-    on_cpu && x.dtype() == DType::F32 && x.shape().num_elements() > 0
+    crate::precision::is_cpu(&x.device()) && x.dtype() == DType::F32 && x.shape().num_elements() > 0
 }

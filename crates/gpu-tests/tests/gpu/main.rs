@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod devices;
+mod half;
 mod layers;
 mod losses;
 mod peft;

@@ -17,3 +17,9 @@ pub(crate) const LOSS: f64 = 1e-4;
 
 /// A Dice after some steps of a training: a few pixels of small masks that change sides.
 pub(crate) const DICE: f64 = 5e-3;
+
+/// Outputs and gradients of a linear layer with factors and products in f16: eleven bits, rounded several times.
+pub(crate) const HALF: f64 = 3e-3;
+
+/// A loss after some steps with these.
+pub(crate) const HALF_LOSS: f64 = 1e-2;

@@ -9,7 +9,7 @@ use crate::results::{CellResult, GridPoint, Overlay};
 use medseg_metrics::Metric;
 use medseg_train::StopFlag;
 use medseg_train::checkpoint::RunLock;
-use medseg_train::config::{ModelConfig, RunConfig};
+use medseg_train::config::{ModelConfig, Precision, RunConfig};
 use medseg_train::data::PreparedData;
 use medseg_train::device;
 use medseg_train::evaluate::{Evaluation, evaluate, merged};
@@ -72,7 +72,13 @@ impl CellInput<'_> {
             config.evaluation.batch_size = 1;
         }
         config.training.learning_rate = rate;
+        config.training.precision = self.precision();
         config
+    }
+
+    /// How exactly the cell multiplies.
+    pub(super) fn precision(&self) -> Precision {
+        self.row.precision.unwrap_or(self.profile.template.training.precision)
     }
 
     /// The rates that the cell tries; none for a row that trains nothing.

@@ -10,10 +10,11 @@ use crate::error::{Result, StudyError};
 use crate::methods::{MethodRow, RowPrompt, TableChoice, chosen_rows};
 use crate::results::{CellResult, GridPoint, MethodCard, Results, VERSION};
 use medseg_train::check_room;
+use medseg_train::config::Precision;
 use medseg_train::data::{self, PreparedData};
 use medseg_train::device;
 use medseg_train::model::{Assets, BaseModel, BaseModelCard};
-use medseg_train::train::{check_batches, disk_bytes, outcome_bytes};
+use medseg_train::train::{check_batches, choose_precision, disk_bytes, outcome_bytes};
 use medseg_train::{StopFlag, TrainError};
 use sam_model::{Protocol, SamConfig};
 use std::collections::BTreeMap;
@@ -249,12 +250,29 @@ impl Comparison {
             .collect()
     }
 
-    /// Runs the cells that are not finished, `runner.jobs` at a time.
+    /// Runs the cells that are not finished, `runner.jobs` at a time. Cells at the same time multiply equally exactly, since what is chosen
+    /// holds for the whole process: those of one precision come after those of another.
     ///
     /// # Errors
     /// The first cell's failure, after the others under way have saved their state; [`TrainError::Stopped`] when
-    /// asked to.
+    /// asked to; a precision that this machine lacks.
     pub fn run(&self, cells: &[Cell], runner: &Runner, observer: &dyn StudyObserver) -> Result<()> {
+        let mut groups: Vec<(Precision, Vec<Cell>)> = Vec::new();
+        for cell in cells {
+            let precision = self.input(cell)?.precision();
+            match groups.iter_mut().find(|(of, _)| *of == precision) {
+                Some((_, group)) => group.push(cell.clone()),
+                None => groups.push((precision, vec![cell.clone()])),
+            }
+        }
+        for (precision, group) in groups {
+            choose_precision(precision, &self.profile.template.devices)?;
+            self.run_alike(&group, runner, observer)?;
+        }
+        Ok(())
+    }
+
+    fn run_alike(&self, cells: &[Cell], runner: &Runner, observer: &dyn StudyObserver) -> Result<()> {
         let next = AtomicUsize::new(0);
         let failure: Mutex<Option<StudyError>> = Mutex::new(None);
         let jobs = runner.jobs.clamp(1, cells.len().max(1));
@@ -357,6 +375,9 @@ impl Comparison {
         set("optimiser", serde_json::to_string(&template.optimizer).unwrap_or_default());
         set("schedule", serde_json::to_string(&template.schedule).unwrap_or_default());
         set("gradient clipping", training.clip_norm.map_or("none".into(), |norm| format!("global norm {norm}")));
+        if training.precision != Precision::F32 {
+            set("precision", training.precision.name().into());
+        }
         set("validated", format!("every {} epoch(s)", training.validate_every));
         let protocol = format!("{:?}", self.profile.datasets[0].config.protocol).to_lowercase();
         set(

@@ -4,6 +4,7 @@ use crate::checkpoint::{NamedTensors, tensors};
 use crate::error::{Result, TrainError};
 use crate::evaluate::Validation;
 use crate::log::EpochRecord;
+use crate::loss_scale::LossScale;
 use crate::model::Segmenter;
 use crate::selection::{BestOfEach, Selection};
 use burn::optim::ModuleOptimizer;
@@ -41,6 +42,9 @@ pub(super) struct Progress {
     pub(super) given_up: Option<String>,
     pub(super) curve: Vec<EpochRecord>,
     pub(super) best_of_each: BestSoFar,
+    /// Where gradients are computed in f16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) loss_scale: Option<LossScale>,
 }
 
 impl Progress {

@@ -6,6 +6,7 @@ use crate::cache::cache_folder;
 use crate::error::CliError;
 use crate::live_view::LiveView;
 use crate::output_folder::{Origin, OutputFolder};
+use crate::precision_argument::PrecisionArgument;
 use crate::signals::stop_on_signal;
 use crate::text_argument::TextArgument;
 use clap::ValueEnum;
@@ -17,6 +18,7 @@ use medseg_study::parameters::Parameters;
 use medseg_study::published::Published;
 use medseg_study::report::{FILES, Origin as Whose, findings, ledger_tables, report};
 use medseg_study::results::Results;
+use medseg_train::config::Precision;
 use std::path::{Path, PathBuf};
 
 /// Compare full fine-tuning, S-SAM, LoRA and SALT with the untrained base, random weights and classic networks, and write a report.
@@ -43,11 +45,14 @@ pub struct Args {
     sam: Option<String>,
     #[command(flatten)]
     text: TextArgument,
+    #[command(flatten)]
+    precision: PrecisionArgument,
     /// Which tables
     #[arg(long, value_enum, default_value = "main")]
     table: TableArgument,
     /// Only these methods, by id (see --plan), separated by commas; beside those of the table also sam-box, sam-points-1,
-    /// sam-points-3 (the base, prompted with the reference mask), medsam-box (for MedSAM's checkpoint), sam-text (with --text) and every row of future-work
+    /// sam-points-3 (the base, prompted with the reference mask), medsam-box (for MedSAM's checkpoint), sam-text (with --text) and every row of
+    /// future-work and precision
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     methods: Vec<String>,
     /// Where everything goes
@@ -119,6 +124,8 @@ enum TableArgument {
     Sam2,
     /// What the paper leaves for the future: rank rules against fixed ranks, losses for thin structures
     FutureWork,
+    /// SALT, LoRA and full fine-tuning with products in f32 beside the same in bf16 (on AMX also -f32-amx, on a GPU -f16, by --methods)
+    Precision,
     /// All of the paper's that the base model has
     All,
 }
@@ -131,6 +138,7 @@ impl From<TableArgument> for TableChoice {
             TableArgument::AblationRank => Self::AblationRank,
             TableArgument::Sam2 => Self::Sam2,
             TableArgument::FutureWork => Self::FutureWork,
+            TableArgument::Precision => Self::Precision,
             TableArgument::All => Self::All,
         }
     }
@@ -269,11 +277,12 @@ fn profile(args: &Args) -> Result<Profile, CliError> {
     profile.template.model.clip.clone_from(&args.text.clip);
     let shortened =
         args.epochs.is_some() || args.image_size.is_some() || args.limit.is_some() || !args.rates.is_empty();
-    if args.profile == ProfileChoice::Paper && shortened {
+    let rounded = args.precision.precision.is_some_and(|precision| precision != Precision::F32);
+    if args.profile == ProfileChoice::Paper && (shortened || rounded) {
         profile.name = "paper, shortened";
-        profile
-            .notice
-            .push_str(" Epochs, image size, rates or images differ from the paper's: no figure can be compared.");
+        profile.notice.push_str(
+            " Epochs, image size, rates, images or precision differ from the paper's: no figure can be compared.",
+        );
     }
     if let Some(epochs) = args.epochs {
         profile.template.training.epochs = epochs;
@@ -296,5 +305,8 @@ fn profile(args: &Args) -> Result<Profile, CliError> {
         profile.seeds.clone_from(&args.seeds);
     }
     profile.template.devices.clone_from(&args.devices);
+    if let Some(precision) = args.precision.precision {
+        profile.template.training.precision = precision;
+    }
     Ok(profile)
 }

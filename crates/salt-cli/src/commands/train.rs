@@ -3,6 +3,7 @@
 use super::CommandResult;
 use crate::cache::cache_folder;
 use crate::error::CliError;
+use crate::precision_argument::PrecisionArgument;
 use crate::progress::Progress;
 use crate::shell::quoted;
 use crate::signals::stop_on_signal;
@@ -33,6 +34,8 @@ pub struct Args {
     out: PathBuf,
     #[command(flatten)]
     text: TextArgument,
+    #[command(flatten)]
+    precision: PrecisionArgument,
     /// Folder that keeps decompositions and text features between runs [default: SALT_CACHE_DIR, or the user's cache folder]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -69,8 +72,11 @@ pub(super) fn run(args: Args) -> CommandResult {
         if args.text.clip.is_some() {
             config.model.clip.clone_from(&args.text.clip);
         }
-        config.validate()?;
     }
+    if let Some(precision) = args.precision.precision {
+        config.training.precision = precision;
+    }
+    config.validate()?;
     if config.adapter.is_none() {
         let problem =
             "the run file has no [adapter] table, so there is nothing to train; `method = \"full\"` trains all";

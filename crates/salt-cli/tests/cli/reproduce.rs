@@ -40,6 +40,37 @@ fn cells_run_one_by_one_are_collected_into_one_report() {
 }
 
 #[test]
+fn rows_in_bf16_run_beside_the_same_in_f32() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |out: &str, methods: &str, more: &[&str]| {
+        let mut command = reproduce(&folder.path().join(out));
+        command.args(["--methods", methods, "--epochs", "1", "--rates", "0.001", "--limit", "2,1,2"]).args(more);
+        command.output().unwrap()
+    };
+    let cases = |out: &str, method: &str| {
+        let text = std::fs::read(folder.path().join(out).join("results.json")).unwrap();
+        let results: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let of = |cell: &&serde_json::Value| cell["method"] == method && cell["dataset"] == "Synthetic angiography";
+        results["cells"].as_array().unwrap().iter().find(of).unwrap()["cases"].clone()
+    };
+    let output = run("both", "lora-high,lora-high-bf16", &["--table", "precision"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        eprintln!("skipped: this machine has no bf16");
+        assert!(text.contains("training.precision") && text.contains("bf16"), "{text}");
+        return;
+    }
+    let report = std::fs::read_to_string(folder.path().join("both/report.md")).unwrap();
+    assert!(report.contains("LoRA 64, bf16") && report.contains("row by row"), "{report}");
+    let (exact, rounded) = (cases("both", "lora-high"), cases("both", "lora-high-bf16"));
+    assert_ne!(exact, rounded);
+    // Neither row knows of the other, and a row is the method in that precision.
+    assert!(run("f32", "lora-high", &[]).status.success() && cases("f32", "lora-high") == exact);
+    assert!(run("bf16", "lora-high", &["--precision", "bf16"]).status.success());
+    assert_eq!(cases("bf16", "lora-high"), rounded);
+}
+
+#[test]
 fn a_report_of_somebody_else_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("report.md"), "mine").unwrap();
@@ -61,6 +92,8 @@ fn what_a_user_gets_wrong_is_named() {
     fails(&["--profile", "paper", "--sam", "random"], "--data");
     fails(&["--sam", "/no/such/model.pth"], "/no/such/model.pth");
     fails(&["--devices", "tpu"], "tpu");
+    fails(&["--precision", "f16"], "f16 is computed by GPUs alone");
+    reproduce(folder.path()).args(["--precision", "f8"]).assert().code(2).stderr(contains("f32-amx"));
     let empty = folder.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     fails(&["--data", empty.to_str().unwrap()], "empty");

@@ -1,6 +1,6 @@
 //! One adapter of one part of a weight, whatever its method.
 
-use super::basis::Basis;
+use super::basis::{Basis, widened};
 use super::full::{AnyRank, Delta, Full};
 use super::low_rank::{Dora, Lora};
 use super::salt::{Projector, Salt, SvdTuning, Tail, Top};
@@ -59,16 +59,16 @@ impl Adapter {
     /// The effective part of the weight, `[rows, columns]` in storage order; none means that the base is unchanged.
     pub(crate) fn effective(&self, base: Tensor<2>, layout: Layout) -> Tensor<2> {
         match self {
-            Self::Lora(lora) => base + lora.delta(layout),
+            Self::Lora(lora) => sum(base, lora.delta(layout)),
             Self::Dora(dora) => dora.effective(base, layout),
-            Self::Svd(svd) => base + svd.top.delta(svd.relu),
+            Self::Svd(svd) => sum(base, svd.top.delta(svd.relu)),
             Self::Salt(salt) => match salt.delta(layout) {
-                Some(delta) => base + delta,
+                Some(delta) => sum(base, delta),
                 None => base,
             },
-            Self::Projector(projector) => base + projector.delta(layout),
+            Self::Projector(projector) => sum(base, projector.delta(layout)),
             Self::Full(full) => full.value.reshaped(base.shape()),
-            Self::Delta(delta) => base + delta.delta.val(),
+            Self::Delta(delta) => sum(base, delta.delta.val()),
         }
     }
 
@@ -90,6 +90,11 @@ impl Adapter {
         };
         Some(adapter)
     }
+}
+
+/// A base and its update, in the numbers of the update: the base may be stored in [half precision](crate::store_frozen_in_half).
+pub(super) fn sum(base: Tensor<2>, delta: Tensor<2>) -> Tensor<2> {
+    widened(base, delta.dtype()) + delta
 }
 
 /// Gives out the parameters of an adapter by their path within it.

@@ -35,9 +35,19 @@ impl Basis {
         self.len() == 0
     }
 
+    /// The left vectors in the numbers of the singular values: wider ones than they are [stored](crate::store_frozen_in_half) in, perhaps.
+    pub(crate) fn left(&self) -> Tensor<2> {
+        widened(self.left.val(), self.sigma.dtype())
+    }
+
+    /// The right vectors, as the [left](Self::left) ones.
+    pub(crate) fn right(&self) -> Tensor<2> {
+        widened(self.right.val(), self.sigma.dtype())
+    }
+
     /// `left diag(d) right` for `d [k]`. The diagonal goes to the smaller factor; it is never expanded to a matrix.
     pub(crate) fn diagonal(&self, d: Tensor<1>) -> Tensor<2> {
-        let (left, right) = (self.left.val(), self.right.val());
+        let (left, right) = (self.left(), self.right());
         let k = self.len();
         if left.dims()[0] <= right.dims()[1] {
             (left * d.reshape([1, k])).matmul(right)
@@ -48,7 +58,7 @@ impl Basis {
 
     /// `(U, V^T)`, both row-major, as files and papers have them.
     pub(crate) fn papers_factors(&self, layout: Layout) -> (Tensor<2>, Tensor<2>) {
-        let (left, right) = (self.left.val(), self.right.val());
+        let (left, right) = (self.left(), self.right());
         match layout {
             Layout::OutIn => (left, right),
             Layout::InOut => (right.transpose(), left.transpose()),
@@ -81,6 +91,11 @@ impl Basis {
             ids,
         )
     }
+}
+
+/// The same values as numbers of another type.
+pub(crate) fn widened<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor<D> {
+    if tensor.dtype() == dtype { tensor } else { tensor.cast(dtype) }
 }
 
 /// A decomposition on the host: `U^T [k, outputs]` and `V [inputs, k]`, both row-major, and `sigma [k]`, descending.

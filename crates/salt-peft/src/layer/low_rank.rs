@@ -1,5 +1,6 @@
 //! LoRA and DoRA.
 
+use super::adapter::sum;
 use super::matrix::stored_product;
 use crate::config::Layout;
 use burn::module::{Module, Param};
@@ -42,7 +43,7 @@ pub struct Dora {
 impl Dora {
     /// The effective weight, in the order in which it is stored.
     pub fn effective(&self, base: Tensor<2>, layout: Layout) -> Tensor<2> {
-        let direction = base + self.direction.delta(layout);
+        let direction = sum(base, self.direction.delta(layout));
         let norm = row_norms(direction.clone().detach(), layout);
         let outputs = norm.dims()[0];
         let factor = self.magnitude.val() / norm;

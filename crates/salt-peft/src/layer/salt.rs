@@ -76,7 +76,7 @@ impl Tail {
     /// The update without a ReLU on a given path; all paths give the same matrix.
     pub fn delta_by(&self, layout: Layout, path: TailPath) -> Tensor<2> {
         let (first, second) = self.stored_factors(layout);
-        let (left, right) = (self.basis.left.val(), self.basis.right.val());
+        let (left, right) = (self.basis.left(), self.basis.right());
         match path {
             TailPath::LowRank => left.matmul(first).matmul(second.matmul(right)),
             TailPath::Core => core_product(left, first.matmul(second), right),
@@ -92,7 +92,7 @@ impl Tail {
 
     /// The update with the paper's ReLU.
     pub fn clipped_delta(&self, layout: Layout) -> Tensor<2> {
-        core_product(self.basis.left.val(), self.clipped_core(layout), self.basis.right.val())
+        core_product(self.basis.left(), self.clipped_core(layout), self.basis.right())
     }
 }
 
@@ -160,7 +160,7 @@ impl Projector {
         match &self.top {
             None => (first, second),
             Some(top) => {
-                let (left, right) = (top.basis.left.val(), top.basis.right.val());
+                let (left, right) = (top.basis.left(), top.basis.right());
                 let first = first.clone() - left.clone().matmul(left.transpose().matmul(first));
                 let second = second.clone() - second.matmul(right.clone().transpose()).matmul(right);
                 (first, second)

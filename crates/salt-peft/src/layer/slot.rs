@@ -1,11 +1,12 @@
 //! What hangs on one parameter: its named adapters, of which at most one is active.
 
 use super::adapter::Adapter;
+use super::basis::widened;
 use super::matrix::matrix_shape;
 use super::spec::LayerSpec;
 use crate::config::Layout;
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Reparameterization};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use burn_kernels::release_set_aside;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -110,7 +111,9 @@ pub(crate) fn effective(spec: &LayerSpec, parts: &[Adapter], base: Tensor<2>) ->
     if end < outputs {
         pieces.push(range(&base, end, outputs));
     }
-    Tensor::cat(pieces, axis)
+    // What is not adapted may be stored in half precision.
+    let dtype = pieces.iter().map(Tensor::dtype).find(|dtype| *dtype != DType::F16).unwrap_or(DType::F16);
+    Tensor::cat(pieces.into_iter().map(|piece| widened(piece, dtype)).collect(), axis)
 }
 
 impl Reparameterization for AdapterSlot {
