@@ -6,7 +6,7 @@
 //! checkpoint, writing the bundle.
 //! What a process takes besides (program, images, allocator) is what it has when it is asked.
 
-use crate::config::RunConfig;
+use crate::config::{Precision, RunConfig};
 use crate::error::Result;
 use crate::model::BaseModel;
 use salt_peft::{AdapterConfig, BasisStorage, Kind, LinearShape, Plan, kept_numbers, plan};
@@ -23,6 +23,8 @@ pub struct MemoryEstimate {
     pub weights: usize,
     /// Weights that the training does not read and that lie on the disk meanwhile.
     pub set_aside: usize,
+    /// What storing frozen weights and singular vectors in f16 saves after attaching.
+    pub halved: usize,
     /// Frozen singular vectors.
     pub basis: usize,
     /// Trained parameters, the moments of the optimiser and the best checkpoint so far.
@@ -44,7 +46,7 @@ pub struct MemoryEstimate {
 impl MemoryEstimate {
     /// The largest sum of what is there at the same time.
     pub fn peak(&self) -> usize {
-        let resting = self.present + self.weights + self.basis + self.trained - self.set_aside;
+        let resting = self.present + self.weights + self.basis + self.trained - self.set_aside - self.halved;
         let step = resting + self.activations + self.workspace;
         let between = resting + self.validation.max(self.saving);
         let attaching = self.present + self.weights + self.basis + self.attaching;
@@ -66,6 +68,9 @@ impl fmt::Display for MemoryEstimate {
         if self.set_aside > 0 {
             write!(f, "less {} that go to the disk, ", mib(self.set_aside))?;
         }
+        if self.halved > 0 {
+            write!(f, "less {} by f16, ", mib(self.halved))?;
+        }
         if self.basis > 0 {
             write!(f, "singular vectors {}, ", mib(self.basis))?;
         }
@@ -85,6 +90,9 @@ const DECOMPOSED: usize = 16 << 20;
 
 /// Bytes of an `f32`.
 const F32: usize = 4;
+
+/// Bytes of an `f16`.
+const F16: usize = 2;
 
 impl BaseModel {
     /// What a training of this run with so many images to choose the checkpoint on takes, at most; none for models whose steps are not
@@ -120,6 +128,7 @@ impl BaseModel {
         let activations = encoder + head.max(repeated);
         let backward = encoder + head.max(repeated + temporaries);
         let workspace = backward.max(trained + temporaries).saturating_sub(activations);
+        let halved = if run.training.precision == Precision::F16 { linear_weights(&plan) + basis } else { 0 };
         let at_rest: usize = if on_cpu && cfg!(unix) { step.at_rest() } else { 0 };
         let merged: usize = plan.layers.iter().map(|layer| layer.shape.iter().product::<usize>()).sum();
         let at_once = run.evaluation.batch_size.min(selection.max(1));
@@ -140,6 +149,7 @@ impl BaseModel {
             present: if on_cpu { process + resident().unwrap_or(F32 * plan.base_parameters()) } else { 0 },
             weights: if on_cpu { 0 } else { F32 * plan.base_parameters() },
             set_aside: F32 * at_rest,
+            halved: (F32 - F16) * halved,
             basis: F32 * basis,
             trained: F32 * kept,
             activations: F32 * activations,
@@ -163,6 +173,16 @@ fn decomposing(plan: &Plan, at_once: usize, threads: usize) -> usize {
     let largest = plan.layers.iter().map(weight).max().unwrap_or(0);
     let group = plan.layers.chunks(at_once).map(|layers| 2 * layers.iter().map(weight).sum::<usize>()).max();
     group.unwrap_or(0) + 4 * threads * largest
+}
+
+/// Numbers in frozen weights of linear layers, those included for which a trained copy stands in.
+fn linear_weights(plan: &Plan) -> usize {
+    let adapted =
+        plan.layers.iter().filter(|layer| layer.container == "Linear").map(|layer| layer.shape.iter().product());
+    let is_weight = |shape: &[usize], path: &str| shape.len() == 2 && path.ends_with(".weight");
+    let plain =
+        plan.frozen.iter().chain(&plan.trained).filter(|parameter| is_weight(&parameter.shape, &parameter.path));
+    adapted.chain(plain.map(|parameter| parameter.count())).sum()
 }
 
 /// One step on one device.

@@ -138,7 +138,7 @@ fn beside<T: Copy>(parts: [&[T]; 3], channels: usize) -> Vec<T> {
     q.zip(k).zip(v).flat_map(|((q, k), v)| [q, k, v].concat()).collect()
 }
 
-fn check_self(batch: usize, heads: usize, grid: [usize; 2], head_dim: usize, relative: bool) {
+pub(crate) fn check_self(batch: usize, heads: usize, grid: [usize; 2], head_dim: usize, relative: bool) {
     let tokens = grid[0] * grid[1];
     let scale = (head_dim as f32).powf(-0.5);
     let shape = AttentionShape { batch, heads, queries: tokens, keys: tokens, head_dim, scale };
@@ -170,7 +170,7 @@ fn check_self(batch: usize, heads: usize, grid: [usize; 2], head_dim: usize, rel
     });
 }
 
-fn check_cross(shape: AttentionShape) {
+pub(crate) fn check_cross(shape: AttentionShape) {
     let AttentionShape { batch, heads, queries, keys, head_dim, .. } = shape;
     let part = |tokens: usize, seed| {
         numbers(batch * tokens * heads * head_dim, seed).iter().map(|x| x * 2.0).collect::<Vec<_>>()

@@ -4,4 +4,5 @@ mod attention;
 mod gelu;
 mod product;
 mod rows;
+mod small;
 mod support;

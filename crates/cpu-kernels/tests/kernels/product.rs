@@ -41,7 +41,7 @@ fn bf16(x: f32) -> f32 {
     f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000)
 }
 
-fn check([m, k, n]: [usize; 3], layouts: [usize; 2], seed: u64) {
+pub(crate) fn check([m, k, n]: [usize; 3], layouts: [usize; 2], seed: u64) {
     let (a, b, bias, before) =
         (numbers(m * k, seed), numbers(k * n, seed + 1), numbers(n, seed + 2), numbers(m * n, seed + 3));
     let [exact, rounded] = [false, true].map(|rounded| {

@@ -8,6 +8,7 @@ mod checkpointing;
 mod clip;
 mod embeddings;
 mod give_up;
+mod half;
 mod ignored;
 mod medsam;
 mod networks;

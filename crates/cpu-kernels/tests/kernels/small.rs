@@ -1,0 +1,34 @@
+//! Every kernel once on little input, for an interpreter that watches memory (Miri), where a larger case would take hours:
+//! `MIRIFLAGS="-Zmiri-tree-borrows -Zmiri-disable-isolation -Zmiri-ignore-leaks" cargo +nightly miri test -p cpu-kernels --test kernels small::`.
+
+use crate::attention::{check_cross, check_self};
+use crate::product::check;
+use crate::rows::{check_adamw, check_column_sums, check_layer_norm};
+use crate::support::numbers;
+use cpu_kernels::{AttentionShape, gelu, gelu_backward};
+
+#[test]
+fn products() {
+    // Below and above the size from which products are cut into tiles and shared among threads.
+    check([3, 5, 4], [0, 1], 1);
+    check([1, 9, 17], [2, 4], 2);
+    check([41, 40, 42], [0, 3], 3);
+    check([4, 260, 70], [4, 1], 4);
+}
+
+#[test]
+fn attention() {
+    check_self(1, 2, [3, 4], 5, true);
+    check_self(2, 1, [1, 2], 9, false);
+    check_cross(AttentionShape { batch: 1, heads: 2, queries: 3, keys: 17, head_dim: 4, scale: 0.5 });
+}
+
+#[test]
+fn rows_and_elements() {
+    check_layer_norm(3, 7, 1, 0.5);
+    check_layer_norm(2, 33, 2, -1.0);
+    check_column_sums(5, 18, 3);
+    check_adamw(37, 0.01, 3);
+    let (x, dy) = (numbers(35, 1), numbers(35, 2));
+    assert!(gelu(&x).iter().chain(&gelu_backward(&x, &dy)).all(|y| y.is_finite()));
+}
