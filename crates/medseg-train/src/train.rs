@@ -75,6 +75,9 @@ pub struct Outcome {
     pub total: usize,
     /// Optimiser steps done.
     pub steps: u64,
+    /// Those of them that were left out, because gradients in f16 were not finite.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped_steps: u64,
     /// Wall-clock seconds of training and validation, over all processes that worked on the run.
     pub seconds: f64,
     /// Those of them in which training images were augmented and normalised.
@@ -96,6 +99,10 @@ pub struct Outcome {
     /// Why the training was given up before its budget was spent, where it was. Its best checkpoint counts all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_up: Option<String>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// SHA-256 of what determines a training: the resolved configuration, the data's content and the base's weights. Devices
@@ -231,6 +238,10 @@ pub fn train_unless(
         }
         Err(error) => return Err(error),
     };
+    if let Some(skipped) = progress.loss_scale.map(|scale| scale.skipped).filter(|skipped| *skipped > 0) {
+        observer
+            .warning(&format!("{skipped} of {} steps were left out: their gradients were beyond f16", progress.step));
+    }
     if let Some(best) = &best {
         files::write(&directory.join("best.safetensors"), &crate::checkpoint::tensors::to_bytes(best)?)?;
     }
@@ -240,6 +251,7 @@ pub fn train_unless(
         trainable: model.trainable,
         total: model.total,
         steps: progress.step,
+        skipped_steps: progress.loss_scale.map_or(0, |scale| scale.skipped),
         seconds: progress.seconds,
         preparing_seconds: progress.preparing_seconds,
         validating_seconds: progress.validating_seconds,

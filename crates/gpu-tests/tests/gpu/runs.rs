@@ -7,7 +7,7 @@ use medseg_train::config::RunConfig;
 use medseg_train::data::{PreparedData, prepare};
 use medseg_train::log::EpochRecord;
 use medseg_train::model::BaseModel;
-use medseg_train::train::{Silent, train};
+use medseg_train::train::{Outcome, Silent, train};
 use medseg_train::{StopFlag, TrainError};
 use salt_peft::AdapterConfig;
 use std::path::Path;
@@ -56,11 +56,16 @@ impl Place {
         RunConfig { adapter: Some(adapter.clone()), devices: vec![device.into()], ..run_of(self.images.path()) }
     }
 
-    /// The learning curve of the whole run in `directory`.
-    pub(crate) fn finish(&self, config: &RunConfig, directory: &Path) -> Vec<EpochRecord> {
+    /// What came of the whole run in `directory`.
+    pub(crate) fn outcome(&self, config: &RunConfig, directory: &Path) -> Outcome {
         let outcome = train(config, &self.data, &self.base, directory, &StopFlag::new(), &Silent).unwrap();
-        assert_eq!((outcome.failure, outcome.steps), (None, STEPS));
-        outcome.curve
+        assert_eq!((&outcome.failure, outcome.steps), (&None, STEPS));
+        outcome
+    }
+
+    /// Its learning curve.
+    pub(crate) fn finish(&self, config: &RunConfig, directory: &Path) -> Vec<EpochRecord> {
+        self.outcome(config, directory).curve
     }
 
     /// The same up to a checkpoint after so many steps.
