@@ -40,7 +40,7 @@
 //! * afterwards: [`merge`] and [`Merged::unmerge`], [`switch`], [`disable`] and [`remove`] for several named adapters, [`to_lora`], [`inspect`];
 //! * when a loss is no longer finite: [`first_non_finite`] and [`first_non_finite_gradient`] name the place;
 //! * for speed, where a model calls its layers through `burn_kernels::layer`: the adapter answers with the layer's own output in its cheapest
-//!   exact form ([`linear_form`]).
+//!   exact form ([`linear_form`]); on devices that multiply in f16, [`store_frozen_in_half`].
 //!
 //! A model must read its weights through `Param::val`, as Burn's layers do; code that dereferences a parameter sees the base.
 //! Weights are single precision on disk and in decompositions; factors have the number type of their base.
