@@ -2,6 +2,8 @@
 
 mod checkpointed;
 #[cfg(feature = "several-devices")]
+mod copies;
+#[cfg(feature = "several-devices")]
 mod data_parallel;
 #[cfg(not(feature = "several-devices"))]
 #[path = "train/one_device.rs"]
@@ -125,7 +127,8 @@ pub fn identity(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> Re
 /// The selected weights are in `directory/best.safetensors` (see [`load_best`]).
 ///
 /// # Errors
-/// Another process uses the directory, it holds another run, a file cannot be written, the model does not fit the data, or the stop flag was raised ([`TrainError::Stopped`], with the state saved). A loss that is not finite is no error here but
+/// Another process uses the directory, it holds another run, a file cannot be written, the model does not fit the data, a device of
+/// another process is lost, or the stop flag was raised ([`TrainError::Stopped`], with the state saved). A loss that is not finite is no error here but
 /// an outcome without checkpoint.
 pub fn train(
     config: &RunConfig,
@@ -152,6 +155,16 @@ pub fn train_unless(
     gives_up: &GivesUp<'_>,
 ) -> Result<Outcome> {
     config.validate()?;
+    device::watched(&config.devices, || trained(config, data, base, directory, (stop, observer, gives_up)))
+}
+
+fn trained(
+    config: &RunConfig,
+    data: &PreparedData,
+    base: &BaseModel,
+    directory: &Path,
+    (stop, observer, gives_up): (&StopFlag, &dyn Observer, &GivesUp<'_>),
+) -> Result<Outcome> {
     use_precision(config.training.precision).map_err(|error| TrainError::config("training.precision", error.reason))?;
     let adapter = config.adapter.as_ref().ok_or_else(|| TrainError::config("adapter", "nothing to train"))?;
     let mut adapter = adapter.clone();

@@ -69,6 +69,8 @@ const CHECKS: &[Check] = &[
         lacks: driver::missing,
         ..check("gpu", "cargo test --profile gpu -p gpu-tests --features wgpu --test gpu --locked")
     },
+    // Trainings on the devices of other processes: Burn once more, with what speaks to a network. Asked for by name alone.
+    check("remote", "cargo test --profile remote -p salt-cli --features remote --test remote --locked"),
     check(
         "burn tests",
         "cargo test -p medseg-data -p medseg-metrics --features medseg-data/burn,medseg-metrics/burn --locked",
@@ -77,8 +79,8 @@ const CHECKS: &[Check] = &[
     check("test", "cargo test"),
 ];
 
-/// What runs only where it is asked for: a build of its own, and tests that take a software device many minutes.
-const BY_NAME: [&str; 1] = ["gpu"];
+/// What runs only where it is asked for: a build of its own each, and tests that take a software device many minutes.
+const BY_NAME: [&str; 2] = ["gpu", "remote"];
 
 /// Runs the checks.
 pub(crate) fn run(args: Args) -> CommandResult {

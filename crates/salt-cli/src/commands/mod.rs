@@ -11,6 +11,8 @@ mod predict;
 mod reading;
 pub mod reproduce;
 mod score;
+#[cfg(feature = "remote")]
+mod serve_device;
 mod train;
 
 use crate::error::CliError;
@@ -31,6 +33,8 @@ pub enum Command {
     Inspect(inspect::Args),
     Evaluate(evaluate::Args),
     Reproduce(reproduce::Args),
+    #[cfg(feature = "remote")]
+    ServeDevice(serve_device::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -51,6 +55,8 @@ impl Command {
             Self::Inspect(args) => inspect::run(args),
             Self::Evaluate(args) => evaluate::run(args),
             Self::Reproduce(args) => reproduce::run(args),
+            #[cfg(feature = "remote")]
+            Self::ServeDevice(args) => serve_device::run(args),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),
         }
