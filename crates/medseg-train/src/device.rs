@@ -91,7 +91,8 @@ impl DeviceName {
                     Self::Remote(_) => "remote",
                 };
                 let problem = format!(
-                    "{missing} needs a backend that this build lacks; build it with `cargo run -p xtask --features {feature} -- ...`"
+                    "{missing} needs the feature `{feature}`, which this build lacks: \
+                     `cargo install --path crates/salt-cli --features {feature}`"
                 );
                 Err(TrainError::config("device", problem))
             }
@@ -107,26 +108,26 @@ pub fn open(name: &str) -> Result<Device> {
     name.parse::<DeviceName>()?.open()
 }
 
-/// Runs `action`, which computes on the devices of these names, and makes an error of a connection that is lost meanwhile: the session with
-/// a server ends with its connection, and Burn panics at the next value that is read from it.
+/// Runs `action` and makes an error of a server that was lost meanwhile: the session with a server ends with its connection, and Burn panics at
+/// the next value that is read from it. `failed` says which results may come from a lost server, too.
 ///
 /// # Errors
-/// [`TrainError::Device`], with the names of the devices that no longer answer; else those of `action`.
+/// [`TrainError::Device`] with the names of the devices that no longer answer, where `action` failed or panicked.
 ///
 /// # Panics
 /// As `action`, if all devices answer.
 #[cfg(feature = "remote")]
-pub fn watched<T>(names: &[String], action: impl FnOnce() -> Result<T>) -> Result<T> {
-    remote::watched(names, action)
+pub fn watched<R>(action: impl FnOnce() -> R, failed: impl FnOnce(&R) -> bool) -> Result<R> {
+    remote::watched(action, failed)
 }
 
 /// Runs `action`: this build has no devices of other processes.
 ///
 /// # Errors
-/// Those of `action`.
+/// None.
 #[cfg(not(feature = "remote"))]
-pub fn watched<T>(_names: &[String], action: impl FnOnce() -> Result<T>) -> Result<T> {
-    action()
+pub fn watched<R>(action: impl FnOnce() -> R, _failed: impl FnOnce(&R) -> bool) -> Result<R> {
+    Ok(action())
 }
 
 /// Where tensors stop over on their way between two devices; nowhere, except between two servers: on the CPU of this process. Servers of
@@ -165,5 +166,13 @@ mod tests {
     fn a_missing_backend_names_its_feature() {
         assert!(open("cpu").is_ok());
         assert!(open("cuda").unwrap_err().to_string().contains("--features cuda"));
+    }
+
+    #[cfg(not(feature = "remote"))]
+    #[test]
+    fn devices_of_other_processes_name_their_feature() {
+        let message = open("remote:node-7:4000").unwrap_err().to_string();
+        assert!(message.contains("remote:node-7:4000"), "{message}");
+        assert!(message.contains("cargo install --path crates/salt-cli --features remote"), "{message}");
     }
 }

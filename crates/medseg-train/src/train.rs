@@ -155,7 +155,8 @@ pub fn train_unless(
     gives_up: &GivesUp<'_>,
 ) -> Result<Outcome> {
     config.validate()?;
-    device::watched(&config.devices, || trained(config, data, base, directory, (stop, observer, gives_up)))
+    let action = || trained(config, data, base, directory, (stop, observer, gives_up));
+    device::watched(action, |ended| !matches!(ended, Ok(_) | Err(TrainError::Stopped { .. })))?
 }
 
 fn trained(

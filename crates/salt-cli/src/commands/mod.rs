@@ -16,6 +16,7 @@ mod serve_device;
 mod train;
 
 use crate::error::CliError;
+use medseg_train::device::watched;
 
 /// What a subcommand returns; [`exit_code`](crate::exit_code) says how the process then ends.
 pub type CommandResult = Result<(), CliError>;
@@ -45,6 +46,11 @@ impl Command {
     /// # Errors
     /// Whatever it could not do.
     pub fn run(self) -> CommandResult {
+        let is_failure = |error: &CliError| !error.is_stop() && !error.is_closed_pipe();
+        watched(|| self.chosen(), |ended| ended.as_ref().is_err_and(is_failure))?
+    }
+
+    fn chosen(self) -> CommandResult {
         match self {
             Self::Data(args) => data::run(args),
             Self::Train(args) => train::run(args),

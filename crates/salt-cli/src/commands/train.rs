@@ -10,13 +10,13 @@ use crate::text_argument::TextArgument;
 use medseg_train::TrainError;
 use medseg_train::checkpoint::RunLock;
 use medseg_train::config::RunConfig;
-use medseg_train::data::{PreparedData, prepare};
+use medseg_train::data::prepare;
 use medseg_train::log::EpochRecord;
 use medseg_train::memory::peak_resident;
 use medseg_train::model::{Assets, BaseModel};
 use medseg_train::session::BUNDLE_FOLDER;
 use medseg_train::train::{Observer, Outcome, check_directory, train, write_bundle};
-use medseg_train::{StopFlag, check_room, device};
+use medseg_train::{check_room, device};
 use std::path::{Path, PathBuf};
 
 /// Train one method on one data set, as a run file says.
@@ -90,11 +90,6 @@ pub(super) fn run(args: Args) -> CommandResult {
     for note in &data.notes {
         eprintln!("  note: {note}");
     }
-    // Loading, counting and the bundle compute on the devices too.
-    device::watched(&config.devices, || Ok(on_devices(&args, &config, &data, &stop)))?
-}
-
-fn on_devices(args: &Args, config: &RunConfig, data: &PreparedData, stop: &StopFlag) -> CommandResult {
     let device = device::open(&config.devices[0])?;
     let cache = cache_folder(args.cache.as_deref());
     let assets = Assets { cache: cache.as_deref(), ..Assets::default() };
@@ -107,7 +102,7 @@ fn on_devices(args: &Args, config: &RunConfig, data: &PreparedData, stop: &StopF
     let (trainable, total) = base.counts(config.adapter.as_ref(), &device)?;
     eprintln!("training {trainable} of {total} parameters ({:.4} %)", 100.0 * trainable as f64 / total as f64);
     if args.check {
-        match base.expected_memory(config, data.selection().len())? {
+        match base.expected_memory(&config, data.selection().len())? {
             Some(memory) => eprintln!("expected peak of memory: {memory}"),
             None => eprintln!("expected peak of memory: not known for this model and adapter before it is trained"),
         }
@@ -115,7 +110,7 @@ fn on_devices(args: &Args, config: &RunConfig, data: &PreparedData, stop: &StopF
             // What an earlier run left there does not matter: it would be removed.
             check_room(&args.out, 0)?;
         } else {
-            check_directory(config, data, &base, trainable, &args.out)?;
+            check_directory(&config, &data, &base, trainable, &args.out)?;
         }
         eprintln!("configuration, data, model and directory fit; nothing was trained");
         return Ok(());
@@ -125,21 +120,27 @@ fn on_devices(args: &Args, config: &RunConfig, data: &PreparedData, stop: &StopF
     }
     let base = base.at_rest(config.adapter.as_ref(), &args.out)?;
     let progress = Progress::new(0, 0, "steps");
-    let outcome = train(config, data, &base, &args.out, &stop, &progress)?;
+    let outcome = train(&config, &data, &base, &args.out, &stop, &progress)?;
     progress.finish();
     if outcome.seconds > 0.0 {
         let share = |seconds: f64| 100.0 * seconds / outcome.seconds;
         let (preparing, validating) = (share(outcome.preparing_seconds), share(outcome.validating_seconds));
         eprintln!("{:.0} s: {preparing:.0} % preparing images, {validating:.0} % validation", outcome.seconds);
     }
-    report(&args.out, config, data, &base, &outcome)?;
+    report(&args.out, &config, &data, &base, &outcome)?;
     if let Some(peak) = peak_resident() {
         eprintln!("peak of memory: {} MiB", peak.div_ceil(1 << 20));
     }
     Ok(())
 }
 
-fn report(out: &Path, config: &RunConfig, data: &PreparedData, base: &BaseModel, outcome: &Outcome) -> CommandResult {
+fn report(
+    out: &Path,
+    config: &RunConfig,
+    data: &medseg_train::data::PreparedData,
+    base: &BaseModel,
+    outcome: &Outcome,
+) -> CommandResult {
     if let Some(failure) = &outcome.failure {
         return Err(CliError::Found(failure.clone()));
     }
