@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
-const LONG: Recipe = Recipe { epochs: 20, ..SHORT };
+const LONG: Recipe = Recipe { epochs: 6, ..SHORT };
 
 fn spawn(arguments: &[&str], paths: [(&str, &Path); 2]) -> Child {
     let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("salt"));
@@ -30,7 +30,7 @@ fn holds(folder: &Path, name: &str) -> bool {
 fn wait_for(folder: &Path, name: &str, child: &mut Child) {
     let begun = Instant::now();
     while !holds(folder, name) {
-        assert!(begun.elapsed() < Duration::from_secs(120), "no {name} in two minutes");
+        assert!(begun.elapsed() < Duration::from_secs(600), "no {name} in ten minutes");
         assert!(child.try_wait().unwrap().is_none(), "the process ended before its server did");
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -40,8 +40,8 @@ fn wait_for(folder: &Path, name: &str, child: &mut Child) {
 fn assert_named(output: Output, device: &str) {
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(!text.contains("panicked"), "{text}");
-    let message = text.lines().find(|line| line.contains("error: ")).unwrap_or_else(|| panic!("no error: {text}"));
+    assert!(!text.contains("panicked") && !text.contains("WARN"), "{text}");
+    let message = text.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("no error: {text}"));
     assert!(message.contains(device) && message.contains("lost"), "{message}");
 }
 

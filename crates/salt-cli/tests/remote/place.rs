@@ -77,7 +77,7 @@ pub(crate) fn train(config: &Path, run: &Path) -> Command {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Ending {
     pub(crate) losses: Vec<f64>,
-    pub(crate) weights: BTreeMap<String, Vec<f32>>,
+    pub(crate) weights: Tensors,
 }
 
 impl Ending {
@@ -91,15 +91,20 @@ impl Ending {
     }
 }
 
+pub(crate) type Tensors = BTreeMap<String, Vec<f32>>;
+
+pub(crate) fn largest(values: &[f32]) -> f32 {
+    values.iter().fold(0.0, |largest, value| largest.max(value.abs()))
+}
+
 /// The largest distance between two sets of tensors: in each as a share of its largest value.
-pub(crate) fn apart(found: &BTreeMap<String, Vec<f32>>, expected: &BTreeMap<String, Vec<f32>>) -> f32 {
+pub(crate) fn apart(found: &Tensors, expected: &Tensors) -> f32 {
     assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     let of_one = |(name, values): (&String, &Vec<f32>)| {
         let expected = &expected[name];
         assert_eq!(values.len(), expected.len(), "{name}");
-        let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
         let distance = values.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        if distance == 0.0 { 0.0 } else { distance / largest }
+        if distance == 0.0 { 0.0 } else { distance / largest(expected) }
     };
     found.iter().map(of_one).fold(0.0, f32::max)
 }

@@ -57,7 +57,7 @@ fn start(place: &Place, text: &str) -> Child {
 fn wait_for(path: &Path, child: &mut Child) {
     let begun = Instant::now();
     while !path.exists() {
-        assert!(begun.elapsed() < Duration::from_secs(120), "no {} in two minutes", path.display());
+        assert!(begun.elapsed() < Duration::from_secs(600), "no {} in ten minutes", path.display());
         assert!(child.try_wait().unwrap().is_none(), "the script ended early");
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -73,7 +73,7 @@ fn ports_are_freed(addresses: &[(u8, u16)]) -> bool {
     let free =
         || addresses.iter().all(|&(last, port)| TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), port)).is_ok());
     while !free() {
-        if begun.elapsed() > Duration::from_secs(30) {
+        if begun.elapsed() > Duration::from_secs(120) {
             return false;
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -109,7 +109,7 @@ fn a_slurm_job_of_three_nodes_asks_again_for_what_was_stopped() {
     let lines = ["device=cpu".to_owned(), format!("port={port}"), "out=RUN".to_owned()];
     let text = script("hostnames", &lines.each_ref().map(String::as_str));
 
-    let recipe = Recipe { epochs: 40, ..SHORT };
+    let recipe = Recipe { epochs: 12, ..SHORT };
     place.config(&[], recipe);
     let mut stopped = start(&place, &text);
     wait_for(&folder.join("RUN/checkpoints"), &mut stopped);

@@ -1,7 +1,7 @@
 //! Messages of panics, held back until it is known whether a lost connection explains them.
 
 use std::backtrace::Backtrace;
-use std::panic::{set_hook, take_hook};
+use std::panic::{PanicHookInfo, set_hook, take_hook};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 /// What was held back, and how many computations are watched at the moment.
@@ -23,8 +23,10 @@ pub(super) fn hold_back_while_watched() {
         let print = take_hook();
         set_hook(Box::new(move |panic| {
             let mut messages = messages();
-            if messages.watches == 0 || !panic.can_unwind() {
+            if messages.watches == 0 || ends_the_process(panic) {
+                let held = std::mem::take(&mut messages.held);
                 drop(messages);
+                show(held);
                 return print(panic);
             }
             let thread = std::thread::current();
@@ -33,6 +35,17 @@ pub(super) fn hold_back_while_watched() {
             messages.held.push(format!("thread '{name}' {panic}\n{trace}"));
         }));
     });
+}
+
+/// Whether this is how Rust announces that it aborts: a panic while another one unwinds, or where none may.
+fn ends_the_process(panic: &PanicHookInfo<'_>) -> bool {
+    panic.payload().downcast_ref::<&str>().is_some_and(|message| message.starts_with("panic in a "))
+}
+
+fn show(held: Vec<String>) {
+    for message in held {
+        eprintln!("{message}");
+    }
 }
 
 /// A watched computation. When it ends, what was held back is printed, unless it was to be forgotten.
@@ -56,8 +69,6 @@ impl Drop for Held {
             messages.watches -= 1;
             std::mem::take(&mut messages.held)
         };
-        for message in held {
-            eprintln!("{message}");
-        }
+        show(held);
     }
 }
