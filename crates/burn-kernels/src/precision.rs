@@ -74,7 +74,9 @@ pub fn check_on(precision: Precision, device: &Device) -> Result<(), PrecisionEr
         (false, Precision::F16) if device.supports_dtype(FloatDType::F16) => return Ok(()),
         (false, Precision::F16) => "this GPU, or its driver, does not compute in f16",
         (false, Precision::F32Amx) => "AMX is a part of CPUs; a GPU multiplies in f32 or f16",
-        (false, Precision::Bf16) => "WGSL, the language of wgpu's kernels, has no bf16; a GPU multiplies in f32 or f16",
+        (false, Precision::Bf16) => {
+            "it is for the CPU of this process; WGSL, the language of wgpu's kernels, has none, and GPUs multiply in f32 or f16"
+        }
     };
     Err(PrecisionError { precision, reason: problem.into() })
 }

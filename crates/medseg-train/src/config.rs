@@ -57,7 +57,7 @@ pub struct RunConfig {
     /// Seed of initial values, order and augmentation.
     #[serde(default)]
     pub seed: u64,
-    /// Devices: `cpu`, `wgpu`, `cuda`, `cuda:1`; several split every batch between them.
+    /// Devices: `cpu`, `wgpu`, `cuda`, `cuda:1`, `remote:HOST:PORT`; several split every batch between them.
     #[serde(default = "default_devices")]
     pub devices: Vec<String>,
     /// Images and masks.

@@ -91,6 +91,14 @@ pub enum TrainError {
         /// Where it appeared first: a parameter, a gradient or an image.
         place: String,
     },
+    /// A device cannot be reached or served, or the connection to it was lost.
+    #[error("device {}: {problem}", names.join(", "))]
+    Device {
+        /// The devices, as a run file names them.
+        names: Vec<String>,
+        /// What happened.
+        problem: String,
+    },
     /// The model and the configuration or a file do not fit together.
     #[error("model: {0}")]
     Model(String),

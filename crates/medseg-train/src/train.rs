@@ -2,6 +2,8 @@
 
 mod checkpointed;
 #[cfg(feature = "several-devices")]
+mod copies;
+#[cfg(feature = "several-devices")]
 mod data_parallel;
 #[cfg(not(feature = "several-devices"))]
 #[path = "train/one_device.rs"]
@@ -132,8 +134,9 @@ pub fn identity(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> Re
 /// The selected weights are in `directory/best.safetensors` (see [`load_best`]).
 ///
 /// # Errors
-/// Another process uses the directory, it holds another run, a file cannot be written, the model does not fit the data, or the stop flag
-/// was raised ([`TrainError::Stopped`], with the state saved). A loss that is not finite is no error here but an outcome without checkpoint.
+/// Another process uses the directory, it holds another run, a file cannot be written, the model does not fit the data, a device of
+/// another process is lost, or the stop flag was raised ([`TrainError::Stopped`], with the state saved). A loss that is not finite is no
+/// error here but an outcome without checkpoint.
 pub fn train(
     config: &RunConfig,
     data: &PreparedData,
@@ -171,6 +174,17 @@ pub fn train_unless(
     gives_up: &GivesUp<'_>,
 ) -> Result<Outcome> {
     config.validate()?;
+    let action = || trained(config, data, base, directory, (stop, observer, gives_up));
+    device::watched(action, |ended| !matches!(ended, Ok(_) | Err(TrainError::Stopped { .. })))?
+}
+
+fn trained(
+    config: &RunConfig,
+    data: &PreparedData,
+    base: &BaseModel,
+    directory: &Path,
+    (stop, observer, gives_up): (&StopFlag, &dyn Observer, &GivesUp<'_>),
+) -> Result<Outcome> {
     let devices = choose_precision(config.training.precision, &config.devices)?;
     let adapter = config.adapter.as_ref().ok_or_else(|| TrainError::config("adapter", "nothing to train"))?;
     let mut adapter = adapter.clone();

@@ -56,14 +56,15 @@ pub struct Cli {
 }
 
 /// What a program does first: the allocator keeps freed memory for the next tensors, and what the libraries log goes to standard error
-/// (`RUST_LOG` filters it, warnings are shown by default).
+/// (`RUST_LOG` filters it, warnings are shown by default). Not those of burn-remote: it warns of every message that a lost server no longer
+/// gets, hundreds of them, where our error says it once, and of every client that ends.
 pub fn prepare_process() {
     #[cfg(feature = "cpu")]
     burn_kernels::keep_freed_memory();
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,burn_remote=error")),
         )
         .with_writer(std::io::stderr)
         .without_time()

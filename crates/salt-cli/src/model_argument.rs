@@ -20,7 +20,7 @@ pub(crate) struct ModelArgument {
     /// Folder that keeps decompositions between runs [default: SALT_CACHE_DIR, or the user's cache folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
-    /// Where to compute: cpu, wgpu, cuda or cuda:N; a model may be used elsewhere than it was trained
+    /// Where to compute: cpu, wgpu, cuda, cuda:N or remote:HOST:PORT; a model may be used elsewhere than it was trained
     #[arg(long, default_value = "cpu")]
     pub(crate) device: DeviceName,
 }

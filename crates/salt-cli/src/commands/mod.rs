@@ -11,9 +11,12 @@ mod predict;
 mod reading;
 pub mod reproduce;
 mod score;
+#[cfg(feature = "remote")]
+mod serve_device;
 mod train;
 
 use crate::error::CliError;
+use medseg_train::device::watched;
 
 /// What a subcommand returns; [`exit_code`](crate::exit_code) says how the process then ends.
 pub type CommandResult = Result<(), CliError>;
@@ -31,6 +34,8 @@ pub enum Command {
     Inspect(inspect::Args),
     Evaluate(evaluate::Args),
     Reproduce(reproduce::Args),
+    #[cfg(feature = "remote")]
+    ServeDevice(serve_device::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -41,6 +46,11 @@ impl Command {
     /// # Errors
     /// Whatever it could not do.
     pub fn run(self) -> CommandResult {
+        let is_failure = |error: &CliError| !error.is_stop() && !error.is_closed_pipe();
+        watched(|| self.chosen(), |ended| ended.as_ref().is_err_and(is_failure))?
+    }
+
+    fn chosen(self) -> CommandResult {
         match self {
             Self::Data(args) => data::run(args),
             Self::Train(args) => train::run(args),
@@ -51,6 +61,8 @@ impl Command {
             Self::Inspect(args) => inspect::run(args),
             Self::Evaluate(args) => evaluate::run(args),
             Self::Reproduce(args) => reproduce::run(args),
+            #[cfg(feature = "remote")]
+            Self::ServeDevice(args) => serve_device::run(args),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),
         }

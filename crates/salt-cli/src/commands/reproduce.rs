@@ -83,7 +83,7 @@ pub struct Args {
     /// Cells at a time [default: one per core for a small model on the CPU, else 1]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Devices that share every batch: cpu, wgpu, cuda, cuda:1, separated by commas
+    /// Devices that share every batch: cpu, wgpu, cuda, cuda:1, remote:HOST:PORT, separated by commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "cpu")]
     devices: Vec<String>,
     /// Check data, model and methods, print what would run, and stop
