@@ -46,7 +46,7 @@ pub(crate) fn check_layer_norm(rows: usize, columns: usize, seed: u64, offset: f
         let (found, gradients) = layer_norm_backward(&x, &weight, &dy, EPSILON as f32, true);
         assert_eq!(found, layer_norm_backward(&x, &weight, &dy, EPSILON as f32, false).0);
         assert_sums(&found, &dx, &dx_magnitudes, 1e-6);
-        let (d_weight, d_bias) = gradients.unwrap();
+        let (d_weight, d_bias) = gradients.expect("they were asked for");
         assert_sums(&d_weight, &parameters[0], &magnitudes[0], 2e-6);
         assert_sums(&d_bias, &parameters[1], &magnitudes[1], rounding(rows));
     });
