@@ -20,7 +20,7 @@ pub enum DeviceName {
     Wgpu,
     /// The NVIDIA GPU with this index.
     Cuda(usize),
-    /// The device that another process serves at this address, `HOST:PORT` (see [`serve`]).
+    /// The device that another process serves at this address, `HOST:PORT`: `salt serve-device` does, in builds with the feature `remote`.
     Remote(String),
 }
 
