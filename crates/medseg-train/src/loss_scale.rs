@@ -32,17 +32,17 @@ impl LossScale {
         self.factor
     }
 
-    /// Takes note of a step's gradients: after one that was not finite, and is left out, the factor is halved.
+    /// Takes note of whether a step's gradients were finite, and says whether the step is left out: the factor is halved where they were not.
     ///
-    /// Returns false where it cannot be made any smaller: then the gradients themselves are beyond all numbers.
-    pub(crate) fn observe(&mut self, finite: bool) -> bool {
+    /// Where it cannot be made any smaller, the step is not left out: the gradients themselves are beyond all numbers.
+    pub(crate) fn leaves_out(&mut self, finite: bool) -> bool {
         if finite {
             self.steady += 1;
             if self.steady == GROWS_AFTER {
                 self.steady = 0;
                 self.factor = (2.0 * self.factor).min(RANGE[1]);
             }
-            return true;
+            return false;
         }
         self.steady = 0;
         self.skipped += 1;
@@ -58,11 +58,11 @@ mod tests {
     #[test]
     fn it_is_halved_by_an_overflow_and_doubled_by_steps_without() {
         let mut scale = LossScale::default();
-        assert!(scale.observe(false) && scale.observe(false));
+        assert!(scale.leaves_out(false) && scale.leaves_out(false));
         assert_eq!((scale.factor(), scale.skipped), (START / 4.0, 2));
         for _ in 0..GROWS_AFTER {
             assert_eq!(scale.factor(), START / 4.0);
-            assert!(scale.observe(true));
+            assert!(!scale.leaves_out(true));
         }
         assert_eq!((scale.factor(), scale.skipped), (START / 2.0, 2));
     }
@@ -70,15 +70,15 @@ mod tests {
     #[test]
     fn gradients_that_no_factor_makes_finite_end_it() {
         let mut scale = LossScale::default();
-        let halvings = (0..100).take_while(|_| scale.observe(false)).count();
+        let halvings = (0..100).take_while(|_| scale.leaves_out(false)).count();
         assert_eq!(halvings, 16 + 24);
     }
 
     #[test]
     fn a_checkpoint_keeps_it() {
         let mut scale = LossScale::default();
-        scale.observe(false);
-        scale.observe(true);
+        scale.leaves_out(false);
+        scale.leaves_out(true);
         let text = toml::to_string(&scale).unwrap();
         assert_eq!(toml::from_str::<LossScale>(&text).unwrap(), scale);
     }

@@ -177,12 +177,11 @@ fn decomposing(plan: &Plan, at_once: usize, threads: usize) -> usize {
 
 /// Numbers in frozen weights of linear layers, those included for which a trained copy stands in.
 fn linear_weights(plan: &Plan) -> usize {
-    let adapted =
-        plan.layers.iter().filter(|layer| layer.container == "Linear").map(|layer| layer.shape.iter().product());
-    let is_weight = |shape: &[usize], path: &str| shape.len() == 2 && path.ends_with(".weight");
-    let plain =
-        plan.frozen.iter().chain(&plan.trained).filter(|parameter| is_weight(&parameter.shape, &parameter.path));
-    adapted.chain(plain.map(|parameter| parameter.count())).sum()
+    let adapted = plan.layers.iter().filter(|layer| layer.container == "Linear");
+    let plain = plan.frozen.iter().chain(&plan.trained);
+    let plain = plain.filter(|parameter| parameter.shape.len() == 2 && parameter.path.ends_with(".weight"));
+    let adapted: usize = adapted.map(|layer| layer.shape.iter().product::<usize>()).sum();
+    adapted + plain.map(|parameter| parameter.count()).sum::<usize>()
 }
 
 /// One step on one device.

@@ -20,7 +20,7 @@ use crate::embeddings::{Embeddings, Encoding};
 use crate::error::{Result, TrainError};
 use crate::evaluate::{merged, validate};
 use crate::files;
-use crate::gradients::{clip_global_norm, global_norm};
+use crate::gradients::{self, global_norm};
 use crate::log::{EpochRecord, Event, Log};
 use crate::model::{BaseModel, Segmenter};
 use crate::room::check_room;
@@ -148,18 +148,6 @@ pub fn train(
     train_unless(config, data, base, directory, stop, observer, &|_| None)
 }
 
-/// Multiplies in `precision` from now on, in the whole process, and opens these devices.
-///
-/// # Errors
-/// A device that this build or machine does not have, or one that does not multiply so.
-pub fn choose_precision(precision: Precision, devices: &[String]) -> Result<Vec<Device>> {
-    let devices = devices.iter().map(|name| device::open(name)).collect::<Result<Vec<_>>>()?;
-    let fail = |error: PrecisionError| TrainError::config("training.precision", error.reason);
-    devices.iter().try_for_each(|device| check_precision_on(precision, device)).map_err(fail)?;
-    use_precision(precision).map_err(fail)?;
-    Ok(devices)
-}
-
 /// The same, given up where `gives_up` has a reason: the best checkpoint until then counts.
 ///
 /// # Errors
@@ -178,6 +166,18 @@ pub fn train_unless(
     device::watched(action, |ended| !matches!(ended, Ok(_) | Err(TrainError::Stopped { .. })))?
 }
 
+/// Multiplies in `precision` from now on, in the whole process, and opens these devices.
+///
+/// # Errors
+/// A device that this build or machine does not have, or one that does not multiply so.
+pub fn choose_precision(precision: Precision, devices: &[String]) -> Result<Vec<Device>> {
+    let devices = devices.iter().map(|name| device::open(name)).collect::<Result<Vec<_>>>()?;
+    let fail = |error: PrecisionError| TrainError::config("training.precision", error.reason);
+    devices.iter().try_for_each(|device| check_precision_on(precision, device)).map_err(fail)?;
+    use_precision(precision).map_err(fail)?;
+    Ok(devices)
+}
+
 fn trained(
     config: &RunConfig,
     data: &PreparedData,
@@ -185,7 +185,6 @@ fn trained(
     directory: &Path,
     (stop, observer, gives_up): (&StopFlag, &dyn Observer, &GivesUp<'_>),
 ) -> Result<Outcome> {
-    let devices = choose_precision(config.training.precision, &config.devices)?;
     let adapter = config.adapter.as_ref().ok_or_else(|| TrainError::config("adapter", "nothing to train"))?;
     let mut adapter = adapter.clone();
     adapter.seed.get_or_insert(config.seed);
@@ -194,6 +193,7 @@ fn trained(
     if let Some(outcome) = finished(directory, &identity)? {
         return Ok(outcome);
     }
+    let devices = choose_precision(config.training.precision, &config.devices)?;
     claim(config, directory, &identity)?;
     check_batches(config, data, base)?;
     let model = base.adapted(Some(&adapter), &devices[0])?;
@@ -539,29 +539,23 @@ impl Loop<'_> {
             sum.accumulate(&model, grads);
         }
         let mut grads = sum.grads();
-        if let Some(scaled) = &mut progress.loss_scale {
-            grads = crate::gradients::scale(&model, grads, 1.0 / scale);
-            let finite = global_norm(&model, &grads).is_finite();
-            let goes_on = scaled.observe(finite);
-            if !finite && goes_on {
-                // Left out; the next step is taken with a smaller factor.
+        if progress.loss_scale.is_some() {
+            grads = gradients::scale(&model, grads, 1.0 / scale);
+        }
+        let limit = self.config.training.clip_norm;
+        if limit.is_some() || progress.loss_scale.is_some() {
+            let norm = global_norm(&model, &grads);
+            if progress.loss_scale.as_mut().is_some_and(|scale| scale.leaves_out(norm.is_finite())) {
                 return Ok((State { model, optimizer, best, progress }, mean));
             }
-            if !finite {
-                let place = "the gradients, with every factor on the loss".into();
-                let (step, epoch) = (progress.step, progress.epoch);
-                return Err(TrainError::Diverged { value: f32::INFINITY, step, epoch, place });
-            }
-        }
-        if let Some(limit) = self.config.training.clip_norm {
-            let norm = global_norm(&model, &grads);
             if !norm.is_finite() {
                 let place = first_non_finite_gradient(&model, &grads);
                 let place = place.map_or_else(|| "the gradients".into(), |found| format!("a gradient: {found}"));
                 return Err(TrainError::Diverged { value: norm, step: progress.step, epoch: progress.epoch, place });
             }
-            let (clipped, _) = clip_global_norm(&model, grads, limit);
-            grads = clipped;
+            if let Some(limit) = limit.filter(|limit| norm > *limit) {
+                grads = gradients::scale(&model, grads, limit / norm);
+            }
         }
         let model = optimizer.step(rate, model, grads);
         // The first step reads what is trained in full, and then trains a copy; validation reads what rests.

@@ -12,6 +12,6 @@ pub(crate) struct PrecisionArgument {
 }
 
 fn parser() -> impl TypedValueParser<Value = Precision> {
-    let named = |name: String| Precision::ALL.into_iter().find(|known| known.name() == name);
-    PossibleValuesParser::new(Precision::ALL.map(Precision::name)).map(move |name| named(name).unwrap_or_default())
+    let named = |name: String| Precision::ALL.into_iter().find(|known| known.name() == name).ok_or("no precision");
+    PossibleValuesParser::new(Precision::ALL.map(Precision::name)).try_map(named)
 }

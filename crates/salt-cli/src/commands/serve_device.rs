@@ -4,6 +4,7 @@ use super::CommandResult;
 use crate::error::CliError;
 use medseg_train::device::{DeviceName, serve};
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 
 /// Serve a device of this machine to other processes, which name it as remote:HOST:PORT.
 ///
@@ -21,9 +22,10 @@ pub struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> CommandResult {
-    let fail = |source: std::io::Error| CliError::usage(format!("cannot listen on {}: {source}", args.listen));
-    let listener = TcpListener::bind(args.listen).map_err(fail)?;
-    let address = listener.local_addr().map_err(fail)?;
+    let place = args.listen.to_string();
+    let fail = || CliError::io("cannot listen on", Path::new(&place));
+    let listener = TcpListener::bind(args.listen).map_err(fail())?;
+    let address = listener.local_addr().map_err(fail())?;
     out!("serving {} as remote:{address}", args.device)?;
     if !address.ip().is_loopback() {
         eprintln!("warning: whoever reaches this address may use the device and read what is computed on it");
