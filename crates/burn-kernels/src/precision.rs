@@ -1,4 +1,4 @@
-//! How exactly the products of linear layers are computed.
+//! How exactly the products of linear layers and of attention are computed.
 
 #[cfg(feature = "cpu")]
 use burn::backend::DispatchDevice;
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU8, Ordering};
 use thiserror::Error;
 
-/// How exactly the products of linear layers are computed. Weights, sums of terms and gradients of weights are `f32` in all of them; attention,
-/// norms and the optimiser compute in `f32` always. `F32Amx` and `Bf16` are for CPUs, `F16` is for GPUs.
+/// How exactly the products of linear layers, and in `Bf16` those of attention, are computed. Weights, sums of terms and gradients of weights
+/// are `f32` in all of them; softmax, norms and the optimiser compute in `f32` always. `F32Amx` and `Bf16` are for CPUs, `F16` is for GPUs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

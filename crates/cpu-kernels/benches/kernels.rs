@@ -120,20 +120,26 @@ fn reduced(criterion: &mut Criterion) {
 /// Throughput is that of the products: two forward, five backward.
 fn attention(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("attention");
-    for (batch, grid, with_positions) in [
+    let cases = [
         (1, [32, 32], false),
         (1, [32, 32], true),
         (1, [64, 64], false),
         (1, [64, 64], true),
         (9, [14, 14], true),
         (25, [14, 14], true),
-    ] {
+    ];
+    let precisions = [Precision::F32, Precision::Bf16].into_iter().filter(|precision| precision.check().is_ok());
+    for (precision, (batch, grid, with_positions)) in
+        precisions.flat_map(|precision| cases.map(|case| (precision, case)))
+    {
         let tokens = grid[0] * grid[1];
-        let shape = AttentionShape { batch, heads: 12, queries: tokens, keys: tokens, head_dim: 64, scale: 0.125 };
+        let shape =
+            AttentionShape { batch, heads: 12, queries: tokens, keys: tokens, head_dim: 64, scale: 0.125, precision };
         let (qkv, dy) = (numbers(batch * tokens * 3 * 768, 1), numbers(batch * tokens * 768, 2));
         let (by_row, by_column) = (numbers(grid[0] * grid[0] * 64, 3), numbers(grid[1] * grid[1] * 64, 4));
         let relative = with_positions.then_some(RelativePositions { grid, by_row: &by_row, by_column: &by_column });
-        let name = format!("{batch} x {tokens} tokens{}", if with_positions { ", positions" } else { "" });
+        let positions = if with_positions { ", positions" } else { "" };
+        let name = format!("{batch} x {tokens} tokens{positions} {precision:?}");
         let multiplications = batch * 12 * tokens * tokens * 64;
         group.throughput(Throughput::Elements((4 * multiplications) as u64));
         group.bench_function(&name, |bencher| bencher.iter(|| black_box(self_attention(shape, &qkv, relative))));
@@ -147,7 +153,8 @@ fn attention(criterion: &mut Criterion) {
         });
     }
     for [queries, keys] in [[7, 1024], [1024, 7]] {
-        let shape = AttentionShape { batch: 1, heads: 8, queries, keys, head_dim: 16, scale: 0.25 };
+        let shape =
+            AttentionShape { batch: 1, heads: 8, queries, keys, head_dim: 16, scale: 0.25, precision: Precision::F32 };
         let (q, k, v) = (numbers(queries * 128, 1), numbers(keys * 128, 2), numbers(keys * 128, 3));
         group.throughput(Throughput::Elements((4 * queries * keys * 128) as u64));
         group.bench_function(format!("{queries} of {keys}"), |bencher| {

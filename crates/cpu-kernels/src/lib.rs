@@ -33,6 +33,8 @@ mod allocator;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod attention;
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 mod check;
 mod columns;
 #[cfg(target_arch = "x86_64")]

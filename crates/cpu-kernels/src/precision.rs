@@ -6,14 +6,15 @@ use thiserror::Error;
 /// How exactly a product is computed. Inputs, results and sums are `f32` in all of them; what differs is the rounding of the factors.
 ///
 /// It is the user's choice and never made by detection. Products of less than 65,536 multiplications are computed in `f32` whatever is
-/// asked for. In bf16 subnormal numbers count as zero, and infinity may come out as NaN where factors are split.
+/// asked for, in attention those of a head. In bf16 subnormal numbers count as zero, and infinity may come out as NaN where factors are split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// `f32` throughout.
     #[default]
     F32,
     /// Each factor is split into two bf16 numbers and three of the four products are summed: a relative error of about 4e-6. Needs AMX: the
-    /// dot products of AVX512-BF16 are only twice as fast as those of `f32`, so that three of them would gain nothing.
+    /// dot products of AVX512-BF16 are only twice as fast as those of `f32`, so that three of them would gain nothing. Attention stays in
+    /// `f32`.
     F32OnAmx,
     /// Factors are rounded to bf16: a relative error of about 2e-3. Needs AVX512-BF16 or AMX.
     Bf16,
@@ -30,6 +31,13 @@ impl Precision {
             (Self::F32, _) | (Self::Bf16, Isa::Avx512Bf16) | (_, Isa::Amx) => Ok(()),
             (_, isa) => Err(KernelError::NoInstructions { precision: self, isa }),
         }
+    }
+
+    /// For kernels, whose callers are to have checked.
+    #[track_caller]
+    pub(crate) fn expect_possible(self) {
+        let possible = self.check();
+        assert!(possible.is_ok(), "{}", possible.err().map_or_else(String::new, |error| error.to_string()));
     }
 }
 

@@ -104,7 +104,7 @@ fn tail_update(tail: &Tail, form: SaltForm) -> (Tensor<2>, Tensor<2>) {
         SaltForm::Paper => fold(tail, tail.clipped_core(Layout::InOut)),
         _ => {
             let (first, second) = tail.stored_factors(Layout::InOut);
-            (tail.basis.left().matmul(first), second.matmul(tail.basis.right()))
+            (product(tail.basis.left(), first), product(second, tail.basis.right()))
         }
     }
 }
@@ -120,7 +120,12 @@ fn projector_terms(projector: &Projector) -> LinearTerms {
 /// `L core R` as two factors, the core multiplied into the smaller side.
 fn fold(tail: &Tail, core: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
     let (left, right) = (tail.basis.left(), tail.basis.right());
-    if left.dims()[0] <= right.dims()[1] { (left.matmul(core), right) } else { (left, core.matmul(right)) }
+    if left.dims()[0] <= right.dims()[1] { (product(left, core), right) } else { (left, product(core, right)) }
+}
+
+/// `a b` as the layer's own products are computed: in the precision that was chosen for them.
+fn product(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+    burn_kernels::linear(a, LinearTerms { weight: Some(b), ..LinearTerms::default() })
 }
 
 /// `f(alpha sigma + beta)`.
@@ -132,7 +137,7 @@ fn singular_values(top: &Top, with_relu: bool) -> Tensor<1> {
 /// `relu(diag(sigma) + X Y)`, or the same without a ReLU, in storage order.
 fn core(tail: &Tail, form: SaltForm) -> Tensor<2> {
     let (first, second) = tail.stored_factors(Layout::InOut);
-    let core = first.matmul(second) + diagonal_matrix(tail.basis.sigma.val());
+    let core = product(first, second) + diagonal_matrix(tail.basis.sigma.val());
     if form == SaltForm::Paper { relu(core) } else { core }
 }
 

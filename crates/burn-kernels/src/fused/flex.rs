@@ -333,7 +333,8 @@ fn cross_shape(qkv: &[Values; 3], heads: usize) -> AttentionShape {
 }
 
 fn attention_shape(batch: usize, heads: usize, [queries, keys]: [usize; 2], head_dim: usize) -> AttentionShape {
-    AttentionShape { batch, heads, queries, keys, head_dim, scale: (head_dim as f32).powf(-0.5) }
+    let scale = (head_dim as f32).powf(-0.5);
+    AttentionShape { batch, heads, queries, keys, head_dim, scale, precision: precision() }
 }
 
 fn attended_tensors(shape: AttentionShape, attended: kernels::Attended) -> (Values, Values) {

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_kernels::{LinearTerms, Precision, Scaled, check_precision, linear, use_precision};
+use burn_kernels::{
+    Heads, LinearTerms, Precision, RelativeTables, Scaled, check_precision, cross_attention, linear, self_attention,
+    use_precision,
+};
 
 const SHAPES: [[usize; 2]; 7] = [[256, 384], [384, 512], [384, 50], [50, 512], [384, 40], [40, 512], [256, 512]];
 
@@ -40,6 +43,30 @@ fn output_and_gradients() -> Vec<Vec<f32>> {
     out
 }
 
+/// Output and gradients of self-attention with relative positions, and of attention to its output.
+fn attention_and_gradients() -> Vec<Vec<f32>> {
+    const TOKENS: usize = 12 * 11;
+    const CHANNELS: usize = 96;
+    let device = Device::flex().autodiff();
+    let tensor = |index: u64, shape: [usize; 3]| {
+        let values: Vec<f32> =
+            (0..shape.iter().product::<usize>() as u64).map(|i| scattered(index << 32 | i)).collect();
+        Tensor::<3>::from_data(TensorData::new(values, shape), &device)
+    };
+    let qkv = tensor(11, [2, TOKENS, 3 * CHANNELS]).require_grad();
+    let (by_row, by_column) = (tensor(12, [12, 12, 32]).require_grad(), tensor(13, [11, 11, 32]).require_grad());
+    let query = tensor(14, [2, 40, CHANNELS]).require_grad();
+    let tables = RelativeTables { by_row: by_row.clone(), by_column: by_column.clone() };
+    let attended = self_attention(qkv.clone(), Heads { count: 3, grid: Some([12, 11]) }, Some(tables));
+    let y = cross_attention(query.clone(), attended.clone() * 3.0, attended, 3);
+    let gradients = (y.clone() * tensor(15, [2, 40, CHANNELS])).sum().backward();
+    let mut out = vec![y.into_data().iter::<f32>().collect()];
+    for input in [qkv, by_row, by_column, query] {
+        out.push(input.grad(&gradients).unwrap().into_data().iter::<f32>().collect());
+    }
+    out
+}
+
 #[test]
 fn outputs_and_gradients_in_bf16_are_near_those_in_f32() {
     if let Err(error) = check_precision(Precision::Bf16) {
@@ -47,9 +74,10 @@ fn outputs_and_gradients_in_bf16_are_near_those_in_f32() {
         assert!(use_precision(Precision::Bf16).is_err());
         return;
     }
-    let exact = output_and_gradients();
+    let all = || [output_and_gradients(), attention_and_gradients()].concat();
+    let exact = all();
     use_precision(Precision::Bf16).unwrap();
-    let rounded = output_and_gradients();
+    let rounded = all();
     let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
     for (index, (exact, rounded)) in exact.iter().zip(&rounded).enumerate() {
         let error = norm(&mut exact.iter().zip(rounded).map(|(x, y)| x - y)) / norm(&mut exact.iter().copied());

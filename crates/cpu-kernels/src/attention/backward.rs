@@ -4,16 +4,16 @@
 //! contributes to the queries, and to the terms of relative positions, stays apart until all tasks are done and is then added in the
 //! order of the parts.
 
+use super::factors::Factor;
 use super::heads::{CHANNELS, Heads, HeadsMut, Operands, pack_channels, pack_tokens, packed_channels, packed_tokens};
 use super::positions::{Positions, of_strip, table_gradients};
 use super::strip::{
-    BLOCK, From, Lanes, STRIP, add_channels, add_tokens, block, exponentiate, lanes, rescale, scores, to_rows, weigh,
+    BLOCK, From, Lanes, STRIP, add_channels, add_tokens, block, exponentiate, lanes, scores, to_rows, weigh,
 };
 use super::{AttentionShape, RelativePositions, SelfAttentionGradients};
 use crate::elementwise::accumulate;
 use crate::isa::Level;
 use crate::memory::written;
-use crate::pack::pack;
 use crate::scratch::Scratch;
 use crate::tile::ROWS;
 use rayon::prelude::*;
@@ -29,7 +29,8 @@ pub(super) struct Given<'a> {
 }
 
 /// The gradients of queries, keys and values beside each other.
-pub(super) fn joint(
+pub(super) fn joint<T: Factor>(
+    level: Level,
     shape: AttentionShape,
     qkv: &[f32],
     relative: Option<RelativePositions>,
@@ -44,7 +45,9 @@ pub(super) fn joint(
             |index: usize| HeadsMut::new(shape, start.wrapping_add(index * shape.channels()), shape.keys, stride);
         let results = [part(0), part(1), part(2)];
         // SAFETY: the three arrays share `out` without overlap.
-        tables = unsafe { compute(shape, Operands::joint(shape, qkv), relative, given, results, want_positions) };
+        tables = unsafe {
+            compute::<T>(level, shape, Operands::joint(shape, qkv), relative, given, results, want_positions)
+        };
     };
     // SAFETY: `compute` writes every token of the three arrays, which are all of `out`.
     let qkv = unsafe { written(qkv.len(), fill) };
@@ -53,7 +56,12 @@ pub(super) fn joint(
 }
 
 /// The gradients of queries, keys and values, each for itself.
-pub(super) fn separate(shape: AttentionShape, operands: Operands, given: Given) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+pub(super) fn separate<T: Factor>(
+    level: Level,
+    shape: AttentionShape,
+    operands: Operands,
+    given: Given,
+) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let size = |tokens: usize| shape.batch * tokens * shape.channels();
     let (mut k, mut v) = (Vec::new(), Vec::new());
     let array = |out: &mut [MaybeUninit<f32>], tokens| HeadsMut::new(shape, out.as_mut_ptr(), tokens, shape.channels());
@@ -63,7 +71,7 @@ pub(super) fn separate(shape: AttentionShape, operands: Operands, given: Given) 
             k = written(size(shape.keys), |dk| {
                 v = written(size(shape.keys), |dv| {
                     let results = [array(dq, shape.queries), array(dk, shape.keys), array(dv, shape.keys)];
-                    compute(shape, operands, None, given, results, false);
+                    compute::<T>(level, shape, operands, None, given, results, false);
                 });
             });
         })
@@ -82,7 +90,8 @@ const PART: usize = 512;
 /// # Safety
 ///
 /// The results have to be as large as their shapes say, and the caller's.
-unsafe fn compute(
+unsafe fn compute<T: Factor>(
+    level: Level,
     shape: AttentionShape,
     operands: Operands,
     relative: Option<RelativePositions>,
@@ -90,7 +99,6 @@ unsafe fn compute(
     [dq, dk, dv]: [HeadsMut; 3],
     want_positions: bool,
 ) -> Option<(Vec<f32>, Vec<f32>)> {
-    let level = Level::current();
     let positions = relative.map(|given| Positions::new(given, shape.head_dim));
     let heads = shape.batch * shape.heads;
     // Parts depend on the shape alone, and so do the bits of the sums over them.
@@ -119,7 +127,7 @@ unsafe fn compute(
         let first = index % parts * part;
         let keys = first..(first + part).min(shape.keys);
         // SAFETY: each task has keys of its own.
-        unsafe { Task { context: &context, head: index / parts, keys }.run(partial) }
+        unsafe { Task { context: &context, head: index / parts, keys }.run::<T>(partial) }
     };
     partial.par_chunks_exact_mut(size.max(1)).enumerate().with_max_len(1).for_each(run);
 
@@ -187,14 +195,14 @@ struct Task<'a> {
 }
 
 /// The factors of the products of one strip, packed.
-struct StripOf<'a> {
+struct StripOf<'a, T> {
     queries: usize,
     /// Scaled queries, `[head_dim][64]` and `[queries][width]`.
-    q: &'a [f32],
-    q_rows: &'a [f32],
+    q: &'a [T],
+    q_rows: &'a [T],
     /// The gradient of the output, in the same two ways.
-    dy: &'a [f32],
-    dy_rows: &'a [f32],
+    dy: &'a [T],
+    dy_rows: &'a [T],
     log_sum_exp: Lanes,
     /// Less the sum over channels of `output * dy`: the mean of the gradients of a query's probabilities.
     minus_mean: Lanes,
@@ -211,21 +219,22 @@ impl Task<'_> {
     /// # Safety
     ///
     /// The gradients of these keys and values have to be this task's alone.
-    unsafe fn run(&self, partial: &mut [f32]) {
+    unsafe fn run<T: Factor>(&self, partial: &mut [f32]) {
         let Context { level, shape, operands, .. } = *self.context;
         let (d, count) = (shape.head_dim, self.keys.len());
         let (channels, width) = (d.next_multiple_of(CHANNELS), d.next_multiple_of(16));
         let terms = self.context.positions.map_or(0, Positions::terms);
         let padded = count.next_multiple_of(ROWS);
         let sizes = [
-            packed_tokens(count, d),
-            packed_tokens(count, d),
-            packed_channels(count, d),
+            packed_tokens::<T>(count, d),
+            packed_tokens::<T>(count, d),
+            packed_channels::<T>(count, d),
             padded * width,
             padded * width,
         ];
         let mut scratch = Scratch::of(sizes);
         let [keys, values, key_channels, dk, dv] = scratch.pieces(sizes);
+        let [keys, values, key_channels] = [keys, values, key_channels].map(T::of);
         let of_k = operands.k.head(self.head).part([self.keys.start, 0], [count, d]);
         let of_v = operands.v.head(self.head).part([self.keys.start, 0], [count, d]);
         pack_tokens(level, of_k, keys);
@@ -235,24 +244,27 @@ impl Task<'_> {
         dv.fill(0.0);
         let mut of_keys = OfKeys { k: dk, v: dv };
 
-        let strip_sizes = [d * STRIP, d * STRIP, STRIP * width, STRIP * width];
-        let mut strip_scratch = Scratch::of(strip_sizes);
-        let [q, dy, q_rows, dy_rows] = strip_scratch.pieces(strip_sizes);
-        let block_sizes = [(BLOCK + ROWS) * STRIP; 2];
+        let elements = T::elements(d);
+        let mut strip_scratch = Scratch::of(strip_sizes::<T>(d));
+        let mut strip_memory = strip_scratch.pieces(strip_sizes::<T>(d));
+        let block_size = (BLOCK + ROWS) * STRIP;
+        let block_sizes = [block_size, block_size, T::copied(block_size)];
         let mut block_scratch = Scratch::of(block_sizes);
-        let [probabilities, gradients] = block_scratch.pieces(block_sizes);
+        let [probabilities, gradients, rounded] = block_scratch.pieces(block_sizes);
         let step = block(count);
         partial.fill(0.0);
         let (of_queries, of_terms) = partial.split_at_mut(shape.queries.div_ceil(STRIP) * channels * STRIP);
         for (index, of_queries) in of_queries.chunks_exact_mut((channels * STRIP).max(1)).enumerate() {
-            let strip = self.pack_strip(index * STRIP, [&mut *q, &mut *dy, &mut *q_rows, &mut *dy_rows]);
+            let strip = self.pack_strip::<T>(index * STRIP, &mut strip_memory);
             let of_terms = &mut of_terms[index * terms * STRIP..][..terms * STRIP];
             for first in (0..count).step_by(step) {
                 let block = first..(first + step).min(count);
-                let tokens = [&keys[first * d..], &values[first * d..]];
-                self.block(&strip, block.clone(), tokens, [&mut *probabilities, &mut *gradients], &mut of_keys);
+                let tokens = [&keys[first * elements..], &values[first * elements..]];
+                let memory = [&mut *probabilities, &mut *gradients, &mut *rounded];
+                self.block(&strip, block.clone(), tokens, memory, &mut of_keys);
                 let gradients = &gradients[..block.len() * STRIP];
-                add_channels(level, key_channels, [first, count], gradients, lanes(strip.queries), of_queries);
+                let factor = T::down(level, gradients, STRIP, rounded);
+                add_channels(level, key_channels, [first, count], factor, lanes(strip.queries), of_queries);
                 if let Some(positions) = self.context.positions {
                     let keys = self.keys.start + block.start..self.keys.start + block.end;
                     positions.collect(level, keys, gradients, of_terms);
@@ -273,12 +285,12 @@ impl Task<'_> {
     }
 
     /// Probabilities and gradients of the scores of a strip with some keys, and what they add to the gradients of keys and values.
-    fn block(
+    fn block<T: Factor>(
         &self,
-        strip: &StripOf,
+        strip: &StripOf<T>,
         block: Range<usize>,
-        [keys, values]: [&[f32]; 2],
-        [probabilities, gradients]: [&mut [f32]; 2],
+        [keys, values]: [&[T]; 2],
+        [probabilities, gradients, rounded]: [&mut [f32]; 3],
         of_keys: &mut OfKeys,
     ) {
         let Context { level, shape, .. } = *self.context;
@@ -297,21 +309,24 @@ impl Task<'_> {
         weigh(level, &probabilities[..count * STRIP], &mut gradients[..count * STRIP]);
         let rows = count.next_multiple_of(ROWS);
         let range = block.start * width..(block.start + rows) * width;
-        add_tokens(level, &probabilities[..rows * STRIP], count, strip.dy_rows, width, &mut of_keys.v[range.clone()]);
-        add_tokens(level, &gradients[..rows * STRIP], count, strip.q_rows, width, &mut of_keys.k[range]);
+        let factor = T::along(level, &probabilities[..rows * STRIP], &mut *rounded);
+        add_tokens(level, factor, count, strip.dy_rows, width, &mut of_keys.v[range.clone()]);
+        let factor = T::along(level, &gradients[..rows * STRIP], rounded);
+        add_tokens(level, factor, count, strip.q_rows, width, &mut of_keys.k[range]);
     }
 
     /// The queries from `first` on.
-    fn pack_strip<'a>(&'a self, first: usize, [q, dy, q_rows, dy_rows]: [&'a mut [f32]; 4]) -> StripOf<'a> {
+    fn pack_strip<'a, T: Factor>(&'a self, first: usize, memory: &'a mut [&mut [f32]; 6]) -> StripOf<'a, T> {
         let Context { level, shape, operands, given, .. } = *self.context;
         let d = shape.head_dim;
         let width = d.next_multiple_of(16);
         let queries = first..(first + STRIP).min(shape.queries);
         let heads = |data| Heads::new(shape, data, shape.queries, shape.channels()).head(self.head);
         let (of_q, of_dy, of_output) = (operands.q.head(self.head), heads(given.dy), heads(given.output));
-        pack::<STRIP>(level, of_q.transposed(), 0..d, first, q);
-        pack::<STRIP>(level, of_dy.transposed(), 0..d, first, dy);
-        rescale(level, q, &[shape.scale; STRIP]);
+        let [q, dy, q_rows, dy_rows, q_rounded, dy_rounded] = memory.each_mut().map(|memory| &mut **memory);
+        let (q, dy) = (T::of(q), T::of(dy));
+        T::pack::<STRIP>(level, of_q.transposed(), 0..d, first, shape.scale, q);
+        T::pack::<STRIP>(level, of_dy.transposed(), 0..d, first, 1.0, dy);
         let (mut log_sum_exp, mut minus_mean) = ([0.0; STRIP], [0.0; STRIP]);
         for (lane, token) in queries.clone().enumerate() {
             log_sum_exp[lane] = given.log_sum_exp[self.head * shape.queries + token];
@@ -331,12 +346,18 @@ impl Task<'_> {
         StripOf {
             queries: queries.len(),
             q,
-            q_rows: &q_rows[..rows],
+            q_rows: T::down(level, &q_rows[..rows], width, q_rounded),
             dy,
-            dy_rows: &dy_rows[..rows],
+            dy_rows: T::down(level, &dy_rows[..rows], width, dy_rounded),
             log_sum_exp,
             minus_mean,
             terms,
         }
     }
+}
+
+/// Working memory of [`Task::pack_strip`]: queries and gradients in both ways, and the second way rounded.
+fn strip_sizes<T: Factor>(head_dim: usize) -> [usize; 6] {
+    let (columns, rows) = (T::elements(head_dim) * STRIP, STRIP * head_dim.next_multiple_of(16));
+    [columns, columns, rows, rows, T::copied(rows), T::copied(rows)]
 }

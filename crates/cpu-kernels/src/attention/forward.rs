@@ -1,5 +1,6 @@
 //! Softmax attention, some hundreds of keys at a time.
 
+use super::factors::Factor;
 use super::heads::{CHANNELS, HeadsMut, Operands, pack_channels, pack_tokens, packed_channels, packed_tokens};
 use super::positions::{Positions, of_strip};
 use super::strip::{
@@ -8,7 +9,6 @@ use super::strip::{
 use super::{Attended, AttentionShape, RelativePositions};
 use crate::isa::Level;
 use crate::memory::written;
-use crate::pack::pack;
 use crate::scratch::Scratch;
 use crate::tile::ROWS;
 use rayon::prelude::*;
@@ -18,14 +18,18 @@ use std::ops::Range;
 /// Strips of one task: the keys of a block serve all of them from the second cache.
 const STRIPS: usize = 4;
 
-pub(super) fn forward(shape: AttentionShape, operands: Operands, relative: Option<RelativePositions>) -> Attended {
-    let level = Level::current();
+pub(super) fn forward<T: Factor>(
+    level: Level,
+    shape: AttentionShape,
+    operands: Operands,
+    relative: Option<RelativePositions>,
+) -> Attended {
     let positions = relative.map(|given| Positions::new(given, shape.head_dim));
     let heads = shape.batch * shape.heads;
-    let sizes = [packed_tokens(shape.keys, shape.head_dim), packed_channels(shape.keys, shape.head_dim)];
+    let sizes = [packed_tokens::<T>(shape.keys, shape.head_dim), packed_channels::<T>(shape.keys, shape.head_dim)];
     let size = (sizes[0] + sizes[1]).max(1);
     let mut packed = Scratch::new(heads * size);
-    let packed = &mut packed.as_mut_slice()[..heads * size];
+    let packed = T::of(&mut packed.as_mut_slice()[..heads * size]);
     packed.par_chunks_exact_mut(size).enumerate().for_each(|(head, out)| {
         let (keys, values) = out.split_at_mut(sizes[0]);
         pack_tokens(level, operands.k.head(head), keys);
@@ -60,18 +64,18 @@ pub(super) fn forward(shape: AttentionShape, operands: Operands, relative: Optio
     Attended { output, log_sum_exp }
 }
 
-struct Task<'a> {
+struct Task<'a, T> {
     level: Level,
     shape: AttentionShape,
     operands: Operands<'a>,
     positions: Option<&'a Positions<'a>>,
-    keys: &'a [f32],
-    values: &'a [f32],
+    keys: &'a [T],
+    values: &'a [T],
     head: usize,
     output: HeadsMut,
 }
 
-impl Task<'_> {
+impl<T: Factor> Task<'_, T> {
     /// Some queries of one head, whose logarithms go to `logs`.
     ///
     /// # Safety
@@ -81,16 +85,25 @@ impl Task<'_> {
         let d = self.shape.head_dim;
         let (rows, terms) = (d.next_multiple_of(CHANNELS), self.positions.map_or(0, Positions::terms));
         let strips = queries.len().div_ceil(STRIP);
-        let sizes = [strips * d * STRIP, strips * rows * STRIP, strips * terms * STRIP, (BLOCK + ROWS) * STRIP];
+        let elements = T::elements(d);
+        let block_size = (BLOCK + ROWS) * STRIP;
+        let sizes = [
+            strips * elements * STRIP,
+            strips * rows * STRIP,
+            strips * terms * STRIP,
+            block_size,
+            T::copied(block_size),
+            d * STRIP,
+        ];
         let mut scratch = Scratch::of(sizes);
-        let [q, sums, terms_of, scratch_scores] = scratch.pieces(sizes);
+        let [q, sums, terms_of, scratch_scores, rounded, rows_of] = scratch.pieces(sizes);
+        let q = T::of(q);
         let mut state = vec![State::default(); strips];
         let matrix = self.operands.q.head(self.head);
         for index in 0..strips {
             let first = queries.start + index * STRIP;
-            let strip = &mut q[index * d * STRIP..][..d * STRIP];
-            pack::<STRIP>(self.level, matrix.transposed(), 0..d, first, strip);
-            rescale(self.level, strip, &[self.shape.scale; STRIP]);
+            let strip = &mut q[index * elements * STRIP..][..elements * STRIP];
+            T::pack::<STRIP>(self.level, matrix.transposed(), 0..d, first, self.shape.scale, strip);
             if let Some(positions) = self.positions {
                 of_strip(self.level, positions, matrix, first, &mut terms_of[index * terms * STRIP..][..terms * STRIP]);
             }
@@ -109,18 +122,17 @@ impl Task<'_> {
                         From::Result
                     }
                 };
-                let strip = &q[index * d * STRIP..][..d * STRIP];
-                scores(self.level, &self.keys[first * d..], strip, lanes, keys.len(), from, scratch_scores);
+                let strip = &q[index * elements * STRIP..][..elements * STRIP];
+                scores(self.level, &self.keys[first * elements..], strip, lanes, keys.len(), from, scratch_scores);
                 let scores = &mut scratch_scores[..keys.len() * STRIP];
                 let sums = &mut sums[index * rows * STRIP..][..rows * STRIP];
                 state.add(self.level, scores, lanes, sums);
+                let scores = T::down(self.level, scores, STRIP, rounded);
                 add_channels(self.level, self.values, [first, self.shape.keys], scores, lanes, sums);
             }
         }
         for (index, state) in state.iter().enumerate() {
             let first = index * STRIP;
-            // The packed queries have served.
-            let rows_of = &mut q[..d * STRIP];
             to_rows(self.level, &sums[index * rows * STRIP..][..rows * STRIP], d, rows_of);
             for lane in 0..STRIP.min(queries.len() - first) {
                 logs[first + lane].write(state.maxima[lane] + state.sums[lane].ln());

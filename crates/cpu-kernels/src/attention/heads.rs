@@ -1,9 +1,9 @@
 //! Where the tokens of a head are, and their copies in panels.
 
 use super::AttentionShape;
+use super::factors::Factor;
 use crate::Matrix;
 use crate::isa::Level;
-use crate::pack::pack;
 use crate::tile::ROWS;
 use std::mem::MaybeUninit;
 
@@ -94,25 +94,27 @@ impl HeadsMut {
 }
 
 /// The size of [`pack_tokens`].
-pub(super) fn packed_tokens(tokens: usize, head_dim: usize) -> usize {
-    tokens.div_ceil(ROWS) * ROWS * head_dim
+pub(super) fn packed_tokens<T: Factor>(tokens: usize, head_dim: usize) -> usize {
+    tokens.div_ceil(ROWS) * ROWS * T::elements(head_dim)
 }
 
 /// Tokens as the rows of a left factor: `[panel][head_dim][12]`.
-pub(super) fn pack_tokens(level: Level, tokens: Matrix, out: &mut [f32]) {
-    for (panel, out) in out.chunks_exact_mut((ROWS * tokens.columns()).max(1)).enumerate() {
-        pack::<ROWS>(level, tokens.transposed(), 0..tokens.columns(), panel * ROWS, out);
+pub(super) fn pack_tokens<T: Factor>(level: Level, tokens: Matrix, out: &mut [T]) {
+    let size = ROWS * T::elements(tokens.columns());
+    for (panel, out) in out.chunks_exact_mut(size.max(1)).enumerate() {
+        T::pack::<ROWS>(level, tokens.transposed(), 0..tokens.columns(), panel * ROWS, 1.0, out);
     }
 }
 
 /// The size of [`pack_channels`].
-pub(super) fn packed_channels(tokens: usize, head_dim: usize) -> usize {
-    head_dim.next_multiple_of(CHANNELS) * tokens
+pub(super) fn packed_channels<T: Factor>(tokens: usize, head_dim: usize) -> usize {
+    head_dim.next_multiple_of(CHANNELS) * T::elements(tokens)
 }
 
 /// Channels as the rows of a left factor: `[panel][tokens][8]`.
-pub(super) fn pack_channels(level: Level, tokens: Matrix, out: &mut [f32]) {
-    for (panel, out) in out.chunks_exact_mut((CHANNELS * tokens.rows()).max(1)).enumerate() {
-        pack::<CHANNELS>(level, tokens, 0..tokens.rows(), panel * CHANNELS, out);
+pub(super) fn pack_channels<T: Factor>(level: Level, tokens: Matrix, out: &mut [T]) {
+    let size = CHANNELS * T::elements(tokens.rows());
+    for (panel, out) in out.chunks_exact_mut(size.max(1)).enumerate() {
+        T::pack::<CHANNELS>(level, tokens, 0..tokens.rows(), panel * CHANNELS, 1.0, out);
     }
 }

@@ -1,15 +1,19 @@
 //! Softmax attention of several heads, with the gradients of its operands.
 
 mod backward;
+mod factors;
 mod forward;
 mod heads;
 mod positions;
 mod strip;
 
-use crate::check;
+#[cfg(target_arch = "x86_64")]
+use crate::bf16::Pair;
+use crate::isa::Level;
+use crate::{Precision, check};
 use heads::Operands;
 
-/// The sizes of an attention and the factor of its scores.
+/// The sizes of an attention, the factor of its scores, and how exactly its products are computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AttentionShape {
     /// Independent sets of tokens: images, or windows of images.
@@ -24,6 +28,9 @@ pub struct AttentionShape {
     pub head_dim: usize,
     /// What the dot product of query and key is multiplied by, most often `1 / sqrt(head_dim)`.
     pub scale: f32,
+    /// How the factors of products are rounded: of scores, of their products with values, and of all products of the gradients. A softmax,
+    /// its sums and the terms of relative positions are `f32` in all precisions.
+    pub precision: Precision,
 }
 
 impl AttentionShape {
@@ -70,10 +77,11 @@ pub struct SelfAttentionGradients {
 ///
 /// # Panics
 ///
-/// If an argument does not have the size that `shape` says, or `queries` and `keys` differ, or the grid is not as many tokens.
+/// If an argument does not have the size that `shape` says, or `queries` and `keys` differ, or the grid is not as many tokens; and if the
+/// machine cannot compute in the precision.
 pub fn self_attention(shape: AttentionShape, qkv: &[f32], relative: Option<RelativePositions>) -> Attended {
     check_self(shape, qkv, relative);
-    forward::forward(shape, Operands::joint(shape, qkv), relative)
+    forward_of(shape, Operands::joint(shape, qkv), relative)
 }
 
 /// The gradients of [`self_attention`] with respect to `qkv` and, if `want_positions`, to the two tables of positions, from
@@ -94,7 +102,12 @@ pub fn self_attention_backward(
     check_self(shape, qkv, relative);
     check_attended(shape, output, log_sum_exp, dy);
     let attended = backward::Given { output, log_sum_exp, dy };
-    backward::joint(shape, qkv, relative, attended, want_positions)
+    let level = Level::current();
+    #[cfg(target_arch = "x86_64")]
+    if factors::are_rounded(level, shape) {
+        return backward::joint::<Pair>(level, shape, qkv, relative, attended, want_positions);
+    }
+    backward::joint::<f32>(level, shape, qkv, relative, attended, want_positions)
 }
 
 /// Attention of queries `q [batch, queries, heads * head_dim]` to keys `k` and values `v [batch, keys, heads * head_dim]`.
@@ -104,7 +117,7 @@ pub fn self_attention_backward(
 /// If an argument does not have the size that `shape` says.
 pub fn cross_attention(shape: AttentionShape, q: &[f32], k: &[f32], v: &[f32]) -> Attended {
     check_cross(shape, q, k, v);
-    forward::forward(shape, Operands::separate(shape, q, k, v), None)
+    forward_of(shape, Operands::separate(shape, q, k, v), None)
 }
 
 /// The gradients of [`cross_attention`] with respect to `q`, `k` and `v`, from what it returned and the gradient of its output.
@@ -124,11 +137,27 @@ pub fn cross_attention_backward(
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     check_cross(shape, q, k, v);
     check_attended(shape, output, log_sum_exp, dy);
-    backward::separate(shape, Operands::separate(shape, q, k, v), backward::Given { output, log_sum_exp, dy })
+    let (operands, attended) = (Operands::separate(shape, q, k, v), backward::Given { output, log_sum_exp, dy });
+    let level = Level::current();
+    #[cfg(target_arch = "x86_64")]
+    if factors::are_rounded(level, shape) {
+        return backward::separate::<Pair>(level, shape, operands, attended);
+    }
+    backward::separate::<f32>(level, shape, operands, attended)
+}
+
+fn forward_of(shape: AttentionShape, operands: Operands, relative: Option<RelativePositions>) -> Attended {
+    let level = Level::current();
+    #[cfg(target_arch = "x86_64")]
+    if factors::are_rounded(level, shape) {
+        return forward::forward::<Pair>(level, shape, operands, relative);
+    }
+    forward::forward::<f32>(level, shape, operands, relative)
 }
 
 #[track_caller]
 fn check_self(shape: AttentionShape, qkv: &[f32], relative: Option<RelativePositions>) {
+    shape.precision.expect_possible();
     assert!(
         shape.queries == shape.keys,
         "self-attention has {} queries and {} keys, expected as many",
@@ -146,6 +175,7 @@ fn check_self(shape: AttentionShape, qkv: &[f32], relative: Option<RelativePosit
 
 #[track_caller]
 fn check_cross(shape: AttentionShape, q: &[f32], k: &[f32], v: &[f32]) {
+    shape.precision.expect_possible();
     check::length("q", q.len(), &[shape.batch, shape.queries, shape.heads, shape.head_dim]);
     check::length("k", k.len(), &[shape.batch, shape.keys, shape.heads, shape.head_dim]);
     check::length("v", v.len(), &[shape.batch, shape.keys, shape.heads, shape.head_dim]);

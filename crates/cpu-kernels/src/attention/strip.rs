@@ -2,12 +2,13 @@
 //!
 //! In this layout a softmax needs no sums across a register, and the scores of some keys are a right factor as they are.
 
+use super::factors::Factor;
 use super::heads::CHANNELS;
 use crate::Matrix;
 use crate::isa::Level;
 use crate::math::exp;
 use crate::pack::pack;
-use crate::tile::{COLUMNS, Panel, ROWS, Strip, Tile, ZEROS, tile};
+use crate::tile::{COLUMNS, Panel, ROWS, Tile, ZEROS};
 use crate::vectorise::{Arithmetic, vectorised};
 
 /// Queries of a strip.
@@ -41,10 +42,10 @@ pub(super) enum From<'a> {
 
 /// `scores [keys][64] = from + left strip`, with packed tokens as left and `[head_dim][64]` as right factor. Rows are written up to the
 /// next multiple of 12.
-pub(super) fn scores(
+pub(super) fn scores<T: Factor>(
     level: Level,
-    left: &[f32],
-    strip: &[f32],
+    left: &[T],
+    strip: &[T],
     lanes: usize,
     keys: usize,
     from: From,
@@ -61,7 +62,7 @@ pub(super) fn scores(
             let b = strip[first.min(strip.len())..].as_ptr();
             let product = Tile { a, b, b_step: STRIP, depth, start, start_step, out, out_step: STRIP };
             // SAFETY: the lengths were checked above.
-            unsafe { tile::<Panel<ROWS>>(level, COLUMNS, product) }
+            unsafe { T::tile::<Panel<ROWS>>(level, COLUMNS, product) }
         }
     }
 }
@@ -76,14 +77,16 @@ fn start(from: From, first: usize, out: *mut f32) -> (*const f32, usize) {
 
 /// `out [channels][64] += left scores`, with packed channels as left factor, of which the tokens from `first` on belong to the rows of
 /// `scores [keys][64]`; `tokens` is how many were packed.
-pub(super) fn add_channels(
+pub(super) fn add_channels<T: Factor>(
     level: Level,
-    left: &[f32],
+    left: &[T],
     [first, tokens]: [usize; 2],
-    scores: &[f32],
+    scores: &[T],
     lanes: usize,
     out: &mut [f32],
 ) {
+    debug_assert!(first.is_multiple_of(T::NUMBERS));
+    let (first, tokens) = (first / T::NUMBERS, T::elements(tokens));
     let depth = scores.len() / STRIP;
     let panels = out.len() / (CHANNELS * STRIP);
     assert!(left.len() >= panels * CHANNELS * tokens && first + depth <= tokens && lanes <= STRIP);
@@ -94,22 +97,29 @@ pub(super) fn add_channels(
             let b = scores[half.min(scores.len())..].as_ptr();
             let product = Tile { a, b, b_step: STRIP, depth, start: out, start_step: STRIP, out, out_step: STRIP };
             // SAFETY: the lengths were checked above.
-            unsafe { tile::<Panel<CHANNELS>>(level, COLUMNS, product) }
+            unsafe { T::tile::<Panel<CHANNELS>>(level, COLUMNS, product) }
         }
     }
 }
 
 /// `out [keys][width] += scores rows`, with the first lanes of `scores [keys][64]` as left and as many rows of `width` as right factor.
 /// Rows of `scores` and `out` are used up to the next multiple of 12; `width` is a multiple of 16.
-pub(super) fn add_tokens(level: Level, scores: &[f32], keys: usize, rows: &[f32], width: usize, out: &mut [f32]) {
+pub(super) fn add_tokens<T: Factor>(
+    level: Level,
+    scores: &[T],
+    keys: usize,
+    rows: &[T],
+    width: usize,
+    out: &mut [f32],
+) {
     let panels = keys.div_ceil(ROWS);
-    let depth = rows.len() / width;
-    assert!(width.is_multiple_of(16) && depth <= STRIP);
-    assert!(scores.len() >= panels * ROWS * STRIP && out.len() >= panels * ROWS * width);
+    let (depth, step) = (rows.len() / width, T::elements(STRIP));
+    assert!(width.is_multiple_of(16) && depth <= step);
+    assert!(scores.len() >= panels * ROWS * step && out.len() >= panels * ROWS * width);
     for panel in 0..panels {
         for first in (0..width).step_by(COLUMNS) {
             let out = out[panel * ROWS * width + first..].as_mut_ptr();
-            let a = scores[panel * ROWS * STRIP..].as_ptr();
+            let a = scores[panel * ROWS * step..].as_ptr();
             let product = Tile {
                 a,
                 b: rows[first..].as_ptr(),
@@ -121,7 +131,7 @@ pub(super) fn add_tokens(level: Level, scores: &[f32], keys: usize, rows: &[f32]
                 out_step: width,
             };
             // SAFETY: the lengths were checked above.
-            unsafe { tile::<Strip<STRIP>>(level, (width - first).min(COLUMNS), product) }
+            unsafe { T::tile::<T::OfStrip>(level, (width - first).min(COLUMNS), product) }
         }
     }
 }

@@ -57,8 +57,7 @@ fn fresh(a: Matrix, b: Matrix, start: Start, precision: Precision) -> Vec<f32> {
 #[track_caller]
 fn check_operands(a: Matrix, b: Matrix, precision: Precision) {
     assert!(a.columns() == b.rows(), "b has {} rows, expected {}, the columns of a", b.rows(), a.columns());
-    let possible = precision.check();
-    assert!(possible.is_ok(), "{}", possible.err().map_or_else(String::new, |error| error.to_string()));
+    precision.expect_possible();
 }
 
 /// What a product is added to.
@@ -122,7 +121,7 @@ fn share(whole: usize, index: usize, shares: usize) -> Range<usize> {
 }
 
 /// Below so many multiplications a product is not worth packing its factors.
-const SMALL: usize = 1 << 16;
+pub(crate) const SMALL: usize = 1 << 16;
 
 /// # Safety
 ///

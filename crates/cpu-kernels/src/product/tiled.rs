@@ -1,12 +1,13 @@
 //! Products of factors that are rounded to bf16, or split into two bf16 numbers, on tiles or by dot products.
 
 use super::{Start, Target, share};
-use crate::Matrix;
 use crate::amx::{SIDE, STEP, Tiles};
+use crate::bf16::{Pair, pair_along, pair_rows, rest, rounded};
 use crate::isa::Level;
 use crate::pack::pack;
 use crate::scratch::Scratch;
 use crate::vectorise::{Arithmetic, vectorised};
+use crate::{Isa, Matrix};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -54,6 +55,7 @@ pub(super) unsafe fn multiply<T: Tiles>(
     target: Target,
     terms: Terms,
 ) {
+    assert!(target.steps[1] == 1, "a product on tiles goes to rows without gaps");
     let [rows, columns] = [a.rows(), b.columns()].map(|size| size.div_ceil(SIDE));
     let panel = b.rows().div_ceil(SIDE) * terms.roundings().len() * STEP;
     let mut right = Scratch::new(columns * panel);
@@ -101,6 +103,7 @@ unsafe fn block<T: Tiles>(
         for (i, left) in rows.clone().zip(left.chunks_exact(panel)) {
             for j in first..(first + together).min(columns.end) {
                 let needed = [(a.rows() - i * SIDE).min(SIDE), (width - j * SIDE).min(SIDE)];
+                prefetch([i * SIDE, j * SIDE], needed, target);
                 tiles.multiply(left, &right[j * panel..][..panel], needed, &mut out);
                 // SAFETY: these elements of the target are there, and this task's alone.
                 unsafe { write(&out, [i * SIDE, j * SIDE], needed, start, target) };
@@ -113,7 +116,8 @@ unsafe fn block<T: Tiles>(
 ///
 /// # Safety
 ///
-/// These elements of the target have to be there and the caller's alone, and initialised if the product starts from them.
+/// These elements of the target have to be there and the caller's alone, and initialised if the product starts from them; its rows have no
+/// gaps.
 unsafe fn write(
     sums: &[[f32; SIDE]; SIDE],
     [i, j]: [usize; 2],
@@ -121,19 +125,53 @@ unsafe fn write(
     start: Start,
     target: Target,
 ) {
-    for (r, row) in sums.iter().enumerate().take(rows) {
-        let row = &row[..columns];
-        match start {
-            Start::Zero if target.steps[1] == 1 => {
-                // SAFETY: promised by the caller; a row of the target has no gaps.
-                unsafe { target.at(i + r, j).copy_from_nonoverlapping(row.as_ptr(), columns) };
+    for (r, sums) in sums.iter().enumerate().take(rows) {
+        let out = target.at(i + r, j);
+        // Whole rows of a square are the rule, and their loops have a known length.
+        // SAFETY: promised by the caller.
+        unsafe {
+            match columns {
+                SIDE => write_row::<SIDE>(sums, SIDE, start, [i + r, j], out),
+                _ => write_row::<1>(sums, columns, start, [i + r, j], out),
             }
-            _ => {
-                for (c, sum) in row.iter().enumerate() {
-                    // SAFETY: promised by the caller.
-                    unsafe { target.at(i + r, j + c).write(start.at(target, i + r, j + c) + sum) };
-                }
-            }
+        }
+    }
+}
+
+/// Some sums of a row in groups of `N`.
+///
+/// # Safety
+///
+/// As [`write`].
+#[inline(always)]
+unsafe fn write_row<const N: usize>(
+    sums: &[f32; SIDE],
+    columns: usize,
+    start: Start,
+    [i, j]: [usize; 2],
+    out: *mut f32,
+) {
+    for (group, sums) in sums[..columns].as_chunks::<N>().0.iter().enumerate() {
+        let out = out.wrapping_add(group * N).cast::<[f32; N]>();
+        let start = match start {
+            Start::Zero => [0.0; N],
+            Start::Bias(bias) => std::array::from_fn(|c| bias[j + group * N..][..N][c]),
+            Start::RowBias(bias) => [bias[i]; N],
+            // SAFETY: promised by the caller.
+            Start::Out => unsafe { out.read() },
+        };
+        // SAFETY: promised by the caller.
+        unsafe { out.write(std::array::from_fn(|c| start[c] + sums[c])) };
+    }
+}
+
+/// Asks for the rows that [`write`] will need.
+fn prefetch([i, j]: [usize; 2], [rows, columns]: [usize; 2], target: Target) {
+    use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+    for row in 0..rows {
+        for column in (0..columns).step_by(SIDE / 2) {
+            // SAFETY: prefetching faults nowhere.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(target.at(i + row, j + column).cast()) };
         }
     }
 }
@@ -145,10 +183,21 @@ fn square(level: Level, from: Matrix, i: usize, j: usize, out: &mut [f32; SIDE *
     pack::<SIDE>(level, from, rows, j, out);
 }
 
+/// Whether a factor is rounded as it is read: its rows have no gaps, the machine has the instructions, and rounding is all there is to do.
+fn is_rounded_in_place(level: Level, from: Matrix, terms: Terms) -> bool {
+    terms == Terms::One && from.column_stride() == 1 && level.isa() >= Isa::Avx512Bf16
+}
+
 /// Rows `32 i ..` of the left factor: for each step and term two tiles `[16 rows][16 pairs]`, where a pair is two neighbours of a row.
 fn pack_left(level: Level, a: Matrix, i: usize, terms: Terms, out: &mut [u32]) {
     let mut values = [0.0; SIDE * SIDE];
+    let whole_rows = is_rounded_in_place(level, a, terms) && (i + 1) * SIDE <= a.rows();
     for (step, out) in out.chunks_exact_mut(terms.roundings().len() * STEP).enumerate() {
+        if whole_rows && (step + 1) * SIDE <= a.columns() {
+            // SAFETY: `level` is proof of the instructions.
+            unsafe { round_square_along(a, [i * SIDE, step * SIDE], Pair::of_words(out)) };
+            continue;
+        }
         square(level, a, i * SIDE, step * SIDE, &mut values);
         for (out, [rounding, _]) in out.chunks_exact_mut(STEP).zip(terms.roundings()) {
             pairs_of_rows(level, &values, *rounding, out);
@@ -160,10 +209,47 @@ fn pack_left(level: Level, a: Matrix, i: usize, terms: Terms, out: &mut [u32]) {
 /// a column.
 fn pack_right(level: Level, b: Matrix, j: usize, terms: Terms, out: &mut [u32]) {
     let mut values = [0.0; SIDE * SIDE];
+    let whole_columns = is_rounded_in_place(level, b, terms) && (j + 1) * SIDE <= b.columns();
     for (step, out) in out.chunks_exact_mut(terms.roundings().len() * STEP).enumerate() {
+        if whole_columns && (step + 1) * SIDE <= b.rows() {
+            // SAFETY: `level` is proof of the instructions.
+            unsafe { round_square_down(b, [step * SIDE, j * SIDE], Pair::of_words(out)) };
+            continue;
+        }
         square(level, b, step * SIDE, j * SIDE, &mut values);
         for (out, [_, rounding]) in out.chunks_exact_mut(STEP).zip(terms.roundings()) {
             pairs_of_columns(level, &values, *rounding, out);
+        }
+    }
+}
+
+/// The pairs of neighbours in the rows of a square of 32 x 32, as they lie in `a`.
+///
+/// # Safety
+///
+/// The machine has to have AVX512-BF16.
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn round_square_along(a: Matrix, [i, j]: [usize; 2], out: &mut [Pair]) {
+    for (row, out) in out.chunks_exact_mut(SIDE / 2).enumerate() {
+        // SAFETY: promised by the caller.
+        unsafe { pair_along(&a.row(i + row)[j..][..SIDE], out) };
+    }
+}
+
+/// The pairs of neighbours in the columns of a square of 32 x 32, as two tiles.
+///
+/// # Safety
+///
+/// The machine has to have AVX512-BF16.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+unsafe fn round_square_down(b: Matrix, [i, j]: [usize; 2], out: &mut [Pair]) {
+    let (left, right) = out.split_at_mut(STEP / 2);
+    for (pair, (left, right)) in left.chunks_exact_mut(SIDE / 2).zip(right.chunks_exact_mut(SIDE / 2)).enumerate() {
+        let [upper, lower] = [0, 1].map(|row| &b.row(i + 2 * pair + row)[j..][..SIDE]);
+        // SAFETY: promised by the caller.
+        unsafe {
+            pair_rows(&upper[..SIDE / 2], &lower[..SIDE / 2], left);
+            pair_rows(&upper[SIDE / 2..], &lower[SIDE / 2..], right);
         }
     }
 }
@@ -203,21 +289,6 @@ fn pair_of(x: f32, y: f32, rounding: Rounding) -> u32 {
         Rounding::High => rounded(x) >> 16 | rounded(y),
         Rounding::Low => rounded(rest(x)) >> 16 | rounded(rest(y)),
     }
-}
-
-/// The nearest bf16 number, in the upper half of the bits; ties go to even, NaN stays NaN.
-#[inline(always)]
-fn rounded(x: f32) -> u32 {
-    let bits = x.to_bits();
-    let nearest = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) & 0xffff_0000;
-    if x.is_nan() { 0x7fc0_0000 } else { nearest }
-}
-
-/// What rounding to bf16 leaves; nothing of infinity.
-#[inline(always)]
-fn rest(x: f32) -> f32 {
-    let rest = x - f32::from_bits(rounded(x));
-    if x.is_infinite() { 0.0 } else { rest }
 }
 
 #[cfg(test)]
@@ -309,17 +380,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn rounding_is_to_nearest_even_and_keeps_nan() {
-        assert_eq!(rounded(1.0), 0x3f80_0000);
-        assert_eq!(rounded(f32::from_bits(0x3f80_8000)), 0x3f80_0000);
-        assert_eq!(rounded(f32::from_bits(0x3f81_8000)), 0x3f82_0000);
-        assert_eq!(rounded(f32::from_bits(0x3f80_8001)), 0x3f81_0000);
-        assert!(f32::from_bits(rounded(f32::from_bits(0x7fff_ffff))).is_nan());
-        assert_eq!(f32::from_bits(rounded(f32::NEG_INFINITY)), f32::NEG_INFINITY);
-        assert_eq!(rest(f32::INFINITY), 0.0);
-        assert!(rest(f32::NAN).is_nan());
     }
 }

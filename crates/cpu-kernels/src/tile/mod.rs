@@ -6,6 +6,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod generic;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod pairs;
 
 use crate::isa::Level;
 
@@ -40,13 +42,13 @@ impl<const STEP: usize> Left for Strip<STEP> {
     const DEPTH_STEP: usize = 1;
 }
 
-/// One tile: `out = start + a b`.
+/// One tile: `out = start + a b`, whose factors have elements `T`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tile {
+pub(crate) struct Tile<T = f32> {
     /// The left factor, as its [`Left`] says.
-    pub(crate) a: *const f32,
+    pub(crate) a: *const T,
     /// The right factor: row p is at `p * b_step`.
-    pub(crate) b: *const f32,
+    pub(crate) b: *const T,
     pub(crate) b_step: usize,
     /// Columns of the left and rows of the right factor.
     pub(crate) depth: usize,

@@ -1,6 +1,6 @@
 use crate::support::{assert_close, assert_same_bits_on_any_threads, assert_sums, numbers, on_every_isa, rounding};
 use cpu_kernels::{
-    AttentionShape, RelativePositions, cross_attention, cross_attention_backward, self_attention,
+    AttentionShape, Isa, Precision, RelativePositions, cross_attention, cross_attention_backward, self_attention,
     self_attention_backward,
 };
 use proptest::prelude::*;
@@ -31,6 +31,22 @@ struct Expected {
     /// What rounding may do to a result, relative to these magnitudes: a probability is relatively as uncertain as its score and the
     /// logarithm are absolutely, its exponential errs by 2 ulp, and there are sums over keys and over queries.
     tolerance: f64,
+    /// The same where factors are rounded to bf16.
+    rounded_tolerance: f64,
+}
+
+impl Expected {
+    fn tolerance(&self, precision: Precision) -> f64 {
+        if precision == Precision::Bf16 { self.rounded_tolerance } else { self.tolerance }
+    }
+}
+
+/// What rounding both factors of a product to bf16 may do to it, relative to its magnitude: each errs by half a unit of eight bits.
+const ROUNDED: f64 = 2.0 / 512.0;
+
+/// The precisions that attention may be asked for on an instruction set.
+fn precisions(isa: Isa) -> &'static [Precision] {
+    if isa >= Isa::Avx512Bf16 { &[Precision::F32, Precision::Bf16] } else { &[Precision::F32] }
 }
 
 fn wide(x: &[f32]) -> Vec<f64> {
@@ -45,7 +61,7 @@ impl Problem {
     }
 
     fn solve(&self, dy: &[f64]) -> Expected {
-        let AttentionShape { batch, heads, queries, keys, head_dim: d, scale } = self.shape;
+        let AttentionShape { batch, heads, queries, keys, head_dim: d, scale, .. } = self.shape;
         let scale = f64::from(scale);
         let mut out = Expected {
             output: vec![0.0; self.q.len()],
@@ -90,14 +106,20 @@ impl Problem {
                         })
                         .sum::<f64>()
                 };
-                let of_scores = (0..keys).map(magnitude).fold(1.0, f64::max) * rounding(d);
+                let largest = (0..keys).map(magnitude).fold(1.0, f64::max);
+                let of_scores = largest * rounding(d);
                 let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let sum: f64 = scores.iter().map(|s| (s - max).exp()).sum();
                 let log = max + sum.ln();
                 out.log_sum_exp.push(log);
                 let of_exponentials = (2.0 + log.abs()) * f64::from(f32::EPSILON);
                 let of_sums = rounding(keys) + rounding(batch * heads * queries);
-                out.tolerance = out.tolerance.max(of_scores + of_exponentials + of_sums);
+                let tolerance = of_scores + of_exponentials + of_sums;
+                out.tolerance = out.tolerance.max(tolerance);
+                // Probabilities and the mean of their gradients err by what the scores do, and three products after them: with values,
+                // with the gradient of the output, and with queries or keys.
+                let rounded = tolerance + 2.0 * (largest * ROUNDED).exp_m1() + 3.0 * ROUNDED;
+                out.rounded_tolerance = out.rounded_tolerance.max(rounded);
                 let p: Vec<f64> = scores.iter().map(|s| (s - log).exp()).collect();
                 for c in 0..d {
                     out.output_magnitudes[q(c)] = (0..keys).map(|j| p[j] * self.v[k(j, c)].abs()).sum();
@@ -141,7 +163,8 @@ fn beside<T: Copy>(parts: [&[T]; 3], channels: usize) -> Vec<T> {
 pub(crate) fn check_self(batch: usize, heads: usize, grid: [usize; 2], head_dim: usize, relative: bool) {
     let tokens = grid[0] * grid[1];
     let scale = (head_dim as f32).powf(-0.5);
-    let shape = AttentionShape { batch, heads, queries: tokens, keys: tokens, head_dim, scale };
+    let shape =
+        AttentionShape { batch, heads, queries: tokens, keys: tokens, head_dim, scale, precision: Precision::F32 };
     let channels = heads * head_dim;
     let part = |seed| numbers(batch * tokens * channels, seed).iter().map(|x| x * 2.0).collect::<Vec<_>>();
     let (q, k, v, dy) = (part(1), part(2), part(3), part(4));
@@ -152,22 +175,25 @@ pub(crate) fn check_self(batch: usize, heads: usize, grid: [usize; 2], head_dim:
     let expected = Problem { shape, q: wide(&q), k: wide(&k), v: wide(&v), positions }.solve(&wide(&dy));
     let qkv = beside([&q, &k, &v], channels);
     let relative = relative.then_some(RelativePositions { grid, by_row: &by_row, by_column: &by_column });
-    on_every_isa(|_| {
+    let check = |precision| {
+        let (shape, tolerance) = (AttentionShape { precision, ..shape }, expected.tolerance(precision));
         let attended = self_attention(shape, &qkv, relative);
-        assert_sums(&attended.output, &expected.output, &expected.output_magnitudes, expected.tolerance);
-        assert_close(&attended.log_sum_exp, &expected.log_sum_exp, 1e-6);
+        assert_sums(&attended.output, &expected.output, &expected.output_magnitudes, tolerance);
+        let of_logs = if precision == Precision::Bf16 { tolerance } else { 1e-6 };
+        assert_close(&attended.log_sum_exp, &expected.log_sum_exp, of_logs);
         let gradients =
             self_attention_backward(shape, &qkv, relative, &attended.output, &attended.log_sum_exp, &dy, true);
         let [dq, dk, dv, rows, columns] = &expected.magnitudes;
         let magnitudes = beside([dq, dk, dv], channels);
         let joint = beside([&expected.dq, &expected.dk, &expected.dv], channels);
-        assert_sums(&gradients.qkv, &joint, &magnitudes, expected.tolerance);
+        assert_sums(&gradients.qkv, &joint, &magnitudes, tolerance);
         assert_eq!(gradients.by_row.is_some(), relative.is_some());
         if let (Some(by_row), Some(by_column)) = (gradients.by_row, gradients.by_column) {
-            assert_sums(&by_row, &expected.by_row, rows, expected.tolerance);
-            assert_sums(&by_column, &expected.by_column, columns, expected.tolerance);
+            assert_sums(&by_row, &expected.by_row, rows, tolerance);
+            assert_sums(&by_column, &expected.by_column, columns, tolerance);
         }
-    });
+    };
+    on_every_isa(|isa| precisions(isa).iter().for_each(|&precision| check(precision)));
 }
 
 pub(crate) fn check_cross(shape: AttentionShape) {
@@ -177,16 +203,19 @@ pub(crate) fn check_cross(shape: AttentionShape) {
     };
     let (q, k, v, dy) = (part(queries, 1), part(keys, 2), part(keys, 3), part(queries, 4));
     let expected = Problem { shape, q: wide(&q), k: wide(&k), v: wide(&v), positions: None }.solve(&wide(&dy));
-    on_every_isa(|_| {
+    let check = |precision| {
+        let (shape, tolerance) = (AttentionShape { precision, ..shape }, expected.tolerance(precision));
         let attended = cross_attention(shape, &q, &k, &v);
-        assert_sums(&attended.output, &expected.output, &expected.output_magnitudes, expected.tolerance);
-        assert_close(&attended.log_sum_exp, &expected.log_sum_exp, 1e-6);
+        assert_sums(&attended.output, &expected.output, &expected.output_magnitudes, tolerance);
+        let of_logs = if precision == Precision::Bf16 { tolerance } else { 1e-6 };
+        assert_close(&attended.log_sum_exp, &expected.log_sum_exp, of_logs);
         let (dq, dk, dv) = cross_attention_backward(shape, &q, &k, &v, &attended.output, &attended.log_sum_exp, &dy);
         let [of_q, of_k, of_v, ..] = &expected.magnitudes;
-        assert_sums(&dq, &expected.dq, of_q, expected.tolerance);
-        assert_sums(&dk, &expected.dk, of_k, expected.tolerance);
-        assert_sums(&dv, &expected.dv, of_v, expected.tolerance);
-    });
+        assert_sums(&dq, &expected.dq, of_q, tolerance);
+        assert_sums(&dk, &expected.dk, of_k, tolerance);
+        assert_sums(&dv, &expected.dv, of_v, tolerance);
+    };
+    on_every_isa(|isa| precisions(isa).iter().for_each(|&precision| check(precision)));
 }
 
 proptest! {
@@ -203,7 +232,7 @@ proptest! {
     fn cross_attention_is_that_of_plain_loops(
         batch in 1usize..3, heads in 1usize..4, queries in 1usize..200, keys in 1usize..200, head_dim in 1usize..40,
     ) {
-        check_cross(AttentionShape { batch, heads, queries, keys, head_dim, scale: 0.3 });
+        check_cross(AttentionShape { batch, heads, queries, keys, head_dim, scale: 0.3, precision: Precision::F32 });
     }
 }
 
@@ -216,14 +245,46 @@ fn windows_and_whole_images_of_segment_anything() {
 
 #[test]
 fn the_decoder_of_segment_anything() {
-    check_cross(AttentionShape { batch: 1, heads: 8, queries: 7, keys: 1024, head_dim: 16, scale: 0.25 });
-    check_cross(AttentionShape { batch: 1, heads: 8, queries: 1024, keys: 7, head_dim: 16, scale: 0.25 });
-    check_cross(AttentionShape { batch: 1, heads: 8, queries: 7, keys: 7, head_dim: 32, scale: 0.25 });
+    check_cross(AttentionShape {
+        batch: 1,
+        heads: 8,
+        queries: 7,
+        keys: 1024,
+        head_dim: 16,
+        scale: 0.25,
+        precision: Precision::F32,
+    });
+    check_cross(AttentionShape {
+        batch: 1,
+        heads: 8,
+        queries: 1024,
+        keys: 7,
+        head_dim: 16,
+        scale: 0.25,
+        precision: Precision::F32,
+    });
+    check_cross(AttentionShape {
+        batch: 1,
+        heads: 8,
+        queries: 7,
+        keys: 7,
+        head_dim: 32,
+        scale: 0.25,
+        precision: Precision::F32,
+    });
 }
 
 #[test]
 fn scores_far_apart_do_not_overflow() {
-    let shape = AttentionShape { batch: 1, heads: 1, queries: 3, keys: 700, head_dim: 4, scale: 1.0 };
+    let shape = AttentionShape {
+        batch: 1,
+        heads: 1,
+        queries: 3,
+        keys: 700,
+        head_dim: 4,
+        scale: 1.0,
+        precision: Precision::F32,
+    };
     let (q, v) = (vec![30.0; 12], numbers(2800, 1));
     let k: Vec<f32> = (0..2800).map(|i| (i / 4) as f32 * 0.1).collect();
     on_every_isa(|_| {
@@ -236,9 +297,18 @@ fn scores_far_apart_do_not_overflow() {
 
 #[test]
 fn nan_and_infinity_pass_through() {
-    let shape = AttentionShape { batch: 1, heads: 2, queries: 70, keys: 300, head_dim: 8, scale: 1.0 };
+    let shape = AttentionShape {
+        batch: 1,
+        heads: 2,
+        queries: 70,
+        keys: 300,
+        head_dim: 8,
+        scale: 1.0,
+        precision: Precision::F32,
+    };
     let (q, v, dy) = (numbers(70 * 16, 1), numbers(300 * 16, 2), numbers(70 * 16, 3));
-    on_every_isa(|_| {
+    let check = |precision| {
+        let shape = AttentionShape { precision, ..shape };
         for bad in [f32::NAN, f32::INFINITY] {
             // In a key of the first head: all queries of that head, and nothing of the other.
             let mut k = numbers(300 * 16, 4);
@@ -263,20 +333,56 @@ fn nan_and_infinity_pass_through() {
         k[..16].fill(f32::NEG_INFINITY);
         let attended = cross_attention(shape, &q, &k, &v);
         assert!(attended.output.iter().all(|x| x.is_finite()));
+    };
+    on_every_isa(|isa| precisions(isa).iter().for_each(|&precision| check(precision)));
+}
+
+#[test]
+fn factors_are_rounded_where_that_was_asked_for_and_products_are_not_small() {
+    let of = |tokens: usize, precision| {
+        let shape =
+            AttentionShape { batch: 1, heads: 1, queries: tokens, keys: tokens, head_dim: 16, scale: 0.25, precision };
+        self_attention(shape, &numbers(tokens * 48, 1), None).output
+    };
+    on_every_isa(|isa| {
+        if precisions(isa).contains(&Precision::Bf16) {
+            assert_eq!(of(60, Precision::F32), of(60, Precision::Bf16));
+            assert_ne!(of(70, Precision::F32), of(70, Precision::Bf16));
+        }
     });
 }
 
 #[test]
+#[should_panic(expected = "products in Bf16 need AVX512-BF16")]
+fn attention_in_bf16_without_the_instructions_is_refused() {
+    let shape =
+        AttentionShape { batch: 1, heads: 1, queries: 1, keys: 1, head_dim: 1, scale: 1.0, precision: Precision::Bf16 };
+    Isa::with(Isa::Portable, || self_attention(shape, &[1.0; 3], None));
+}
+
+#[test]
 fn the_bits_do_not_depend_on_the_threads() {
-    let shape = AttentionShape { batch: 1, heads: 2, queries: 1200, keys: 1200, head_dim: 16, scale: 0.25 };
+    let shape = AttentionShape {
+        batch: 1,
+        heads: 2,
+        queries: 1200,
+        keys: 1200,
+        head_dim: 16,
+        scale: 0.25,
+        precision: Precision::F32,
+    };
     let (qkv, dy) = (numbers(1200 * 96, 1), numbers(1200 * 32, 2));
     let (by_row, by_column) = (numbers(30 * 30 * 16, 3), numbers(40 * 40 * 16, 4));
     let relative = Some(RelativePositions { grid: [30, 40], by_row: &by_row, by_column: &by_column });
-    assert_same_bits_on_any_threads(|| {
+    let compute = |precision| {
+        let shape = AttentionShape { precision, ..shape };
         let attended = self_attention(shape, &qkv, relative);
         let gradients =
             self_attention_backward(shape, &qkv, relative, &attended.output, &attended.log_sum_exp, &dy, true);
         let tables = [gradients.by_row, gradients.by_column].map(Option::unwrap_or_default);
         [vec![attended.output, attended.log_sum_exp, gradients.qkv], tables.to_vec()].concat()
-    });
+    };
+    for precision in precisions(Isa::current()) {
+        assert_same_bits_on_any_threads(|| compute(*precision));
+    }
 }

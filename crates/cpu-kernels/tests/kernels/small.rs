@@ -5,7 +5,7 @@ use crate::attention::{check_cross, check_self};
 use crate::product::check;
 use crate::rows::{check_adamw, check_column_sums, check_layer_norm};
 use crate::support::numbers;
-use cpu_kernels::{AttentionShape, gelu, gelu_backward};
+use cpu_kernels::{AttentionShape, Precision, gelu, gelu_backward};
 
 #[test]
 fn products() {
@@ -19,7 +19,15 @@ fn products() {
 fn attention() {
     check_self(1, 2, [3, 4], 5, true);
     check_self(2, 1, [1, 2], 9, false);
-    check_cross(AttentionShape { batch: 1, heads: 2, queries: 3, keys: 17, head_dim: 4, scale: 0.5 });
+    check_cross(AttentionShape {
+        batch: 1,
+        heads: 2,
+        queries: 3,
+        keys: 17,
+        head_dim: 4,
+        scale: 0.5,
+        precision: Precision::F32,
+    });
 }
 
 #[test]
