@@ -80,7 +80,8 @@ pub struct BatchError {
     pub source: SvdError,
 }
 
-/// Decomposes many matrices, in parallel over the matrices and sequentially within each, on the threads of the current rayon pool.
+/// Decomposes many matrices, in parallel over the matrices, on the threads of the current rayon pool. Each is decomposed sequentially,
+/// unless there are fewer of them than threads.
 ///
 /// Results come in the order of the input, and their bits do not depend on the number of threads. `progress` is called once per matrix,
 /// from whichever thread finished it.
@@ -98,6 +99,7 @@ where
     M: Borrow<DMatrix<T>> + Sync,
 {
     let total = matrices.len();
+    let schedule = if total < rayon::current_num_threads() { Schedule::Parallel } else { Schedule::Sequential };
     let completed = AtomicUsize::new(0);
     // The most expensive first, so that no thread is left with a large one at the end.
     let mut order: Vec<usize> = (0..total).collect();
@@ -107,7 +109,7 @@ where
         .par_bridge()
         .map(|index| {
             let start = Instant::now();
-            let outcome = one(matrices[index].borrow(), options);
+            let outcome = one(matrices[index].borrow(), options, schedule);
             let source = if matches!(outcome, Ok((_, Source::Cache))) { Source::Cache } else { Source::Computed };
             let completed = completed.fetch_add(1, Ordering::Relaxed) + 1;
             progress(Progress { index, completed, total, source, elapsed: start.elapsed() });
@@ -118,38 +120,47 @@ where
     results.into_iter().map(|(index, result)| result.map_err(|source| BatchError { index, total, source })).collect()
 }
 
-fn one<T: Real>(matrix: &DMatrix<T>, options: &BatchOptions<'_>) -> Result<(Svd<T>, Source), SvdError> {
+fn one<T: Real>(
+    matrix: &DMatrix<T>,
+    options: &BatchOptions<'_>,
+    schedule: Schedule,
+) -> Result<(Svd<T>, Source), SvdError> {
     let Some(cache) = options.cache else {
-        return Ok((compute(matrix, options.method)?, Source::Computed));
+        return Ok((compute(matrix, options.method, schedule)?, Source::Computed));
     };
     // A truncation costs as much as what it truncates, so that is what the cache keeps: every rank finds it.
     let Method::Truncated { rank } = options.method else {
-        return cached(matrix, options.method, cache);
+        return cached(matrix, options.method, cache, schedule);
     };
     let (rows, cols) = matrix.shape();
     if rows > 0 && cols > 0 {
         input::check_rank(rank, rows.min(cols), rows, cols)?;
     }
-    let (svd, source) = cached(matrix, Method::Thin, cache)?;
+    let (svd, source) = cached(matrix, Method::Thin, cache, schedule)?;
     Ok((svd.truncate(rank)?, source))
 }
 
-fn compute<T: Real>(matrix: &DMatrix<T>, method: Method) -> Result<Svd<T>, SvdError> {
+fn compute<T: Real>(matrix: &DMatrix<T>, method: Method, schedule: Schedule) -> Result<Svd<T>, SvdError> {
     match method {
-        Method::Thin => thin_with(matrix, Schedule::Sequential),
-        Method::Truncated { rank } => truncated_with(matrix, rank, Schedule::Sequential),
-        Method::Randomized(randomized) => randomized_with(matrix, &randomized, Schedule::Sequential),
+        Method::Thin => thin_with(matrix, schedule),
+        Method::Truncated { rank } => truncated_with(matrix, rank, schedule),
+        Method::Randomized(randomized) => randomized_with(matrix, &randomized, schedule),
     }
 }
 
-fn cached<T: Real>(matrix: &DMatrix<T>, method: Method, cache: &BasisCache) -> Result<(Svd<T>, Source), SvdError> {
+fn cached<T: Real>(
+    matrix: &DMatrix<T>,
+    method: Method,
+    cache: &BasisCache,
+    schedule: Schedule,
+) -> Result<(Svd<T>, Source), SvdError> {
     let key = CacheKey::new(matrix, &method);
     match cache.load(&key) {
         Ok(Some(svd)) => return Ok((svd, Source::Cache)),
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "the basis cache cannot be read; computing"),
     }
-    let svd = compute(matrix, method)?;
+    let svd = compute(matrix, method, schedule)?;
     if let Err(error) = cache.store(&key, &svd) {
         tracing::warn!(%error, "the basis cache cannot be written");
     }
