@@ -10,7 +10,7 @@ use crate::config::{Precision, RunConfig};
 use crate::error::Result;
 use crate::model::BaseModel;
 use salt_peft::{AdapterConfig, BasisStorage, Kind, LinearShape, Plan, kept_numbers, plan};
-use sam_model::SamConfig;
+use sam_model::{HieraBlockShape, SamConfig};
 use std::fmt;
 
 /// What a training is expected to take, in bytes.
@@ -96,38 +96,24 @@ const F16: usize = 2;
 
 impl BaseModel {
     /// What a training of this run with so many images to choose the checkpoint on takes, at most; none for models whose steps are not
-    /// counted (all but SAM's own) and for ranks that follow from values.
+    /// counted (all but SAM and SAM 2) and for ranks that follow from values.
     ///
     /// # Errors
     /// An adapter that does not fit the model.
     pub fn expected_memory(&self, run: &RunConfig, selection: usize) -> Result<Option<MemoryEstimate>> {
         let Some(adapter) = &run.adapter else { return Ok(None) };
         let Ok(model) = self.config() else { return Ok(None) };
-        if model.is_sam2() {
-            return Ok(None);
-        }
         let plan = self.plan(adapter)?;
         let (Some(trained), Some(basis)) = (plan.trainable(), plan.basis_numbers()) else { return Ok(None) };
         let on_cpu = run.devices.iter().all(|name| name == "cpu");
         let share = run.training.batch_size.div_ceil(run.devices.len());
         let step = Step { model, plan: &plan, size: run.data.image_size, batch: share, fused: on_cpu };
-        let blocks = step.blocks();
-        let largest = blocks.iter().copied().max().unwrap_or(0);
-        let (encoder, repeated) = if run.training.activation_checkpointing {
-            // The inputs of the blocks, and one block with everything.
-            let inputs = step.tokens() * model.embed_dim * (model.depth - step.first_tracked().min(model.depth));
-            // Its output, the gradient of that, and what carries the one into the other are there once more.
-            (inputs, largest + 5 * step.tokens() * model.embed_dim)
-        } else {
-            (blocks.iter().sum(), 0)
-        };
-        let head = step.head();
+        let Encoder { kept, in_backward } = step.encoder(run.training.activation_checkpointing);
         let temporaries = step.temporaries();
         // Head and block are not there at the same time: the head's backward pass is over when the last block's begins. Gradients come as
         // activations go.
-        let activations = encoder + head.max(repeated);
-        let backward = encoder + head.max(repeated + temporaries);
-        let workspace = backward.max(trained + temporaries).saturating_sub(activations);
+        let activations = kept + step.head();
+        let workspace = activations.max(in_backward).max(trained + temporaries) - activations;
         let halved = if run.training.precision == Precision::F16 { linear_weights(&plan) + basis } else { 0 };
         let at_rest: usize = if on_cpu && cfg!(unix) { step.at_rest() } else { 0 };
         let merged: usize = plan.layers.iter().map(|layer| layer.shape.iter().product::<usize>()).sum();
@@ -203,7 +189,35 @@ enum Treatment {
     Adapted(Kind),
 }
 
+/// The sizes of a block of an encoder.
+#[derive(Clone, Copy)]
+struct Block {
+    /// Tokens and channels of its input.
+    inputs: [usize; 2],
+    /// Tokens and channels of its output.
+    outputs: [usize; 2],
+    heads: usize,
+    /// Channels inside of its MLP.
+    hidden: usize,
+    /// Tokens of its attention's keys, with the padding of windows, and those of one window.
+    attended: usize,
+    window: usize,
+    /// Whether the grid is halved.
+    pools: bool,
+    /// The paths of its MLP's layers.
+    mlp: [&'static str; 2],
+}
+
+/// What the encoder's part of a step takes.
+struct Encoder {
+    /// What is kept until the backward pass.
+    kept: usize,
+    /// The most that is there while the backward pass is in the encoder.
+    in_backward: usize,
+}
+
 impl Step<'_> {
+    /// Tokens of the embedding.
     fn tokens(&self) -> usize {
         self.batch * (self.size / self.model.patch_size).pow(2)
     }
@@ -231,8 +245,7 @@ impl Step<'_> {
         (0..self.model.depth).find(|index| self.touches(&format!("blocks.{index}."))).unwrap_or(self.model.depth)
     }
 
-    fn linear(&self, path: &str, inputs: usize, outputs: usize) -> usize {
-        let tokens = self.tokens();
+    fn linear(&self, path: &str, tokens: usize, [inputs, outputs]: [usize; 2]) -> usize {
         match self.treatment(path) {
             Treatment::Frozen => 0,
             Treatment::Trained => tokens * inputs,
@@ -240,67 +253,126 @@ impl Step<'_> {
         }
     }
 
-    /// Rows of a block's attention with the padding of its windows, and the length of one window.
-    fn attended(&self, index: usize) -> (usize, usize) {
-        let grid = self.size / self.model.patch_size;
-        match self.model.block_window(index) {
-            0 => (self.tokens(), grid * grid),
-            side => (self.batch * grid.next_multiple_of(side).pow(2), side * side),
+    /// The blocks of the encoder.
+    fn blocks(&self) -> Vec<Block> {
+        let model = self.model;
+        // Rows with the padding of windows, and the length of one window.
+        let attended = |grid: usize, window: usize| match window {
+            0 => [self.batch * grid * grid, grid * grid],
+            side => [self.batch * grid.next_multiple_of(side).pow(2), side * side],
+        };
+        if !model.is_sam2() {
+            let (grid, tokens) = (self.size / model.patch_size, self.tokens());
+            let block = |index| {
+                let [attended, window] = attended(grid, model.block_window(index));
+                Block {
+                    inputs: [tokens, model.embed_dim],
+                    outputs: [tokens, model.embed_dim],
+                    heads: model.num_heads,
+                    hidden: model.mlp_dim(),
+                    attended,
+                    window,
+                    pools: false,
+                    mlp: ["mlp.lin1.weight", "mlp.lin2.weight"],
+                }
+            };
+            return (0..model.depth).map(block).collect();
         }
+        let mut grid = 4 * (self.size / model.patch_size);
+        let block = |shape: HieraBlockShape| {
+            let before = grid;
+            grid = if shape.pools { grid / 2 } else { grid };
+            let [attended, window] = attended(before, shape.window);
+            Block {
+                inputs: [self.batch * before * before, shape.from],
+                outputs: [self.batch * grid * grid, shape.to],
+                heads: shape.heads,
+                hidden: (shape.to as f64 * model.mlp_ratio) as usize,
+                attended,
+                window,
+                pools: shape.pools,
+                mlp: ["mlp.layers.0.weight", "mlp.layers.1.weight"],
+            }
+        };
+        model.hiera_blocks().into_iter().map(block).collect()
     }
 
-    /// What each block keeps.
-    fn blocks(&self) -> Vec<usize> {
+    /// What the encoder keeps and takes, block by block or, `checkpointing`, as inputs of blocks that are computed once more.
+    fn encoder(&self, checkpointing: bool) -> Encoder {
         let first = self.first_tracked();
-        (0..self.model.depth).map(|index| if index < first { 0 } else { self.block(index, index == first) }).collect()
+        let blocks: Vec<Block> = self.blocks();
+        let (mut kept, mut in_backward) = (0, 0);
+        for (index, block) in blocks.iter().enumerate().skip(first) {
+            let whole = self.kept_by(index, *block, index == first);
+            if checkpointing {
+                let [[n, c], [m, d]] = [block.inputs, block.outputs];
+                kept += n * c;
+                // The output, the gradient of that, and what carries the one into the other are there once more.
+                in_backward = in_backward.max(kept + whole + 5 * m * d + temporaries(block));
+            } else {
+                kept += whole;
+                in_backward = in_backward.max(kept + temporaries(block));
+            }
+        }
+        Encoder { kept, in_backward }
     }
 
-    fn block(&self, index: usize, is_first: bool) -> usize {
-        let (n, c, h) = (self.tokens(), self.model.embed_dim, self.model.mlp_dim());
+    /// What a block keeps for its backward pass.
+    fn kept_by(&self, index: usize, block: Block, is_first: bool) -> usize {
+        let ([n, c], [m, d], hidden) = (block.inputs, block.outputs, block.hidden);
         let name = |layer: &str| format!("blocks.{index}.{layer}");
-        let (rows, window) = self.attended(index);
         let tracked_input = !is_first || self.touches("pos_embed") || self.touches("patch_embed");
         let norm_1 = if tracked_input || self.touches(&name("norm1")) { n * c } else { 0 };
-        let qkv = self.linear(&name("attn.qkv.weight"), c, 3 * c);
+        let qkv = self.linear(&name("attn.qkv.weight"), n, [c, 3 * d]);
         let tracks_qkv = norm_1 > 0 || self.touches(&name("attn.qkv")) || self.touches(&name("attn.rel_pos"));
-        let attention = if tracks_qkv { self.attention(rows, window) } else { 0 };
-        let mut proj = self.linear(&name("attn.proj.weight"), c, c);
-        if window == rows / self.batch && proj >= n * c && attention > 0 {
+        let attention = if tracks_qkv { self.attention(block) } else { 0 };
+        let shortcut = if c == d { 0 } else { self.linear(&name("proj.weight"), n, [c, d]) };
+        let pooled = if block.pools && tracks_qkv { POOLED * n * d } else { 0 };
+        let mut proj = self.linear(&name("attn.proj.weight"), m, [d, d]);
+        if block.window == block.attended / self.batch && proj >= m * d && attention > 0 {
             // Its input is the output that the attention keeps.
-            proj -= n * c;
+            proj -= m * d;
         }
-        let lin_1 = self.linear(&name("mlp.lin1.weight"), c, h);
-        let lin_2 = self.linear(&name("mlp.lin2.weight"), h, c);
-        let kept = norm_1 + qkv + attention + proj + n * c + lin_1 + n * h + lin_2;
+        let [layer_1, layer_2] = block.mlp.map(&name);
+        let lin_1 = self.linear(&layer_1, m, [d, hidden]);
+        let lin_2 = self.linear(&layer_2, m, [hidden, d]);
+        let kept = norm_1 + qkv + attention + shortcut + pooled + proj + m * d + lin_1 + m * hidden + lin_2;
         // Composed of Burn's operations, the two norms keep two more tensors each and GELU two.
-        if self.fused { kept } else { kept + 4 * n * c + 2 * n * h }
+        if self.fused { kept } else { kept + 2 * n * c + 2 * m * d + 2 * m * hidden }
     }
 
-    fn attention(&self, rows: usize, window: usize) -> usize {
-        let (c, heads) = (self.model.embed_dim, self.model.num_heads);
+    fn attention(&self, block: Block) -> usize {
+        let (rows, channels) = (block.attended, block.outputs[1]);
+        let queries = if block.pools { rows / 4 } else { rows };
         if self.fused {
-            return 4 * rows * c + rows * heads;
+            // Queries, keys and values, the output, and a number for each query and head.
+            return 2 * (queries + rows) * channels + queries * block.heads;
         }
         // Query, key and value apart, the exponentials of the scores, the unnormalised and the normalised output.
-        let relative = if self.model.uses_relative_positions() { 2 * rows * heads * window.isqrt() * 2 } else { 0 };
-        5 * rows * c + rows * window * heads + relative
+        let relative = self.model.uses_relative_positions();
+        let relative = if relative { 2 * rows * block.heads * block.window.isqrt() * 2 } else { 0 };
+        (3 * queries + 2 * rows) * channels + queries * block.window * block.heads + relative
     }
 
     /// What neck, decoder and loss keep.
     fn head(&self) -> usize {
         let (n, c, width) = (self.tokens(), self.model.embed_dim, self.model.output_channels);
         let pixels = self.batch * self.size * self.size;
-        let neck =
-            if self.first_tracked() < self.model.depth || self.touches("neck") { n * c + 4 * n * width } else { 0 };
+        let neck = match self.model.is_sam2() {
+            true if !self.touches("neck") => 0,
+            // The ends of four stages.
+            true => n * c * (16 + 8 + 4 + 2),
+            false if self.first_tracked() < self.model.depth || self.touches("neck") => n * c + 4 * n * width,
+            false => 0,
+        };
         let decoder =
             if self.touches("mask_decoder.transformer.layers.0.mlp") { 22 * n * width } else { 13 * n * width };
         neck + decoder + LOSS_MAPS * pixels
     }
 
-    /// The temporaries of the widest place of a block: its MLP.
+    /// The temporaries of the widest place of the encoder.
     fn temporaries(&self) -> usize {
-        let (n, c, h) = (self.tokens(), self.model.embed_dim, self.model.mlp_dim());
-        2 * n * h + 4 * n * c + 2 * c * h
+        self.blocks().iter().map(temporaries).max().unwrap_or(0)
     }
 
     fn at_rest(&self) -> usize {
@@ -311,6 +383,19 @@ impl Step<'_> {
         of_layers.chain(of_trained).filter(|(path, _)| paths.contains(path)).map(|(_, count)| count).sum()
     }
 }
+
+/// The temporaries of the widest place of a block: its MLP, or its attention where that is fed from four times as many tokens.
+fn temporaries(block: &Block) -> usize {
+    let ([n, c], [m, d], hidden) = (block.inputs, block.outputs, block.hidden);
+    let mlp = 2 * m * hidden + 4 * m * d + 2 * d * hidden;
+    // Input, norm and residual connection; queries, keys and values, and the same cut into windows; what pooling keeps.
+    let pooling = 2 * n * c + n * d + 6 * block.attended * d + POOLED * n * d / 2;
+    if block.pools { mlp.max(pooling) } else { mlp }
+}
+
+/// What pooling the queries and the residual connection keeps of each number: the places of the larger ones in 64 bits, for half of the
+/// numbers and then for a quarter.
+const POOLED: usize = 3;
 
 /// Maps of the size of the image that upsampling and loss keep.
 const LOSS_MAPS: usize = 16;

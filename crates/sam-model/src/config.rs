@@ -3,8 +3,8 @@
 mod hiera;
 mod original;
 
-pub use hiera::HieraConfig;
-pub(crate) use hiera::{HieraBlockShape, PATCH_STRIDE};
+pub(crate) use hiera::PATCH_STRIDE;
+pub use hiera::{HieraBlockShape, HieraConfig};
 
 use serde::{Deserialize, Serialize};
 

@@ -77,7 +77,7 @@ mod text_affine;
 
 pub use automatic::AutomaticPrompt;
 pub use checkpoint::{Checkpoint, LoadReport, Mismatch};
-pub use config::{HieraConfig, PositionResize, SamConfig, SamVariant};
+pub use config::{HieraBlockShape, HieraConfig, PositionResize, SamConfig, SamVariant};
 pub use error::SamError;
 pub use image_encoder::ImageFeatures;
 pub use mask_decoder::{MaskChoice, MaskPrediction};

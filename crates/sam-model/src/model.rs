@@ -86,8 +86,8 @@ impl Sam {
         })
     }
 
-    /// What SAM 2 does to the three finest maps of its pyramid once per image.
-    pub(crate) fn finish_pyramid(&self, [finest, finer, embedding]: [Tensor<4>; 3]) -> ImageFeatures {
+    /// What SAM 2 does to the three finest maps of its pyramid once per image, the last step of [`encode`](Self::encode).
+    pub fn finish_pyramid(&self, [finest, finer, embedding]: [Tensor<4>; 3]) -> ImageFeatures {
         let embedding = match &self.no_mem_embed {
             None => embedding,
             Some(vector) => {

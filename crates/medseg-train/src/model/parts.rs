@@ -4,7 +4,7 @@ use super::Segmenter;
 use crate::error::Result;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
-use sam_model::image_encoder::{ImageFeatures, VitEncoder};
+use sam_model::image_encoder::{ImageEncoder, ImageFeatures};
 use sam_model::upsample_logits;
 
 /// What only a SAM has.
@@ -27,14 +27,14 @@ pub(crate) fn is_trained<M: Module>(module: &M) -> bool {
 }
 
 impl Segmenter {
-    /// SAM's own encoder, if the model has one.
-    pub(crate) fn plain_transformer(&self) -> Option<&VitEncoder> {
-        self.sam()?.sam.image_encoder.as_vit()
+    /// The image encoder, if the model is a SAM or a SAM 2.
+    pub(crate) fn image_encoder(&self) -> Option<&ImageEncoder> {
+        Some(&self.sam()?.sam.image_encoder)
     }
 
     /// Whether the model has SAM's own encoder and nothing of it is trained.
     pub(crate) fn has_frozen_encoder(&self) -> bool {
-        self.plain_transformer().is_some_and(|encoder| !is_trained(encoder))
+        self.image_encoder().and_then(ImageEncoder::as_vit).is_some_and(|encoder| !is_trained(encoder))
     }
 
     /// Refuses images that the model does not take.
@@ -45,6 +45,11 @@ impl Segmenter {
     /// What the encoder makes of normalised images `[n, 3, size, size]`.
     pub(crate) fn encode(&self, images: Tensor<4>) -> Result<ImageFeatures> {
         Ok(self.require_sam(PARTS)?.sam.encode(images)?)
+    }
+
+    /// The end of [`encode`](Self::encode) in SAM 2, from the maps of its pyramid.
+    pub(crate) fn finish_pyramid(&self, maps: [Tensor<4>; 3]) -> Result<ImageFeatures> {
+        Ok(self.require_sam(PARTS)?.sam.finish_pyramid(maps))
     }
 
     /// Logits `[n, labels, height, width]` of encoded images of that size. [`encode`](Self::encode) and this are

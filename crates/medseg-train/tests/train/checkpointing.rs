@@ -51,14 +51,27 @@ fn a_run_with_checkpointing_has_the_bits_of_one_without() {
 }
 
 #[test]
-fn an_encoder_without_plain_blocks_is_refused() {
-    let folder = images([2, 1, 1]);
-    let mut config = config(folder.path());
-    config.model.architecture = Architecture::Custom(Box::new(tiny_sam2()));
-    config.adapter = Some(AdapterConfig { method: Method::Norms, ..AdapterConfig::default() });
-    config.training.activation_checkpointing = true;
-    let (data, base) = prepared(&config);
-    let run = tempfile::tempdir().unwrap();
-    let error = train(&config, &data, &base, run.path(), &StopFlag::new(), &Silent).unwrap_err().to_string();
-    assert!(error.contains("training.activation-checkpointing"), "{error}");
+fn so_has_a_run_of_sam_2_whose_decoder_reads_several_stages() {
+    let folder = images([6, 2, 2]);
+    for (name, adapter) in [
+        (
+            "SALT on everything",
+            AdapterConfig::salt(6, 4).with_include(["qkv", "proj", r"mlp\.layers"]).with_train([
+                "norm",
+                "prompt",
+                "pos_embed",
+            ]),
+        ),
+        ("LoRA of the last stage alone", AdapterConfig::lora(2, 2.0).with_include([r"blocks\.4\..*qkv"])),
+        ("everything", AdapterConfig { method: Method::Full, ..AdapterConfig::default() }),
+        ("positions alone, before the first block", named(&["pos_embed"])),
+        ("the neck alone, after the last block", named(&["neck"])),
+        ("the decoder alone", named(&["mask_decoder"])),
+    ] {
+        let mut config = config(folder.path());
+        config.model.architecture = Architecture::Custom(Box::new(tiny_sam2()));
+        config.adapter = Some(adapter);
+        config.training.epochs = 2;
+        assert!(ending(&config, true) == ending(&config, false), "{name}");
+    }
 }

@@ -274,3 +274,14 @@ fn what_a_network_cannot_do_is_named() {
     let message = BaseModel::load(&config.model, 65, &cpu()).unwrap_err().to_string();
     assert!(message.contains("data.image-size") && message.contains("65"), "{message}");
 }
+
+#[test]
+fn activation_checkpointing_is_refused_where_no_blocks_are() {
+    let folder = images([2, 1, 1]);
+    let mut config = of(unet(), folder.path());
+    config.training.activation_checkpointing = true;
+    let (data, base) = prepared(&config);
+    let run = tempfile::tempdir().unwrap();
+    let error = train(&config, &data, &base, run.path(), &StopFlag::new(), &Silent).unwrap_err().to_string();
+    assert!(error.contains("training.activation-checkpointing"), "{error}");
+}

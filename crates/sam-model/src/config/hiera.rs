@@ -27,17 +27,17 @@ pub struct HieraConfig {
 
 /// What one block of a trunk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct HieraBlockShape {
+pub struct HieraBlockShape {
     /// Width of its input.
-    pub(crate) from: usize,
+    pub from: usize,
     /// Width of its output.
-    pub(crate) to: usize,
+    pub to: usize,
     /// Attention heads.
-    pub(crate) heads: usize,
+    pub heads: usize,
     /// Window side in tokens of its input's grid; 0 means global attention.
-    pub(crate) window: usize,
-    /// Whether its queries are pooled: the first block of every stage but the first.
-    pub(crate) pools: bool,
+    pub window: usize,
+    /// Whether its queries are pooled, and the grid halved: the first block of every stage but the first.
+    pub pools: bool,
 }
 
 impl HieraConfig {
@@ -147,6 +147,12 @@ impl SamConfig {
     /// How images are prepared for the published models of this kind.
     pub fn native_protocol(&self) -> Protocol {
         if self.uses_sam2_heads() { Protocol::Sam2 } else { Protocol::Default }
+    }
+
+    /// The blocks of SAM 2's trunk; none for a SAM.
+    pub fn hiera_blocks(&self) -> Vec<HieraBlockShape> {
+        let blocks = |hiera| (0..self.depth).map(|index| self.hiera_block(hiera, index)).collect();
+        self.hiera.as_ref().map_or_else(Vec::new, blocks)
     }
 
     pub(crate) fn hiera_block(&self, hiera: &HieraConfig, index: usize) -> HieraBlockShape {

@@ -49,7 +49,12 @@ impl HieraEncoder {
     /// # Panics
     /// If `H` or `W` is no multiple of [`SamConfig::input_multiple`]; [`Sam::encode`](crate::Sam::encode) checks this.
     pub fn forward(&self, image: Tensor<4>) -> [Tensor<4>; 3] {
-        let [finest, finer, embedding, _] = self.neck.forward(self.trunk.forward(image));
+        self.finish(self.trunk.forward(image))
+    }
+
+    /// What comes after the blocks: the neck, from the ends of the stages to the three maps of [`forward`](Self::forward).
+    pub fn finish(&self, ends: [Tensor<4>; 4]) -> [Tensor<4>; 3] {
+        let [finest, finer, embedding, _] = self.neck.forward(ends);
         [finest, finer, embedding]
     }
 

@@ -55,9 +55,7 @@ impl Hiera {
     /// The ends of the stages, channels last, finest first: `[N, H / 4, W / 4, embed_dim]`, then half the grid and twice the width
     /// each.
     pub fn forward(&self, image: Tensor<4>) -> [Tensor<4>; 4] {
-        let patches = self.patch_embed.forward(image);
-        let [_, height, width, _] = patches.dims();
-        let mut x = patches + self.positions([height, width]);
+        let mut x = self.embed(image);
         let mut first = 0;
         self.stage_ends.map(|end| {
             for block in &self.blocks[first..=end] {
@@ -66,6 +64,18 @@ impl Hiera {
             first = end + 1;
             x.clone()
         })
+    }
+
+    /// What comes before the blocks: patches and their positions, `[N, 3, H, W]` to `[N, H / 4, W / 4, embed_dim]`.
+    pub fn embed(&self, image: Tensor<4>) -> Tensor<4> {
+        let patches = self.patch_embed.forward(image);
+        let [_, height, width, _] = patches.dims();
+        patches + self.positions([height, width])
+    }
+
+    /// Index of the last block of each stage, whose results are what the trunk returns.
+    pub fn stage_ends(&self) -> [usize; 4] {
+        self.stage_ends
     }
 
     /// Patches, what is added to them, and every block from the inside.
