@@ -14,7 +14,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-/// Prints a line to standard output; a reader that went away is an error like any other, not a panic.
+/// Prints a line to standard output: [`println!`] as an expression whose error is [`CliError::Output`], so that a reader that went away is an
+/// error like any other, not a panic.
+#[macro_export]
 macro_rules! out {
     ($($arguments:tt)*) => {
         std::io::Write::write_fmt(&mut std::io::stdout().lock(), format_args!("{}\n", format_args!($($arguments)*)))

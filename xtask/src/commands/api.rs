@@ -3,8 +3,8 @@
 mod render;
 
 use super::ci::root;
-use salt_cli::CliError;
 use salt_cli::commands::CommandResult;
+use salt_cli::{CliError, out};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
@@ -32,12 +32,12 @@ pub(crate) fn run(args: Args) -> CommandResult {
         let path = root.join("crates").join(library).join("api.txt");
         if args.write {
             std::fs::write(&path, now.join("\n") + "\n").map_err(CliError::io("cannot write", &path))?;
-            println!("{library}: {} items", now.len());
+            out!("{library}: {} items", now.len())?;
             continue;
         }
         let recorded = std::fs::read_to_string(&path).map_err(CliError::io("cannot read", &path))?;
         let found = differences(&recorded.lines().collect(), &now.iter().map(String::as_str).collect());
-        println!("{library}: {} items, {} changes", now.len(), found.len());
+        out!("{library}: {} items, {} changes", now.len(), found.len())?;
         changes.extend(found.into_iter().map(|change| format!("{library}: {change}")));
     }
     if changes.is_empty() {

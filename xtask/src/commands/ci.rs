@@ -2,8 +2,8 @@
 
 mod driver;
 
-use salt_cli::CliError;
 use salt_cli::commands::CommandResult;
+use salt_cli::{CliError, out};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -94,12 +94,12 @@ pub(crate) fn run(args: Args) -> CommandResult {
         false => args.only.iter().any(|name| name == check.name),
     };
     for check in CHECKS.iter().filter(is_chosen) {
-        println!("== {}: {}", check.name, check.command);
+        out!("== {}: {}", check.name, check.command)?;
         if args.list {
             continue;
         }
         if let Some(what) = (check.lacks)() {
-            println!("!!\n!! {} WAS SKIPPED: {what}\n!!", check.name);
+            out!("!!\n!! {} WAS SKIPPED: {what}\n!!", check.name)?;
             continue;
         }
         let started = Instant::now();
@@ -108,7 +108,7 @@ pub(crate) fn run(args: Args) -> CommandResult {
         let mut command = Command::new(program);
         command.args(words).envs(check.environment.iter().copied()).current_dir(&root);
         let status = command.status().map_err(CliError::io("cannot run", Path::new(program)))?;
-        println!("== {} took {} s", check.name, started.elapsed().as_secs());
+        out!("== {} took {} s", check.name, started.elapsed().as_secs())?;
         if !status.success() {
             return Err(CliError::Found(format!("{} failed ({status})", check.name)));
         }

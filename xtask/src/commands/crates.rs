@@ -1,8 +1,8 @@
 //! `cargo xtask crates`: whether every crate says what it is.
 
 use super::ci::root;
-use salt_cli::CliError;
 use salt_cli::commands::CommandResult;
+use salt_cli::{CliError, out};
 use std::path::{Path, PathBuf};
 
 /// Check that every crate under `crates` has a readme with an example, and a description, keywords, categories and a repository that
@@ -40,7 +40,7 @@ pub(crate) fn run(_: Args) -> CommandResult {
         checked += 1;
     }
     if problems.is_empty() {
-        println!("{checked} crates, each of which says what it is");
+        out!("{checked} crates, each of which says what it is")?;
         return Ok(());
     }
     Err(CliError::Found(format!("{} things are missing or wrong:\n  {}", problems.len(), problems.join("\n  "))))

@@ -1,8 +1,8 @@
 //! `cargo xtask fuzz`: the coverage-guided fuzzers of `crates/fuzz`, one after the other.
 
 use super::ci::root;
-use salt_cli::CliError;
 use salt_cli::commands::CommandResult;
+use salt_cli::{CliError, out};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -56,11 +56,11 @@ pub(crate) fn run(args: Args) -> CommandResult {
     for reader in readers.iter().filter(|name| args.only.is_empty() || args.only.contains(name)) {
         turns.push(turn(reader, &args, &root, &target)?);
     }
-    println!("\n| reader | inputs | seconds | found |\n|---|---|---|---|");
+    out!("\n| reader | inputs | seconds | found |\n|---|---|---|---|")?;
     for turn in &turns {
-        println!("| {} | {} | {} | {} |", turn.reader, turn.inputs, turn.seconds, turn.found.len());
+        out!("| {} | {} | {} | {} |", turn.reader, turn.inputs, turn.seconds, turn.found.len())?;
     }
-    println!("{} inputs", turns.iter().map(|turn| turn.inputs).sum::<u64>());
+    out!("{} inputs", turns.iter().map(|turn| turn.inputs).sum::<u64>())?;
     let found: Vec<String> = turns.iter().flat_map(|turn| &turn.found).map(|path| path.display().to_string()).collect();
     match turns.iter().find(|turn| !turn.succeeded) {
         None => Ok(()),
@@ -110,7 +110,7 @@ fn turn(reader: &str, args: &Args, root: &Path, target: &Path) -> Result<Turn, C
     }
     let before = files(&found);
     let program = target.join("fuzz/debug").join(reader);
-    println!("== {reader}: {} s", args.seconds);
+    out!("== {reader}: {} s", args.seconds)?;
     let started = Instant::now();
     let mut command = Command::new(&program);
     command
@@ -129,7 +129,7 @@ fn turn(reader: &str, args: &Args, root: &Path, target: &Path) -> Result<Turn, C
         eprintln!("{}", text.trim());
     }
     let inputs = executed(&text).unwrap_or_default();
-    println!("== {reader}: {inputs} inputs, {} found", new.len());
+    out!("== {reader}: {inputs} inputs, {} found", new.len())?;
     Ok(Turn {
         reader: reader.to_owned(),
         inputs,

@@ -1,8 +1,8 @@
 //! `cargo xtask names`: whether what the documents name is there.
 
 use super::ci::root;
-use salt_cli::CliError;
 use salt_cli::commands::CommandResult;
+use salt_cli::{CliError, out};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,7 @@ pub(crate) fn run(_: Args) -> CommandResult {
         }
     }
     if problems.is_empty() {
-        println!("{checked} names, all of them there");
+        out!("{checked} names, all of them there")?;
         return Ok(());
     }
     Err(CliError::Found(format!("{} names are nowhere:\n  {}", problems.len(), problems.join("\n  "))))

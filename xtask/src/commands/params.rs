@@ -2,6 +2,7 @@
 
 use super::CommandResult;
 use medseg_study::parameters::Parameters;
+use salt_cli::out;
 
 /// Print every parameter count that the SALT paper publishes next to the count from the module tree.
 ///
@@ -18,7 +19,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> CommandResult {
     let parameters = Parameters::paper()?;
     if args.json {
-        println!("{}", super::json(&parameters)?);
+        out!("{}", super::json(&parameters)?)?;
     } else {
         print!("{parameters}");
     }

@@ -2,7 +2,7 @@
 
 use super::CommandResult;
 use medseg_train::device::DeviceName;
-use salt_cli::CliError;
+use salt_cli::{CliError, out};
 use sam_model::parity::{StageDifference, compare_with_reference};
 use sam_model::{Checkpoint, SamConfig};
 use std::path::PathBuf;
@@ -49,9 +49,9 @@ pub(crate) fn run(args: Args) -> CommandResult {
     let (sam, _) = checkpoint.load(&config, &device)?;
     let stages = compare_with_reference(&sam, &args.io, &device)?;
     if args.json {
-        println!("{}", super::json(&stages)?);
+        out!("{}", super::json(&stages)?)?;
     } else {
-        print_table(&stages);
+        print_table(&stages)?;
     }
     let beyond: Vec<&str> =
         stages.iter().filter(|stage| !stage.within(args.tolerance)).map(|stage| stage.stage.as_str()).collect();
@@ -67,12 +67,12 @@ pub(crate) fn run(args: Args) -> CommandResult {
     )))
 }
 
-fn print_table(stages: &[StageDifference]) {
-    println!("{:<26} {:<20} {:>10} {:>10}", "stage", "shape", "absolute", "relative");
+fn print_table(stages: &[StageDifference]) -> CommandResult {
+    out!("{:<26} {:<20} {:>10} {:>10}", "stage", "shape", "absolute", "relative")?;
     for stage in stages {
         let shape = stage.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
-        println!("{:<26} {shape:<20} {:>10.2e} {:>10.2e}", stage.stage, stage.absolute, stage.relative);
+        out!("{:<26} {shape:<20} {:>10.2e} {:>10.2e}", stage.stage, stage.absolute, stage.relative)?;
     }
     let worst = |value: fn(&StageDifference) -> f64| stages.iter().map(value).fold(0.0, f64::max);
-    println!("{:<26} {:<20} {:>10.2e} {:>10.2e}", "largest", "", worst(|s| s.absolute), worst(|s| s.relative));
+    out!("{:<26} {:<20} {:>10.2e} {:>10.2e}", "largest", "", worst(|s| s.absolute), worst(|s| s.relative))
 }

@@ -2,7 +2,7 @@
 
 use super::CommandResult;
 use indicatif::{ProgressBar, ProgressStyle};
-use salt_cli::{CliError, stop_on_signal};
+use salt_cli::{CliError, out, stop_on_signal};
 use sam_mini_pretrain::{Plan, PretrainOptions, Pretrained, contact_sheet, export, newest, pretrain};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -91,13 +91,13 @@ pub(crate) fn run(args: Args) -> CommandResult {
     if let Some(path) = &args.sheet {
         let sheet = contact_sheet(plan.seed, 128, 1.0, 6, 8);
         sheet.save(path).map_err(|source| CliError::Picture { path: path.clone(), source })?;
-        println!("48 scenes of 128 px: {}", path.display());
+        out!("48 scenes of 128 px: {}", path.display())?;
         return Ok(());
     }
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let pretrained = if args.export_only { newest(&directory)? } else { train(&plan, &directory, threads)? };
     let (step, steps) = (pretrained.step, pretrained.plan.steps());
-    println!("{step} of {steps} steps; writing weights and scoring them on held-out scenes ...");
+    out!("{step} of {steps} steps; writing weights and scoring them on held-out scenes ...")?;
     let (card, files) = export(pretrained, &weights, |rounded: &Pretrained| {
         [64, 128, 256]
             .into_iter()
@@ -105,13 +105,15 @@ pub(crate) fn run(args: Args) -> CommandResult {
             .collect::<Result<BTreeMap<_, _>, _>>()
     })?;
     for (size, scores) in &card.scores {
-        println!(
+        out!(
             "{size:>4} px: Dice {:.3} (all lines, automatic), {:.3} (one object by a point), {:.3} (by a box)",
-            scores.automatic, scores.point, scores.r#box
-        );
+            scores.automatic,
+            scores.point,
+            scores.r#box
+        )?;
     }
     for path in [&files.weights, &files.prompt, &files.card] {
-        println!("{} ({} bytes)", path.display(), std::fs::metadata(path).map_or(0, |file| file.len()));
+        out!("{} ({} bytes)", path.display(), std::fs::metadata(path).map_or(0, |file| file.len()))?;
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use super::ci::root;
 use medseg_train::files::sha256;
-use salt_cli::CliError;
 use salt_cli::commands::CommandResult;
+use salt_cli::{CliError, out};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -57,12 +57,12 @@ pub(crate) fn run(args: Args) -> CommandResult {
     for path in &files {
         let content = std::fs::read(path).map_err(CliError::io("cannot read", path))?;
         sums += &format!("{}  {}\n", sha256(&content), path.file_name().unwrap_or_default().to_string_lossy());
-        println!("{} ({:.1} MB)", path.display(), content.len() as f64 / 1e6);
+        out!("{} ({:.1} MB)", path.display(), content.len() as f64 / 1e6)?;
     }
     let path = out.join(format!("SHA256SUMS-{version}-{target}"));
     std::fs::write(&path, &sums).map_err(CliError::io("cannot write", &path))?;
     print!("{sums}");
-    println!("{}", path.display());
+    out!("{}", path.display())?;
     Ok(())
 }
 
@@ -98,9 +98,9 @@ fn build(root: &Path, host: &str, target: &str, profile: &str) -> Result<PathBuf
     let auditable =
         Command::new("cargo").args(["auditable", "--version"]).output().is_ok_and(|output| output.status.success());
     if !auditable {
-        println!(
+        out!(
             "NO LIST OF PARTS: cargo-auditable is not installed, so the program does not carry what it was built from"
-        );
+        )?;
     }
     let mut command = Command::new("cargo");
     command.current_dir(root);
@@ -183,7 +183,7 @@ fn own_program(root: &Path) -> Result<PathBuf, CliError> {
 fn says_its_version(program: &Path, version: &str) -> CommandResult {
     let output = done(Command::new(program).arg("--version"))?;
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    println!("{}: {said}", program.display());
+    out!("{}: {said}", program.display())?;
     if said == format!("salt {version}") {
         Ok(())
     } else {
@@ -194,7 +194,7 @@ fn says_its_version(program: &Path, version: &str) -> CommandResult {
 /// A Python wheel of the program, installed and run, and the bill of materials (CycloneDX) that maturin puts into it.
 fn wheel(root: &Path, out: &Path, args: &Args, host: &str, target: &str) -> Result<Vec<PathBuf>, CliError> {
     if !is_there(&args.maturin, "--version") {
-        println!("NO WHEEL: {} is not installed (pip install maturin)", args.maturin.display());
+        out!("NO WHEEL: {} is not installed (pip install maturin)", args.maturin.display())?;
         return Ok(Vec::new());
     }
     let scratch = super::scratch_folder(out)?;
@@ -236,7 +236,7 @@ fn bill_of_materials(
     let inside = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let bill = inside(&unpacked).flat_map(|folder| inside(&folder.join("sboms")).collect::<Vec<_>>()).next();
     let Some(bill) = bill else {
-        println!("NO BILL OF MATERIALS: this maturin writes none into the wheel");
+        out!("NO BILL OF MATERIALS: this maturin writes none into the wheel")?;
         return Ok(None);
     };
     let path = out.join(format!("{}.cyclonedx.json", name(env!("CARGO_PKG_VERSION"), target)));

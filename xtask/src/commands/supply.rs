@@ -2,8 +2,8 @@
 
 use super::ci::root;
 use super::release::host;
-use salt_cli::CliError;
 use salt_cli::commands::CommandResult;
+use salt_cli::{CliError, out};
 use serde::Deserialize;
 use std::path::Path;
 use std::process::Command;
@@ -69,9 +69,7 @@ pub(crate) fn run(_: Args) -> CommandResult {
         )));
     }
     let foreign = metadata.packages.iter().filter(|package| package.source.is_some()).count();
-    println!(
-        "{foreign} dependencies, all from crates.io by checksum, for Rust {newest}, under licences that are allowed"
-    );
+    out!("{foreign} dependencies, all from crates.io by checksum, for Rust {newest}, under licences that are allowed")?;
     cargo_deny(&root)
 }
 
@@ -193,9 +191,9 @@ fn cargo_deny(root: &Path) -> CommandResult {
     let installed =
         Command::new("cargo").args(["deny", "--version"]).output().is_ok_and(|output| output.status.success());
     if !installed {
-        println!(
+        out!(
             "NOT CHECKED: cargo-deny is not installed, so licences were taken from manifests and bans were not looked at"
-        );
+        )?;
         return Ok(());
     }
     let mut command = Command::new("cargo");

@@ -82,8 +82,10 @@ fn every_command_builds_the_same_dependencies() {
         // `cargo test -p member`.
         different.extend(differences(&["--package", &member], &whole));
     }
-    // `cargo xtask`.
+    // `cargo xtask`, and the program `salt` beside it.
     different.extend(differences(&["--package", "xtask", PROGRAM[0], PROGRAM[1]], &whole));
+    let both = ["--package", "xtask", "--package", "salt-cli", PROGRAM[0], PROGRAM[1]];
+    different.extend(differences(&both, &whole));
     assert!(
         different.is_empty(),
         "`cargo test` of the whole workspace builds other features; name the crate in crates/build-once/Cargo.toml:\n{}",

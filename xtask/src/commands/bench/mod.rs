@@ -8,7 +8,7 @@ use super::CommandResult;
 use burn_kernels::check_precision;
 use cases::{CASES, Case};
 use measure::Figures;
-use salt_cli::CliError;
+use salt_cli::{CliError, out};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -77,7 +77,7 @@ pub(crate) fn run(args: Args) -> CommandResult {
     };
     if let Some(id) = &args.single {
         let figures = scaling::case(id).map_or_else(|| find(id), Ok)?.measure(args.steps)?;
-        println!("{}", super::json(&figures)?.replace('\n', " "));
+        out!("{}", super::json(&figures)?.replace('\n', " "))?;
         return Ok(());
     }
     if let Some(folder) = &args.scaling {
@@ -87,12 +87,12 @@ pub(crate) fn run(args: Args) -> CommandResult {
         true => CASES.iter().collect(),
         false => args.cases.iter().map(|id| find(id)).collect::<Result<_, _>>()?,
     };
-    println!(
+    out!(
         "| case | ours, s: minimum, median | PyTorch, s: minimum, median | ratio of minima | peak MiB, ours / PyTorch |"
-    );
-    println!("|---|---|---|---|---|");
+    )?;
+    out!("|---|---|---|---|---|")?;
     for case in cases {
-        println!("{}", case.compare(&args)?);
+        out!("{}", case.compare(&args)?)?;
     }
     Ok(())
 }

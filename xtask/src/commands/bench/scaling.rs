@@ -3,7 +3,7 @@
 use super::cases::{Case, training};
 use super::{Args, CommandResult, Side};
 use plotters::prelude::*;
-use salt_cli::CliError;
+use salt_cli::{CliError, out};
 use std::path::Path;
 
 /// Cases that differ in one number.
@@ -74,10 +74,7 @@ pub(super) fn run(folder: &Path, args: &Args) -> CommandResult {
     })?;
     let steps = args.steps.to_string();
     for axis in AXES {
-        println!(
-            "| {} | s a step, minimum | peak MiB | exponent of time | of memory |\n|---|---|---|---|---|",
-            axis.name
-        );
+        out!("| {} | s a step, minimum | peak MiB | exponent of time | of memory |\n|---|---|---|---|---|", axis.name)?;
         let mut found: Vec<[f64; 3]> = Vec::new();
         for (at, case) in axis.points {
             let mut side = Side::default();
@@ -88,10 +85,10 @@ pub(super) fn run(folder: &Path, args: &Args) -> CommandResult {
             let exponents = found.last().map_or([String::new(), String::new()], |before| {
                 [1, 2].map(|i| format!("{:.2}", (now[i] / before[i]).ln() / (now[0] / before[0]).ln()))
             });
-            println!("| {at} | {:.3} | {:.0} | {} | {} |", now[1], now[2], exponents[0], exponents[1]);
+            out!("| {at} | {:.3} | {:.0} | {} | {} |", now[1], now[2], exponents[0], exponents[1])?;
             found.push(now);
         }
-        println!();
+        out!("")?;
         let path = folder.join(format!("{}.svg", axis.name.replace(' ', "-")));
         let picture = draw(axis, &found)
             .map_err(|error| CliError::File { path: path.clone(), problem: format!("cannot be drawn: {error}") })?;
