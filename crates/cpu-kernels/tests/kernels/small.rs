@@ -12,7 +12,7 @@ fn products() {
     // Below and above the size from which products are cut into tiles and shared among threads.
     check([3, 5, 4], [0, 1], 1);
     check([1, 9, 17], [2, 4], 2);
-    check([41, 40, 42], [0, 3], 3);
+    check([25, 82, 33], [0, 3], 3);
 }
 
 #[test]
