@@ -85,11 +85,17 @@ const SAVING: usize = 6;
 /// What a process on a CPU takes beside tensors: code that is run for the first time, and what each thread packs factors in.
 const PROCESS: usize = 12 << 20;
 
-/// What decomposing leaves behind on a CPU: its code, and what its threads have allocated and not given back. Measured, as the one above.
-const DECOMPOSED: usize = 16 << 20;
+/// What decomposing leaves behind on a CPU: its code, and small things that its threads have not given back. Measured, as the one above.
+const DECOMPOSED: usize = 13 << 20;
+
+/// Matrices of the size of the largest, in `f64`, that each thread which decomposed keeps as working memory. Measured too.
+const KEPT_BY_THREAD: usize = 2;
 
 /// Bytes of an `f32`.
 const F32: usize = 4;
+
+/// Bytes of an `f64`.
+const F64: usize = 8;
 
 /// Bytes of an `f16`.
 const F16: usize = 2;
@@ -108,15 +114,16 @@ impl BaseModel {
         let on_cpu = run.devices.iter().all(|name| name == "cpu");
         let share = run.training.batch_size.div_ceil(run.devices.len());
         let step = Step { model, plan: &plan, size: run.data.image_size, batch: share, fused: on_cpu };
-        let Encoder { kept, in_backward } = step.encoder(run.training.activation_checkpointing);
+        let Encoder { kept, in_backward, packed } = step.encoder(run.training.activation_checkpointing);
         let temporaries = step.temporaries();
         // Head and block are not there at the same time: the head's backward pass is over when the last block's begins. Gradients come as
-        // activations go.
+        // activations go, but where a block's are made again, those of all later ones are there.
         let activations = kept + step.head();
-        let workspace = activations.max(in_backward).max(trained + temporaries) - activations;
+        let in_backward = in_backward + if run.training.activation_checkpointing { trained } else { 0 };
+        let workspace = activations.max(in_backward).max(trained + temporaries) - activations + packed;
         let halved = if run.training.precision == Precision::F16 { linear_weights(&plan) + basis } else { 0 };
         let at_rest: usize = if on_cpu && cfg!(unix) { step.at_rest() } else { 0 };
-        let merged: usize = plan.layers.iter().map(|layer| layer.shape.iter().product::<usize>()).sum();
+        let merged: usize = plan.layers.iter().map(numbers).sum();
         let at_once = run.evaluation.batch_size.min(selection.max(1));
         let evaluated = Step { batch: at_once, ..step };
         // A frozen encoder sees one image at a time.
@@ -129,7 +136,8 @@ impl BaseModel {
         // The selected weights, and what the file gets: the same once more, with the bases unless only their names are stored.
         let stored = if run.training.basis == BasisStorage::Basis { basis } else { 0 };
         let bundling = 2 * trained + stored;
-        let process = if basis > 0 { PROCESS + DECOMPOSED } else { PROCESS };
+        let decomposed = DECOMPOSED + KEPT_BY_THREAD * threads * largest_weight(&plan) * F64;
+        let process = if basis > 0 { PROCESS + decomposed } else { PROCESS };
         let attaching = if basis > 0 { decomposing(&plan, 4 * threads, threads) } else { 0 };
         Ok(Some(MemoryEstimate {
             present: if on_cpu { process + resident().unwrap_or(F32 * plan.base_parameters()) } else { 0 },
@@ -155,10 +163,17 @@ impl BaseModel {
 /// Numbers that the layers which are decomposed together need beside their factors: copies of the weights in `f32` and, for one at a time on
 /// each thread, in `f64`, and the factors on the host.
 fn decomposing(plan: &Plan, at_once: usize, threads: usize) -> usize {
-    let weight = |layer: &salt_peft::PlannedLayer| layer.shape.iter().product::<usize>();
-    let largest = plan.layers.iter().map(weight).max().unwrap_or(0);
-    let group = plan.layers.chunks(at_once).map(|layers| 2 * layers.iter().map(weight).sum::<usize>()).max();
-    group.unwrap_or(0) + 4 * threads * largest
+    let group = plan.layers.chunks(at_once).map(|layers| 2 * layers.iter().map(numbers).sum::<usize>()).max();
+    group.unwrap_or(0) + 4 * threads * largest_weight(plan)
+}
+
+fn numbers(layer: &salt_peft::PlannedLayer) -> usize {
+    layer.shape.iter().product()
+}
+
+/// Numbers in the largest weight that is adapted.
+fn largest_weight(plan: &Plan) -> usize {
+    plan.layers.iter().map(numbers).max().unwrap_or(0)
 }
 
 /// Numbers in frozen weights of linear layers, those included for which a trained copy stands in.
@@ -166,7 +181,7 @@ fn linear_weights(plan: &Plan) -> usize {
     let adapted = plan.layers.iter().filter(|layer| layer.container == "Linear");
     let plain = plan.frozen.iter().chain(&plan.trained);
     let plain = plain.filter(|parameter| parameter.shape.len() == 2 && parameter.path.ends_with(".weight"));
-    let adapted: usize = adapted.map(|layer| layer.shape.iter().product::<usize>()).sum();
+    let adapted: usize = adapted.map(numbers).sum();
     adapted + plain.map(|parameter| parameter.count()).sum::<usize>()
 }
 
@@ -214,6 +229,9 @@ struct Encoder {
     kept: usize,
     /// The most that is there while the backward pass is in the encoder.
     in_backward: usize,
+    /// Copies of the factors of an attention, or of the largest product that gives a weight's gradient: working memory that threads do not give
+    /// back.
+    packed: usize,
 }
 
 impl Step<'_> {
@@ -301,8 +319,16 @@ impl Step<'_> {
     fn encoder(&self, checkpointing: bool) -> Encoder {
         let first = self.first_tracked();
         let blocks: Vec<Block> = self.blocks();
-        let (mut kept, mut in_backward) = (0, 0);
+        let (mut kept, mut in_backward, mut packed) = (0, 0, 0);
+        if self.fused {
+            // Keys and values of an attention; a frozen encoder sees one image at a time.
+            let images = if first < blocks.len() { 1 } else { self.batch };
+            packed = blocks.iter().map(|block| 2 * block.attended * block.outputs[1] / images).max().unwrap_or(0);
+        }
         for (index, block) in blocks.iter().enumerate().skip(first) {
+            if self.fused {
+                packed = packed.max(block.outputs[0] * (block.outputs[1] + block.hidden));
+            }
             let whole = self.kept_by(index, *block, index == first);
             if checkpointing {
                 let [[n, c], [m, d]] = [block.inputs, block.outputs];
@@ -314,7 +340,7 @@ impl Step<'_> {
                 in_backward = in_backward.max(kept + temporaries(block));
             }
         }
-        Encoder { kept, in_backward }
+        Encoder { kept, in_backward, packed }
     }
 
     /// What a block keeps for its backward pass.
@@ -388,8 +414,9 @@ impl Step<'_> {
 fn temporaries(block: &Block) -> usize {
     let ([n, c], [m, d], hidden) = (block.inputs, block.outputs, block.hidden);
     let mlp = 2 * m * hidden + 4 * m * d + 2 * d * hidden;
-    // Input, norm and residual connection; queries, keys and values, and the same cut into windows; what pooling keeps.
-    let pooling = 2 * n * c + n * d + 6 * block.attended * d + POOLED * n * d / 2;
+    // Input, norm and residual connection; what pooling keeps; and queries, keys and values three times: the projection's output, its gradient,
+    // and that of one of the three, which comes as a map of all with zeros for the others.
+    let pooling = 2 * n * c + n * d + POOLED * n * d / 2 + 9 * block.attended * d;
     if block.pools { mlp.max(pooling) } else { mlp }
 }
 

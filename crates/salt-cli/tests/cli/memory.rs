@@ -72,5 +72,6 @@ fn a_check_says_the_peak_of_memory_within_15_percent() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{wrong:#?}\nof all\n{table}");
+    eprintln!("{table}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
