@@ -716,6 +716,9 @@ pub fn write_bundle(
         };
     }
     let device = device::open(&config.devices[0])?;
+    // What the training held is free, but still the process's: the model is built anew beside it.
+    #[cfg(feature = "cpu")]
+    burn_kernels::give_back_freed_memory();
     let model = load_best(config, base, directory, &device)?;
     let provenance = Provenance {
         identity: outcome.identity.clone(),

@@ -14,6 +14,7 @@ use crate::manage::floats;
 use crate::model::{Site, Snapshot};
 use burn::module::Module;
 use burn::tensor::Tensor;
+use burn_kernels::release_set_aside;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -47,6 +48,8 @@ pub fn save_adapter<M: Module>(module: &M, folder: impl AsRef<Path>, options: &S
     for site in &snapshot.sites {
         if let Some(entry) = site.entry(&name) {
             writer.site(site, entry)?;
+            // The weight has been read for its hash; where it lies on the disk, its pages are given back.
+            release_set_aside();
         }
     }
     let (modules_to_save, siblings) = trained_modules(&snapshot, &name, options);
