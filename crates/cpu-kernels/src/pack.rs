@@ -64,6 +64,9 @@ fn gather<const W: usize>(part: Matrix, panel: &mut [f32]) {
 }
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::turn_square;
+
+#[cfg(target_arch = "x86_64")]
 mod avx512 {
     use crate::Matrix;
     use std::arch::x86_64::*;
@@ -90,6 +93,22 @@ mod avx512 {
                     unsafe { _mm512_mask_storeu_ps(out[p * W..].as_mut_ptr(), width, *row) };
                 }
             }
+        }
+    }
+
+    /// Turns a square of 16 x 16 words over its diagonal.
+    #[target_feature(enable = "avx512f")]
+    pub(crate) fn turn_square(words: &mut [u32]) {
+        let words: &mut [[u32; 16]; 16] = words.as_chunks_mut().0.try_into().expect("sixteen rows of sixteen words");
+        let mut square = [_mm512_setzero_ps(); 16];
+        for (row, words) in square.iter_mut().zip(&*words) {
+            // SAFETY: sixteen words.
+            *row = unsafe { _mm512_loadu_ps(words.as_ptr().cast()) };
+        }
+        transpose_square(&mut square);
+        for (row, words) in square.iter().zip(words) {
+            // SAFETY: as above.
+            unsafe { _mm512_storeu_ps(words.as_mut_ptr().cast(), *row) };
         }
     }
 

@@ -4,7 +4,7 @@ use super::{Start, Target, share};
 use crate::amx::{SIDE, STEP, Tiles};
 use crate::bf16::{Pair, pair_along, pair_rows, rest, rounded};
 use crate::isa::Level;
-use crate::pack::pack;
+use crate::pack::{pack, turn_square};
 use crate::scratch::Scratch;
 use crate::vectorise::{Arithmetic, vectorised};
 use crate::{Isa, Matrix};
@@ -183,24 +183,47 @@ fn square(level: Level, from: Matrix, i: usize, j: usize, out: &mut [f32; SIDE *
     pack::<SIDE>(level, from, rows, j, out);
 }
 
-/// Whether a factor is rounded as it is read: its rows have no gaps, the machine has the instructions, and rounding is all there is to do.
-fn is_rounded_in_place(level: Level, from: Matrix, terms: Terms) -> bool {
-    terms == Terms::One && from.column_stride() == 1 && level.isa() >= Isa::Avx512Bf16
+/// How a factor is read that is only rounded, on a machine that has the instructions for it.
+#[derive(Clone, Copy, PartialEq)]
+enum Reading {
+    /// Its rows have no gaps.
+    Rows,
+    /// Its columns have no gaps.
+    Columns,
+    /// Number by number.
+    Any,
+}
+
+impl Reading {
+    fn of(level: Level, from: Matrix, terms: Terms) -> Self {
+        match terms == Terms::One && level.isa() >= Isa::Avx512Bf16 {
+            true if from.column_stride() == 1 => Self::Rows,
+            true if from.row_stride() == 1 => Self::Columns,
+            _ => Self::Any,
+        }
+    }
 }
 
 /// Rows `32 i ..` of the left factor: for each step and term two tiles `[16 rows][16 pairs]`, where a pair is two neighbours of a row.
 fn pack_left(level: Level, a: Matrix, i: usize, terms: Terms, out: &mut [u32]) {
     let mut values = [0.0; SIDE * SIDE];
-    let whole_rows = is_rounded_in_place(level, a, terms) && (i + 1) * SIDE <= a.rows();
+    let reading = if (i + 1) * SIDE <= a.rows() { Reading::of(level, a, terms) } else { Reading::Any };
     for (step, out) in out.chunks_exact_mut(terms.roundings().len() * STEP).enumerate() {
-        if whole_rows && (step + 1) * SIDE <= a.columns() {
+        let (corner, whole) = ([i * SIDE, step * SIDE], (step + 1) * SIDE <= a.columns());
+        match reading {
             // SAFETY: `level` is proof of the instructions.
-            unsafe { round_square_along(a, [i * SIDE, step * SIDE], Pair::of_words(out)) };
-            continue;
-        }
-        square(level, a, i * SIDE, step * SIDE, &mut values);
-        for (out, [rounding, _]) in out.chunks_exact_mut(STEP).zip(terms.roundings()) {
-            pairs_of_rows(level, &values, *rounding, out);
+            Reading::Rows if whole => unsafe { round_square_along(a, corner, Pair::of_words(out)) },
+            // SAFETY: as above.
+            Reading::Columns if whole => unsafe {
+                round_square_down(a.transposed(), [corner[1], corner[0]], Pair::of_words(out));
+                turn_tiles(out);
+            },
+            _ => {
+                square(level, a, i * SIDE, step * SIDE, &mut values);
+                for (out, [rounding, _]) in out.chunks_exact_mut(STEP).zip(terms.roundings()) {
+                    pairs_of_rows(level, &values, *rounding, out);
+                }
+            }
         }
     }
 }
@@ -209,17 +232,36 @@ fn pack_left(level: Level, a: Matrix, i: usize, terms: Terms, out: &mut [u32]) {
 /// a column.
 fn pack_right(level: Level, b: Matrix, j: usize, terms: Terms, out: &mut [u32]) {
     let mut values = [0.0; SIDE * SIDE];
-    let whole_columns = is_rounded_in_place(level, b, terms) && (j + 1) * SIDE <= b.columns();
+    let reading = if (j + 1) * SIDE <= b.columns() { Reading::of(level, b, terms) } else { Reading::Any };
     for (step, out) in out.chunks_exact_mut(terms.roundings().len() * STEP).enumerate() {
-        if whole_columns && (step + 1) * SIDE <= b.rows() {
+        let (corner, whole) = ([step * SIDE, j * SIDE], (step + 1) * SIDE <= b.rows());
+        match reading {
             // SAFETY: `level` is proof of the instructions.
-            unsafe { round_square_down(b, [step * SIDE, j * SIDE], Pair::of_words(out)) };
-            continue;
+            Reading::Rows if whole => unsafe { round_square_down(b, corner, Pair::of_words(out)) },
+            // SAFETY: as above.
+            Reading::Columns if whole => unsafe {
+                round_square_along(b.transposed(), [corner[1], corner[0]], Pair::of_words(out));
+                turn_tiles(out);
+            },
+            _ => {
+                square(level, b, step * SIDE, j * SIDE, &mut values);
+                for (out, [_, rounding]) in out.chunks_exact_mut(STEP).zip(terms.roundings()) {
+                    pairs_of_columns(level, &values, *rounding, out);
+                }
+            }
         }
-        square(level, b, step * SIDE, j * SIDE, &mut values);
-        for (out, [_, rounding]) in out.chunks_exact_mut(STEP).zip(terms.roundings()) {
-            pairs_of_columns(level, &values, *rounding, out);
-        }
+    }
+}
+
+/// Turns both tiles of a step, `[16][16]` words each, over their diagonals.
+///
+/// # Safety
+///
+/// The machine has to have AVX-512.
+#[target_feature(enable = "avx512f")]
+unsafe fn turn_tiles(tiles: &mut [u32]) {
+    for tile in tiles.chunks_exact_mut(STEP / 2) {
+        turn_square(tile);
     }
 }
 
@@ -245,7 +287,7 @@ unsafe fn round_square_along(a: Matrix, [i, j]: [usize; 2], out: &mut [Pair]) {
 unsafe fn round_square_down(b: Matrix, [i, j]: [usize; 2], out: &mut [Pair]) {
     let (left, right) = out.split_at_mut(STEP / 2);
     for (pair, (left, right)) in left.chunks_exact_mut(SIDE / 2).zip(right.chunks_exact_mut(SIDE / 2)).enumerate() {
-        let [upper, lower] = [0, 1].map(|row| &b.row(i + 2 * pair + row)[j..][..SIDE]);
+        let (upper, lower) = (&b.row(i + 2 * pair)[j..][..SIDE], &b.row(i + 2 * pair + 1)[j..][..SIDE]);
         // SAFETY: promised by the caller.
         unsafe {
             pair_rows(&upper[..SIDE / 2], &lower[..SIDE / 2], left);
