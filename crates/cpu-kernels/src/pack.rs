@@ -98,8 +98,7 @@ mod avx512 {
 
     /// Turns a square of 16 x 16 words over its diagonal.
     #[target_feature(enable = "avx512f")]
-    pub(crate) fn turn_square(words: &mut [u32]) {
-        let words: &mut [[u32; 16]; 16] = words.as_chunks_mut().0.try_into().expect("sixteen rows of sixteen words");
+    pub(crate) fn turn_square(words: &mut [[u32; 16]; 16]) {
         let mut square = [_mm512_setzero_ps(); 16];
         for (row, words) in square.iter_mut().zip(&*words) {
             // SAFETY: sixteen words.

@@ -60,7 +60,9 @@ pub(super) unsafe fn multiply<T: Tiles>(
     let panel = b.rows().div_ceil(SIDE) * terms.roundings().len() * STEP;
     let mut right = Scratch::new(columns * panel);
     let right = &mut right.as_mut_words()[..columns * panel];
-    right.par_chunks_exact_mut(panel).enumerate().for_each(|(j, out)| pack_right(level, b, j, terms, out));
+    right.par_chunks_exact_mut(panel).enumerate().for_each(|(j, out)| {
+        pack_panel(level, Side::Right, b.transposed(), j, terms, out);
+    });
     let right = &*right;
 
     let threads = rayon::current_num_threads();
@@ -94,7 +96,7 @@ unsafe fn block<T: Tiles>(
     let mut left = Scratch::new(rows.len() * panel);
     let left = &mut left.as_mut_words()[..rows.len() * panel];
     for (i, out) in rows.clone().zip(left.chunks_exact_mut(panel)) {
-        pack_left(level, a, i, terms, out);
+        pack_panel(level, Side::Left, a, i, terms, out);
     }
     let tiles = T::ready();
     let mut out = [[0.0; SIDE]; SIDE];
@@ -183,85 +185,58 @@ fn square(level: Level, from: Matrix, i: usize, j: usize, out: &mut [f32; SIDE *
     pack::<SIDE>(level, from, rows, j, out);
 }
 
-/// How a factor is read that is only rounded, on a machine that has the instructions for it.
+/// Which factor a panel is of.
 #[derive(Clone, Copy, PartialEq)]
-enum Reading {
-    /// Its rows have no gaps.
-    Rows,
-    /// Its columns have no gaps.
-    Columns,
-    /// Number by number.
-    Any,
+enum Side {
+    /// Two tiles `[16 rows][16 pairs]` for each step and term.
+    Left,
+    /// Two tiles `[16 pairs][16 columns]`.
+    Right,
 }
 
-impl Reading {
-    fn of(level: Level, from: Matrix, terms: Terms) -> Self {
-        match terms == Terms::One && level.isa() >= Isa::Avx512Bf16 {
-            true if from.column_stride() == 1 => Self::Rows,
-            true if from.row_stride() == 1 => Self::Columns,
-            _ => Self::Any,
-        }
-    }
-}
-
-/// Rows `32 i ..` of the left factor: for each step and term two tiles `[16 rows][16 pairs]`, where a pair is two neighbours of a row.
-fn pack_left(level: Level, a: Matrix, i: usize, terms: Terms, out: &mut [u32]) {
+/// A panel of a factor `[rows or columns, depth]`, of which it has the rows from `32 index` on; a pair is two neighbours in depth.
+fn pack_panel(level: Level, side: Side, from: Matrix, index: usize, terms: Terms, out: &mut [u32]) {
+    // A factor that is only rounded is rounded as it lies.
+    let in_place = terms == Terms::One && level.isa() >= Isa::Avx512Bf16 && (index + 1) * SIDE <= from.rows();
     let mut values = [0.0; SIDE * SIDE];
-    let reading = if (i + 1) * SIDE <= a.rows() { Reading::of(level, a, terms) } else { Reading::Any };
     for (step, out) in out.chunks_exact_mut(terms.roundings().len() * STEP).enumerate() {
-        let (corner, whole) = ([i * SIDE, step * SIDE], (step + 1) * SIDE <= a.columns());
-        match reading {
+        let [i, p] = [index * SIDE, step * SIDE];
+        if in_place && p + SIDE <= from.columns() && (from.column_stride() == 1 || from.row_stride() == 1) {
             // SAFETY: `level` is proof of the instructions.
-            Reading::Rows if whole => unsafe { round_square_along(a, corner, Pair::of_words(out)) },
-            // SAFETY: as above.
-            Reading::Columns if whole => unsafe {
-                round_square_down(a.transposed(), [corner[1], corner[0]], Pair::of_words(out));
-                turn_tiles(out);
-            },
-            _ => {
-                square(level, a, i * SIDE, step * SIDE, &mut values);
-                for (out, [rounding, _]) in out.chunks_exact_mut(STEP).zip(terms.roundings()) {
-                    pairs_of_rows(level, &values, *rounding, out);
-                }
+            unsafe { round_square(from, [i, p], side, out) };
+            continue;
+        }
+        match side {
+            Side::Left => square(level, from, i, p, &mut values),
+            Side::Right => square(level, from.transposed(), p, i, &mut values),
+        }
+        for (out, [left, right]) in out.chunks_exact_mut(STEP).zip(terms.roundings()) {
+            match side {
+                Side::Left => pairs_of_rows(level, &values, *left, out),
+                Side::Right => pairs_of_columns(level, &values, *right, out),
             }
         }
     }
 }
 
-/// Columns `32 j ..` of the right factor: for each step and term two tiles `[16 pairs][16 columns]`, where a pair is two neighbours of
-/// a column.
-fn pack_right(level: Level, b: Matrix, j: usize, terms: Terms, out: &mut [u32]) {
-    let mut values = [0.0; SIDE * SIDE];
-    let reading = if (j + 1) * SIDE <= b.columns() { Reading::of(level, b, terms) } else { Reading::Any };
-    for (step, out) in out.chunks_exact_mut(terms.roundings().len() * STEP).enumerate() {
-        let (corner, whole) = ([step * SIDE, j * SIDE], (step + 1) * SIDE <= b.rows());
-        match reading {
-            // SAFETY: `level` is proof of the instructions.
-            Reading::Rows if whole => unsafe { round_square_down(b, corner, Pair::of_words(out)) },
-            // SAFETY: as above.
-            Reading::Columns if whole => unsafe {
-                round_square_along(b.transposed(), [corner[1], corner[0]], Pair::of_words(out));
-                turn_tiles(out);
-            },
-            _ => {
-                square(level, b, step * SIDE, j * SIDE, &mut values);
-                for (out, [_, rounding]) in out.chunks_exact_mut(STEP).zip(terms.roundings()) {
-                    pairs_of_columns(level, &values, *rounding, out);
-                }
-            }
-        }
-    }
-}
-
-/// Turns both tiles of a step, `[16][16]` words each, over their diagonals.
+/// Both tiles of a square of 32 x 32 whose rows or columns have no gaps.
 ///
 /// # Safety
 ///
-/// The machine has to have AVX-512.
-#[target_feature(enable = "avx512f")]
-unsafe fn turn_tiles(tiles: &mut [u32]) {
-    for tile in tiles.chunks_exact_mut(STEP / 2) {
-        turn_square(tile);
+/// The machine has to have AVX512-BF16.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+unsafe fn round_square(from: Matrix, [i, p]: [usize; 2], side: Side, out: &mut [u32]) {
+    let along = from.column_stride() == 1;
+    // SAFETY: promised by the caller.
+    unsafe {
+        match along {
+            true => round_square_along(from, [i, p], Pair::of_words(out)),
+            false => round_square_down(from.transposed(), [p, i], Pair::of_words(out)),
+        }
+    }
+    if along != (side == Side::Left) {
+        let (tiles, _) = out.as_chunks_mut::<16>().0.as_chunks_mut::<16>();
+        tiles.iter_mut().for_each(|tile| turn_square(tile));
     }
 }
 

@@ -30,11 +30,7 @@ unsafe fn kernel<L: Left, const R: usize, const V: usize>(tile: Tile) {
     // SAFETY: the caller promises R rows and 16 V columns of every operand. Prefetching faults nowhere.
     unsafe {
         let mut sums = [[_mm512_setzero_ps(); V]; R];
-        for i in 0..R {
-            for v in 0..V {
-                _mm_prefetch::<_MM_HINT_ET0>(out.add(i * out_step + 16 * v).cast());
-            }
-        }
+        ask_for::<R, V>(out, out_step);
         for _ in 0..depth {
             let mut right = [_mm512_setzero_ps(); V];
             for (v, right) in right.iter_mut().enumerate() {
@@ -50,9 +46,42 @@ unsafe fn kernel<L: Left, const R: usize, const V: usize>(tile: Tile) {
             a = a.add(L::DEPTH_STEP);
             b = b.wrapping_add(b_step);
         }
-        for (i, row) in sums.iter().enumerate() {
-            for (v, &sum) in row.iter().enumerate() {
-                // Added last: the products are rounded at their own size, not at that of the start.
+        add_to(&sums, (start, start_step), (out, out_step));
+    }
+}
+
+/// Asks for the rows that will be written.
+///
+/// # Safety
+///
+/// Rows and columns of a tile are there.
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub(super) unsafe fn ask_for<const R: usize, const V: usize>(out: *const f32, out_step: usize) {
+    for i in 0..R {
+        for v in 0..V {
+            // SAFETY: promised by the caller; prefetching faults nowhere.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(out.add(i * out_step + 16 * v).cast()) };
+        }
+    }
+}
+
+/// `out = start + sums`. Added last: the products are rounded at their own size, not at that of the start.
+///
+/// # Safety
+///
+/// R rows and 16 V columns of both are there, and `out` is the caller's.
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub(super) unsafe fn add_to<const R: usize, const V: usize>(
+    sums: &[[__m512; V]; R],
+    (start, start_step): (*const f32, usize),
+    (out, out_step): (*mut f32, usize),
+) {
+    for (i, row) in sums.iter().enumerate() {
+        for (v, &sum) in row.iter().enumerate() {
+            // SAFETY: promised by the caller.
+            unsafe {
                 let start = _mm512_loadu_ps(start.add(i * start_step + 16 * v));
                 _mm512_storeu_ps(out.add(i * out_step + 16 * v), _mm512_add_ps(start, sum));
             }

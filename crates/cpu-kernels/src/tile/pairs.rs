@@ -1,5 +1,6 @@
 //! Tiles whose factors are pairs of bf16 numbers, by the dot products of AVX512-BF16.
 
+use super::avx512::{add_to, ask_for};
 use super::{Left, ROWS, Tile};
 use crate::bf16::Pair;
 use std::arch::x86_64::*;
@@ -29,14 +30,10 @@ pub(crate) unsafe fn tile<L: Left>(columns: usize, tile: Tile<Pair>) {
 unsafe fn kernel<L: Left, const R: usize, const V: usize>(tile: Tile<Pair>) {
     let Tile { mut a, mut b, b_step, depth, start, start_step, out, out_step } = tile;
     // SAFETY: the caller promises R rows and 16 V columns of every operand. 512 bits are 32 numbers of 16 bits, and every pattern of
-    // bits is a number. Prefetching faults nowhere.
+    // bits is a number.
     unsafe {
         let mut sums = [[_mm512_setzero_ps(); V]; R];
-        for i in 0..R {
-            for v in 0..V {
-                _mm_prefetch::<_MM_HINT_ET0>(out.add(i * out_step + 16 * v).cast());
-            }
-        }
+        ask_for::<R, V>(out, out_step);
         for _ in 0..depth {
             let mut right = [_mm512_setzero_si512(); V];
             for (v, right) in right.iter_mut().enumerate() {
@@ -52,11 +49,6 @@ unsafe fn kernel<L: Left, const R: usize, const V: usize>(tile: Tile<Pair>) {
             a = a.add(L::DEPTH_STEP);
             b = b.wrapping_add(b_step);
         }
-        for (i, row) in sums.iter().enumerate() {
-            for (v, &sum) in row.iter().enumerate() {
-                let start = _mm512_loadu_ps(start.add(i * start_step + 16 * v));
-                _mm512_storeu_ps(out.add(i * out_step + 16 * v), _mm512_add_ps(start, sum));
-            }
-        }
+        add_to(&sums, (start, start_step), (out, out_step));
     }
 }

@@ -1,7 +1,7 @@
 use crate::support::{assert_close, assert_same_bits_on_any_threads, assert_sums, numbers, on_every_isa, rounding};
 use cpu_kernels::{
-    AttentionShape, Isa, Precision, RelativePositions, cross_attention, cross_attention_backward, self_attention,
-    self_attention_backward,
+    Attended, AttentionShape, Isa, Precision, RelativePositions, cross_attention, cross_attention_backward,
+    self_attention, self_attention_backward,
 };
 use proptest::prelude::*;
 
@@ -39,6 +39,14 @@ impl Expected {
     fn tolerance(&self, precision: Precision) -> f64 {
         if precision == Precision::Bf16 { self.rounded_tolerance } else { self.tolerance }
     }
+
+    #[track_caller]
+    fn assert_attended(&self, attended: &Attended, precision: Precision) {
+        let tolerance = self.tolerance(precision);
+        assert_sums(&attended.output, &self.output, &self.output_magnitudes, tolerance);
+        let of_logs = if precision == Precision::Bf16 { tolerance } else { 1e-6 };
+        assert_close(&attended.log_sum_exp, &self.log_sum_exp, of_logs);
+    }
 }
 
 /// What rounding both factors of a product to bf16 may do to it, relative to its magnitude: each errs by half a unit of eight bits.
@@ -47,6 +55,11 @@ const ROUNDED: f64 = 2.0 / 512.0;
 /// The precisions that attention may be asked for on an instruction set.
 fn precisions(isa: Isa) -> &'static [Precision] {
     if isa >= Isa::Avx512Bf16 { &[Precision::F32, Precision::Bf16] } else { &[Precision::F32] }
+}
+
+/// Checks an attention in each of them, on every instruction set.
+fn in_every_precision(shape: AttentionShape, check: impl Fn(AttentionShape)) {
+    on_every_isa(|isa| precisions(isa).iter().for_each(|&precision| check(AttentionShape { precision, ..shape })));
 }
 
 fn wide(x: &[f32]) -> Vec<f64> {
@@ -175,12 +188,10 @@ pub(crate) fn check_self(batch: usize, heads: usize, grid: [usize; 2], head_dim:
     let expected = Problem { shape, q: wide(&q), k: wide(&k), v: wide(&v), positions }.solve(&wide(&dy));
     let qkv = beside([&q, &k, &v], channels);
     let relative = relative.then_some(RelativePositions { grid, by_row: &by_row, by_column: &by_column });
-    let check = |precision| {
-        let (shape, tolerance) = (AttentionShape { precision, ..shape }, expected.tolerance(precision));
+    in_every_precision(shape, |shape| {
+        let tolerance = expected.tolerance(shape.precision);
         let attended = self_attention(shape, &qkv, relative);
-        assert_sums(&attended.output, &expected.output, &expected.output_magnitudes, tolerance);
-        let of_logs = if precision == Precision::Bf16 { tolerance } else { 1e-6 };
-        assert_close(&attended.log_sum_exp, &expected.log_sum_exp, of_logs);
+        expected.assert_attended(&attended, shape.precision);
         let gradients =
             self_attention_backward(shape, &qkv, relative, &attended.output, &attended.log_sum_exp, &dy, true);
         let [dq, dk, dv, rows, columns] = &expected.magnitudes;
@@ -192,8 +203,7 @@ pub(crate) fn check_self(batch: usize, heads: usize, grid: [usize; 2], head_dim:
             assert_sums(&by_row, &expected.by_row, rows, tolerance);
             assert_sums(&by_column, &expected.by_column, columns, tolerance);
         }
-    };
-    on_every_isa(|isa| precisions(isa).iter().for_each(|&precision| check(precision)));
+    });
 }
 
 pub(crate) fn check_cross(shape: AttentionShape) {
@@ -203,19 +213,16 @@ pub(crate) fn check_cross(shape: AttentionShape) {
     };
     let (q, k, v, dy) = (part(queries, 1), part(keys, 2), part(keys, 3), part(queries, 4));
     let expected = Problem { shape, q: wide(&q), k: wide(&k), v: wide(&v), positions: None }.solve(&wide(&dy));
-    let check = |precision| {
-        let (shape, tolerance) = (AttentionShape { precision, ..shape }, expected.tolerance(precision));
+    in_every_precision(shape, |shape| {
+        let tolerance = expected.tolerance(shape.precision);
         let attended = cross_attention(shape, &q, &k, &v);
-        assert_sums(&attended.output, &expected.output, &expected.output_magnitudes, tolerance);
-        let of_logs = if precision == Precision::Bf16 { tolerance } else { 1e-6 };
-        assert_close(&attended.log_sum_exp, &expected.log_sum_exp, of_logs);
+        expected.assert_attended(&attended, shape.precision);
         let (dq, dk, dv) = cross_attention_backward(shape, &q, &k, &v, &attended.output, &attended.log_sum_exp, &dy);
         let [of_q, of_k, of_v, ..] = &expected.magnitudes;
         assert_sums(&dq, &expected.dq, of_q, tolerance);
         assert_sums(&dk, &expected.dk, of_k, tolerance);
         assert_sums(&dv, &expected.dv, of_v, tolerance);
-    };
-    on_every_isa(|isa| precisions(isa).iter().for_each(|&precision| check(precision)));
+    });
 }
 
 proptest! {
@@ -307,8 +314,7 @@ fn nan_and_infinity_pass_through() {
         precision: Precision::F32,
     };
     let (q, v, dy) = (numbers(70 * 16, 1), numbers(300 * 16, 2), numbers(70 * 16, 3));
-    let check = |precision| {
-        let shape = AttentionShape { precision, ..shape };
+    in_every_precision(shape, |shape| {
         for bad in [f32::NAN, f32::INFINITY] {
             // In a key of the first head: all queries of that head, and nothing of the other.
             let mut k = numbers(300 * 16, 4);
@@ -333,8 +339,7 @@ fn nan_and_infinity_pass_through() {
         k[..16].fill(f32::NEG_INFINITY);
         let attended = cross_attention(shape, &q, &k, &v);
         assert!(attended.output.iter().all(|x| x.is_finite()));
-    };
-    on_every_isa(|isa| precisions(isa).iter().for_each(|&precision| check(precision)));
+    });
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub fn gradients(
     }
     drop((constant, x));
 
-    let features = finish(model, encoder, leaves.clone())?;
+    let features = finish(model, encoder, &leaves)?;
     let loss = loss(model.decode(features, [height, width])?)?;
     let value = loss.clone().into_scalar::<f32>();
     let loss = if weight == 1.0 { loss } else { loss * weight };
@@ -123,18 +123,13 @@ fn ends(encoder: &ImageEncoder) -> Vec<usize> {
 }
 
 /// What the decoder reads, from the results of the [`ends`].
-fn finish(model: &Segmenter, encoder: &ImageEncoder, results: Vec<Tensor<4>>) -> Result<ImageFeatures> {
-    let count = results.len();
-    let wrong = || TrainError::config(KEY, format!("the encoder has {count} results"));
-    match encoder {
-        ImageEncoder::Vit(encoder) => {
-            let [last] = results.try_into().map_err(|_| wrong())?;
-            Ok(encoder.finish(last).into())
+fn finish(model: &Segmenter, encoder: &ImageEncoder, results: &[Tensor<4>]) -> Result<ImageFeatures> {
+    match (encoder, results) {
+        (ImageEncoder::Vit(encoder), [last]) => Ok(encoder.finish(last.clone()).into()),
+        (ImageEncoder::Hiera(encoder), [first, second, third, fourth]) => {
+            model.finish_pyramid(encoder.finish([first, second, third, fourth].map(Clone::clone)))
         }
-        ImageEncoder::Hiera(encoder) => {
-            let ends: [Tensor<4>; 4] = results.try_into().map_err(|_| wrong())?;
-            model.finish_pyramid(encoder.finish(ends))
-        }
+        _ => Err(TrainError::config(KEY, format!("the encoder has {} results", results.len()))),
     }
 }
 
