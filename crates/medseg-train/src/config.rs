@@ -308,7 +308,7 @@ pub struct TrainingConfig {
     #[serde(skip_serializing_if = "is_f32")]
     pub precision: Precision,
     /// Keep only the inputs of the encoder's blocks for the backward pass and compute each block a second time: a third more time for
-    /// much less memory, and the same result. SAM's own encoder alone.
+    /// much less memory, and the same result. SAM and SAM 2 alone.
     #[serde(skip_serializing_if = "is_off")]
     pub activation_checkpointing: bool,
     /// Where nothing of the encoder is trained and training does not vary its images: keep their embeddings on the disk of the run's

@@ -3,6 +3,8 @@
 //! Where nothing of the encoder is trained and an image is the same in every epoch, its embedding is the same too: the first epoch
 //! computes it, later ones read it. Each image goes through a frozen encoder alone, kept or not, so that its embedding does not depend on
 //! the batch that it comes with; a run has the same bits with and without kept embeddings.
+//!
+//! Of SAM 2 three maps are kept, as they leave the encoder: what the decoder makes of the finer two is trained with it.
 
 use crate::config::RunConfig;
 use crate::data::PreparedData;
@@ -39,7 +41,7 @@ pub(crate) struct Embeddings {
 
 #[derive(Debug, Default)]
 struct Kept {
-    images: HashMap<(Part, String), Stored>,
+    images: HashMap<(Part, String), Vec<Stored>>,
     bytes: usize,
     /// Why nothing more is kept.
     refused: Option<String>,
@@ -58,7 +60,7 @@ impl Embeddings {
     ) -> Result<Option<Self>> {
         let Some(mebibytes) = config.training.keep_embeddings_mib else { return Ok(None) };
         if !model.has_frozen_encoder() {
-            let problem = "needs an image encoder of which nothing is trained (SAM's own): leave it out, or train \
+            let problem = "needs an image encoder of which nothing is trained (SAM's or SAM 2's): leave it out, or train \
                            prompt and decoder alone";
             return Err(TrainError::config(KEY, problem));
         }
@@ -77,25 +79,25 @@ impl Embeddings {
         (kept.bytes, kept.refused.clone())
     }
 
-    /// The embedding of one image, from the disk if it lies there.
+    /// What the encoder makes of one image, from the disk if it lies there.
     fn one(
         &self,
         key: (Part, String),
         device: &Device,
-        compute: impl FnOnce() -> Result<Tensor<4>>,
-    ) -> Result<Tensor<4>> {
+        compute: impl FnOnce() -> Result<Vec<Tensor<4>>>,
+    ) -> Result<Vec<Tensor<4>>> {
         let found = self.kept.lock().unwrap_or_else(PoisonError::into_inner).images.get(&key).cloned();
         if let Some(stored) = found {
-            return Ok(stored.tensor(device));
+            return Ok(stored.iter().map(|map| map.tensor(device)).collect());
         }
-        let embedding = compute()?;
-        let bytes = 4 * embedding.shape().num_elements();
+        let maps = compute()?;
+        let bytes = maps.iter().map(|map| 4 * map.shape().num_elements()).sum::<usize>();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.refused.is_none() {
             if kept.bytes + bytes > self.limit {
                 kept.refused = Some(format!("{} images fill the {} MiB", kept.images.len(), self.limit >> 20));
             } else {
-                match Stored::new(embedding.clone(), &self.folder) {
+                match maps.iter().map(|map| Stored::new(map.clone(), &self.folder)).collect() {
                     Ok(stored) => {
                         kept.images.insert(key, stored);
                         kept.bytes += bytes;
@@ -104,7 +106,7 @@ impl Embeddings {
                 }
             }
         }
-        Ok(embedding)
+        Ok(maps)
     }
 }
 
@@ -159,18 +161,21 @@ fn frozen_features(
     let device = images.device();
     // Without autodiff, so that training and validation compute the same.
     let (plain, inner) = (OnceCell::new(), device.clone().without_autodiff());
-    let mut maps = Vec::with_capacity(ids.len());
+    let mut of_images = Vec::with_capacity(ids.len());
     for (index, id) in ids.iter().enumerate() {
         let compute = || {
             let image = images.clone().without_autodiff().narrow(0, index, 1);
-            Ok(plain.get_or_init(|| model.valid()).encode(image)?.embedding)
+            plain.get_or_init(|| model.valid()).encoder_maps(image)
         };
-        maps.push(match kept {
+        of_images.push(match kept {
             Some(kept) => kept.one((part, (*id).to_owned()), &inner, compute)?,
             None => compute()?,
         });
     }
-    let embedding = Tensor::cat(maps, 0);
-    let embedding = if device.is_autodiff() { embedding.autodiff() } else { embedding };
-    Ok(embedding.into())
+    let joined = |map: usize| {
+        let joined = Tensor::cat(of_images.iter().map(|maps| maps[map].clone()).collect(), 0);
+        if device.is_autodiff() { joined.autodiff() } else { joined }
+    };
+    let maps: Vec<_> = (0..of_images.first().map_or(0, Vec::len)).map(joined).collect();
+    model.features(&maps)
 }

@@ -1,7 +1,7 @@
 //! The model in two parts: the encoder, and what follows it.
 
 use super::Segmenter;
-use crate::error::Result;
+use crate::error::{Result, TrainError};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use sam_model::image_encoder::{ImageEncoder, ImageFeatures};
@@ -32,9 +32,9 @@ impl Segmenter {
         Some(&self.sam()?.sam.image_encoder)
     }
 
-    /// Whether the model has SAM's own encoder and nothing of it is trained.
+    /// Whether the model has an image encoder and nothing of it is trained.
     pub(crate) fn has_frozen_encoder(&self) -> bool {
-        self.image_encoder().and_then(ImageEncoder::as_vit).is_some_and(|encoder| !is_trained(encoder))
+        self.image_encoder().is_some_and(|encoder| !is_trained(encoder))
     }
 
     /// Refuses images that the model does not take.
@@ -42,18 +42,31 @@ impl Segmenter {
         Ok(self.require_sam(PARTS)?.sam.check_images(images)?)
     }
 
-    /// What the encoder makes of normalised images `[n, 3, size, size]`.
-    pub(crate) fn encode(&self, images: Tensor<4>) -> Result<ImageFeatures> {
-        Ok(self.require_sam(PARTS)?.sam.encode(images)?)
+    /// What the encoder makes of normalised images `[n, 3, size, size]`: SAM's embedding, or the three maps of SAM 2's pyramid, the
+    /// finest first. No parameter outside of the encoder has a part in them.
+    pub(crate) fn encoder_maps(&self, images: Tensor<4>) -> Result<Vec<Tensor<4>>> {
+        self.check_images(&images)?;
+        Ok(match &self.require_sam(PARTS)?.sam.image_encoder {
+            ImageEncoder::Vit(encoder) => vec![encoder.forward(images)],
+            ImageEncoder::Hiera(encoder) => encoder.forward(images).into(),
+        })
     }
 
-    /// The end of [`encode`](Self::encode) in SAM 2, from the maps of its pyramid.
-    pub(crate) fn finish_pyramid(&self, maps: [Tensor<4>; 3]) -> Result<ImageFeatures> {
-        Ok(self.require_sam(PARTS)?.sam.finish_pyramid(maps))
+    /// What the decoder reads, from the [maps](Self::encoder_maps) of the encoder: in SAM 2 a vector is added to one, and the others pass
+    /// two convolutions of the decoder.
+    pub(crate) fn features(&self, maps: &[Tensor<4>]) -> Result<ImageFeatures> {
+        let sam = &self.require_sam(PARTS)?.sam;
+        match (&sam.image_encoder, maps) {
+            (ImageEncoder::Vit(_), [embedding]) => Ok(embedding.clone().into()),
+            (ImageEncoder::Hiera(_), [finest, finer, embedding]) => {
+                Ok(sam.finish_pyramid([finest, finer, embedding].map(Clone::clone)))
+            }
+            _ => Err(TrainError::config("model", format!("its encoder does not make {} maps", maps.len()))),
+        }
     }
 
-    /// Logits `[n, labels, height, width]` of encoded images of that size. [`encode`](Self::encode) and this are
-    /// [`forward`](Self::forward).
+    /// Logits `[n, labels, height, width]` of encoded images of that size. [`encoder_maps`](Self::encoder_maps),
+    /// [`features`](Self::features) and this are [`forward`](Self::forward).
     pub(crate) fn decode(&self, features: ImageFeatures, size: [usize; 2]) -> Result<Tensor<4>> {
         Ok(upsample_logits(self.decode_small(features)?, size))
     }

@@ -16,7 +16,7 @@ use crate::model::parts::is_trained;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Tensor};
-use sam_model::image_encoder::{HieraEncoder, ImageEncoder, ImageFeatures};
+use sam_model::image_encoder::{HieraEncoder, ImageEncoder};
 
 /// The key that asks for it.
 const KEY: &str = "training.activation-checkpointing";
@@ -68,7 +68,7 @@ pub fn gradients(
     }
     drop((constant, x));
 
-    let features = finish(model, encoder, &leaves)?;
+    let features = model.features(&finish(encoder, &leaves)?)?;
     let loss = loss(model.decode(features, [height, width])?)?;
     let value = loss.clone().into_scalar::<f32>();
     let loss = if weight == 1.0 { loss } else { loss * weight };
@@ -122,12 +122,12 @@ fn ends(encoder: &ImageEncoder) -> Vec<usize> {
     }
 }
 
-/// What the decoder reads, from the results of the [`ends`].
-fn finish(model: &Segmenter, encoder: &ImageEncoder, results: &[Tensor<4>]) -> Result<ImageFeatures> {
+/// The maps of the encoder, from the results of the [`ends`].
+fn finish(encoder: &ImageEncoder, results: &[Tensor<4>]) -> Result<Vec<Tensor<4>>> {
     match (encoder, results) {
-        (ImageEncoder::Vit(encoder), [last]) => Ok(encoder.finish(last.clone()).into()),
+        (ImageEncoder::Vit(encoder), [last]) => Ok(vec![encoder.finish(last.clone())]),
         (ImageEncoder::Hiera(encoder), [first, second, third, fourth]) => {
-            model.finish_pyramid(encoder.finish([first, second, third, fourth].map(Clone::clone)))
+            Ok(encoder.finish([first, second, third, fourth].map(Clone::clone)).into())
         }
         _ => Err(TrainError::config(KEY, format!("the encoder has {} results", results.len()))),
     }

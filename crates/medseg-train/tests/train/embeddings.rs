@@ -1,9 +1,9 @@
 //! Embeddings of a frozen encoder that are kept: the same run, bit for bit.
 
-use crate::support::{config, images, prepared};
+use crate::support::{config, images, prepared, tiny_sam2};
 use medseg_data::transform::Augmentation;
 use medseg_train::StopFlag;
-use medseg_train::config::RunConfig;
+use medseg_train::config::{Architecture, RunConfig};
 use medseg_train::train::{Observer, train};
 use salt_peft::{AdapterConfig, Method};
 use std::path::Path;
@@ -56,11 +56,23 @@ fn a_run_with_kept_embeddings_has_the_bits_of_one_without() {
 
 #[test]
 #[cfg(unix)]
+fn so_has_a_run_of_sam_2_whose_decoder_trains_what_becomes_of_the_finer_maps() {
+    let folder = images([7, 3, 2]);
+    let mut config = decoder_only(folder.path());
+    config.model.architecture = Architecture::Custom(Box::new(tiny_sam2()));
+    let without = ending(&config, None);
+    let with = ending(&config, Some(64));
+    assert!(with == without);
+    assert!(with.2.is_empty(), "{:?}", with.2);
+}
+
+#[test]
+#[cfg(unix)]
 fn what_does_not_fit_is_computed_and_said() {
     let folder = images([6, 2, 2]);
     let mut config = decoder_only(folder.path());
     // Eight embeddings of 256 channels at 16 x 16 are 2 MiB: four fit.
-    if let medseg_train::config::Architecture::Custom(own) = &mut config.model.architecture {
+    if let Architecture::Custom(own) = &mut config.model.architecture {
         own.output_channels = 256;
         own.image_size = 128;
     }
