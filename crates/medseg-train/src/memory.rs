@@ -117,7 +117,7 @@ impl BaseModel {
         let share = run.training.batch_size.div_ceil(run.devices.len());
         let step = Step { model, plan: &plan, size: run.data.image_size, batch: share, fused: on_cpu };
         let Encoder { kept, in_backward, packed } = step.encoder(run.training.activation_checkpointing);
-        let temporaries = step.temporaries();
+        let temporaries = step.of_encoder().temporaries();
         // Head and block are not there at the same time: the head's backward pass is over when the last block's begins. Gradients come as
         // activations go, but where a block's are made again, those of all later ones are there.
         let activations = kept + step.head();
@@ -128,9 +128,7 @@ impl BaseModel {
         let merged: usize = plan.layers.iter().map(numbers).sum();
         let at_once = run.evaluation.batch_size.min(selection.max(1));
         let evaluated = Step { batch: at_once, ..step };
-        // A frozen encoder sees one image at a time.
-        let encoded = if step.first_tracked() < model.depth { evaluated } else { Step { batch: 1, ..step } };
-        let validation = merged + encoded.temporaries().max(evaluated.head() / 2);
+        let validation = merged + evaluated.of_encoder().temporaries().max(evaluated.head() / 2);
         let gradients = if run.training.accumulate > 1 { trained } else { 0 };
         // Parameters, two moments, the best so far on the host.
         let kept = if on_cpu { 4 } else { 3 } * trained + gradients;

@@ -75,11 +75,20 @@ impl Step<'_> {
     }
 
     /// Index of the first block whose input or parameters have a gradient; the number of blocks where none has.
-    pub(super) fn first_tracked(&self) -> usize {
+    fn first_tracked(&self) -> usize {
         if self.touches("pos_embed") || self.touches("patch_embed") {
             return 0;
         }
         (0..self.model.depth).find(|index| self.touches(&format!("blocks.{index}."))).unwrap_or(self.model.depth)
+    }
+
+    /// The step as the encoder sees it: one image at a time where nothing of it is trained.
+    pub(super) fn of_encoder(self) -> Self {
+        Self { batch: if self.has_frozen_encoder() { 1 } else { self.batch }, ..self }
+    }
+
+    fn has_frozen_encoder(&self) -> bool {
+        self.first_tracked() == self.model.depth && !self.touches("neck")
     }
 
     fn linear(&self, path: &str, tokens: usize, [inputs, outputs]: [usize; 2]) -> usize {
@@ -140,8 +149,8 @@ impl Step<'_> {
         let blocks: Vec<Block> = self.blocks();
         let (mut kept, mut in_backward, mut packed) = (0, 0, 0);
         if self.fused {
-            // Keys and values of an attention; a frozen encoder sees one image at a time.
-            let images = if first == blocks.len() { 1 } else { self.batch };
+            // Keys and values of an attention.
+            let images = self.of_encoder().batch;
             let of_block = |block: &Block| 2 * block.attended / self.batch * images * block.outputs[1];
             packed = blocks.iter().map(of_block).max().unwrap_or(0);
         }
@@ -205,6 +214,8 @@ impl Step<'_> {
         let (n, c, width) = (self.tokens(), self.model.embed_dim, self.model.output_channels);
         let pixels = self.batch * self.size * self.size;
         let neck = match self.model.is_sam2() {
+            // Three maps of each image, joined for the batch.
+            true if self.has_frozen_encoder() => n * width * (16 + 4 + 1),
             true if !self.touches("neck") => 0,
             // The ends of four stages.
             true => n * c * (16 + 8 + 4 + 2),
