@@ -82,6 +82,14 @@ fn what_does_not_fit_is_computed_and_said() {
     let with = ending(&config, Some(1));
     assert!((&with.0, &with.1) == (&without.0, &without.1));
     assert!(with.2.len() == 1 && with.2[0].contains("4 images fill the 1 MiB"), "{:?}", with.2);
+
+    // Of SAM 2 three maps an image: 16 channels at 64 x 64, 32 x 32 and 16 x 16 are 336 KiB.
+    config.model.architecture = Architecture::Custom(Box::new(tiny_sam2()));
+    config.data.image_size = 256;
+    let without = ending(&config, None);
+    let with = ending(&config, Some(1));
+    assert!((&with.0, &with.1) == (&without.0, &without.1));
+    assert!(with.2.len() == 1 && with.2[0].contains("3 images fill the 1 MiB"), "{:?}", with.2);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `salt merge`: adapters folded into plain weights.
 
 use super::CommandResult;
+use crate::error::CliError;
 use crate::model_argument::ModelArgument;
 use crate::shell::quoted;
 use medseg_train::bundle::{BundleContent, WEIGHTS_FILE, write_weights};
@@ -23,6 +24,11 @@ pub struct Args {
 /// Runs the command.
 pub(super) fn run(args: Args) -> CommandResult {
     let session = args.model.open()?;
+    if !session.is_automatic() {
+        return Err(CliError::usage(
+            "no trained prompt is here, and a bundle holds one: plain weights are written by salt export --format meta",
+        ));
+    }
     let content = BundleContent {
         labels: session.labels().to_vec(),
         preprocessing: session.preprocessing().clone(),

@@ -284,6 +284,11 @@ fn what_a_user_gets_wrong_is_named_before_anything_is_trained() {
     train(&bad, &run).arg("--check").assert().code(1).stderr(contains("image_encoder.blocks.2"));
     // No finished run to evaluate.
     salt().args(["merge", "--model"]).arg(&run).args(["--out", "x"]).assert().code(1).stderr(contains("bundle.json"));
+    // Nor one without a prompt of its own; what the error names does work.
+    let out = folder.path().join("plain");
+    let of = |arguments: &[&str]| salt().args(arguments).arg("--model").arg(&weights).arg("--out").arg(&out).assert();
+    of(&["merge"]).code(1).stderr(contains("export --format meta"));
+    of(&["export", "--format", "meta"]).success();
 }
 
 #[test]
