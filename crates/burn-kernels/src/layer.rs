@@ -1,6 +1,6 @@
 //! Layers of modules, which an adapter may answer.
 
-use crate::ops::{LinearTerms, linear as linear_terms};
+use crate::ops::{Ending, LinearTerms, linear as linear_terms};
 use burn::module::Param;
 use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
@@ -11,8 +11,8 @@ use std::sync::OnceLock;
 /// the ordinary way is the cheapest.
 #[derive(Clone, Copy, Debug)]
 pub struct Answers {
-    /// `layer(x)` for `x [rows, in]`: `[rows, out]`.
-    pub linear: fn(&Linear, &Tensor<2>) -> Option<Tensor<2>>,
+    /// `layer(x)` for `x [rows, in]`, or what is made of it: `[rows, out]`.
+    pub linear: fn(&Linear, &Tensor<2>, &Ending) -> Option<Tensor<2>>,
     /// `layer(x)` for `x [batch, in, height, width]`.
     pub conv2d: fn(&Conv2d, &Tensor<4>) -> Option<Tensor<4>>,
 }
@@ -30,13 +30,29 @@ pub fn answer(answers: Answers) {
 
 /// `layer.forward(x)` for `x [..., in]`: `[..., out]`, in the cheapest form that whoever answers for the weight knows.
 pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+    ended(layer, x, Ending::Sum)
+}
+
+/// [`gelu`](crate::gelu) of [`linear`], as one operation.
+pub fn linear_gelu<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+    ended(layer, x, Ending::Gelu)
+}
+
+/// `residual [..., out]` plus [`linear`], as one operation.
+pub fn linear_onto<const D: usize>(layer: &Linear, x: Tensor<D>, residual: Tensor<D>) -> Tensor<D> {
+    let [_, outputs] = layer.weight.dims();
+    let rows = residual.shape().num_elements() / outputs.max(1);
+    ended(layer, x, Ending::Residual(residual.reshape([rows, outputs])))
+}
+
+fn ended<const D: usize>(layer: &Linear, x: Tensor<D>, ending: Ending) -> Tensor<D> {
     let mut shape = x.shape();
     let [inputs, outputs] = layer.weight.dims();
     let rows: Tensor<2> = x.reshape([shape.num_elements() / inputs.max(1), inputs]);
-    let answered = ANSWERS.get().and_then(|answers| (answers.linear)(layer, &rows));
+    let answered = ANSWERS.get().and_then(|answers| (answers.linear)(layer, &rows, &ending));
     let y = answered.unwrap_or_else(|| {
         let bias = layer.bias.as_ref().map(Param::val);
-        linear_terms(rows, LinearTerms { weight: Some(layer.weight.val()), bias, ..LinearTerms::default() })
+        linear_terms(rows, LinearTerms { weight: Some(layer.weight.val()), bias, ending, ..LinearTerms::default() })
     });
     shape.as_mut_slice()[D - 1] = outputs;
     y.reshape(shape)

@@ -1,8 +1,8 @@
 //! The layers of a transformer as functions of Burn tensors: a linear layer with its adapter, attention with relative positions, layer
 //! normalisation, GELU; and the optimiser's step.
 //!
-//! On a CPU each is one operation with its own backward pass, computed by the crate `cpu-kernels`: nothing is written to memory that the
-//! next product does not need, attention keeps no score matrix, and a frozen weight costs no gradient. On every other device, and for
+//! On a CPU each is one operation with its own backward pass, computed by the crate `cpu-kernels`: a bias, the GELU or the residual
+//! connection behind a linear layer is part of its product, attention keeps no score matrix, and a frozen weight costs no gradient. On every other device, and for
 //! other types than `f32`, the same functions compose Burn's own operations. Both give the same result up to the order of additions.
 //!
 //! A weight may be *reparameterised*: something hangs on it that replaces it by another one, such as the adapters of `salt-peft`. Whoever
@@ -34,7 +34,7 @@ mod stored;
 #[cfg(feature = "cpu")]
 pub use cpu_kernels::{give_back_freed_memory, keep_freed_memory};
 pub use ops::{
-    AdamW, Heads, LinearTerms, Moments, RelativeTables, Scaled, cross_attention, gelu, layer_norm, linear,
+    AdamW, Ending, Heads, LinearTerms, Moments, RelativeTables, Scaled, cross_attention, gelu, layer_norm, linear,
     self_attention,
 };
 pub use precision::{

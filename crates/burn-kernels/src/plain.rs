@@ -12,7 +12,7 @@ fn half_product(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
 }
 
 pub(crate) fn linear(x: Tensor<2>, terms: LinearTerms) -> Tensor<2> {
-    let LinearTerms { weight, scaled, factors, bias } = terms;
+    let LinearTerms { weight, scaled, factors, bias, ending } = terms;
     let in_half = precision() == Precision::F16 && x.dtype() == DType::F32 && !is_cpu(&x.device());
     let product = |a: Tensor<2>, b: Tensor<2>| if in_half { half_product(a, b) } else { a.matmul(b) };
     let (mut sum, bias) = match weight {
@@ -34,10 +34,10 @@ pub(crate) fn linear(x: Tensor<2>, terms: LinearTerms) -> Tensor<2> {
         add(product(product(x, first), second));
     }
     let sum = sum.expect("a linear layer has a weight, singular triplets or factors");
-    match bias {
+    ending.applied_to(match bias {
         Some(bias) => sum + bias.unsqueeze(),
         None => sum,
-    }
+    })
 }
 
 /// Composed of the error function: the derivative that Burn's own GELU has on some backends is that of the approximation.

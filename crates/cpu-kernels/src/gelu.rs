@@ -38,7 +38,8 @@ pub fn gelu_backward(x: &[f32], dy: &[f32]) -> Vec<f32> {
 }
 
 vectorised! {
-    fn forward(x: &[f32], out: &mut [MaybeUninit<f32>]) = forward_body;
+    /// As many elements as `x` has, on this thread.
+    pub(crate) fn forward(x: &[f32], out: &mut [MaybeUninit<f32>]) = forward_body;
 }
 
 #[inline(always)]

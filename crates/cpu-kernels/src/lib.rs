@@ -11,15 +11,15 @@
 //!   computes them again.
 //!
 //! ```
-//! use cpu_kernels::{Matrix, Precision, gelu, product, product_with_bias};
+//! use cpu_kernels::{Before, LastTerm, Matrix, Precision, product};
 //!
 //! // A linear layer on three tokens of two channels, and its activation.
 //! let tokens = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
 //! let weight = [0.5, -1.0, 0.0, 1.0, 0.25, 2.0, -0.5, 0.0];
 //! let (x, w) = (Matrix::new(&tokens, 3, 2), Matrix::new(&weight, 2, 4));
-//! let y = product_with_bias(x, w, &[0.0, 1.0, 0.0, -1.0], Precision::F32);
+//! let before = Before::Bias(&[0.0, 1.0, 0.0, -1.0]);
+//! let [y, activated] = LastTerm { before, a: x, b: w, precision: Precision::F32 }.sum_and_gelu();
 //! assert_eq!(y[..4], [1.0, 4.0, -1.0, 0.0]);
-//! let activated = gelu(&y);
 //! assert!((activated[0] - 0.841_344_7).abs() < 1e-6);
 //!
 //! // The gradient of the weight is xᵀ dy: transposing a view copies nothing.
@@ -68,7 +68,7 @@ pub use isa::Isa;
 pub use layer_norm::{layer_norm, layer_norm_backward};
 pub use matrix::Matrix;
 pub use precision::{KernelError, Precision};
-pub use product::{add_product, product, product_with_bias};
+pub use product::{Before, LastTerm, product};
 
 /// The example of the readme is a test.
 #[cfg(doctest)]

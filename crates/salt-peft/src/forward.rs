@@ -15,7 +15,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::conv2d as convolve;
 use burn::tensor::ops::ConvOptions;
 use burn_kernels::layer::Answers;
-use burn_kernels::{LinearTerms, Scaled};
+use burn_kernels::{Ending, LinearTerms, Scaled};
 
 /// The layers of this process are computed by their adapters from now on. Whoever makes a slot calls this.
 pub(crate) fn answer_layers() {
@@ -25,13 +25,13 @@ pub(crate) fn answer_layers() {
 /// `layer(x)` in the form that the [cost model](crate::linear_cost) finds cheapest; none where that is the ordinary one.
 ///
 /// Layers without an adapter, with adapted ranges of outputs or with DoRA take the ordinary way.
-fn answer_linear(layer: &Linear, x: &Tensor<2>) -> Option<Tensor<2>> {
+fn answer_linear(layer: &Linear, x: &Tensor<2>, ending: &Ending) -> Option<Tensor<2>> {
     let (kind, _) = whole(&layer.weight)?;
     let [inputs, outputs] = layer.weight.dims();
     let shape = LinearShape { tokens: x.dims()[0], inputs, outputs, training: x.is_autodiff() };
     match linear_form(&kind, shape) {
         LinearForm::Weight => None,
-        form => adapted(layer, x.clone(), form),
+        form => adapted(layer, x.clone(), form, ending.clone()),
     }
 }
 
@@ -56,22 +56,22 @@ pub fn linear_by<const D: usize>(layer: &Linear, x: Tensor<D>, form: LinearForm)
     }
     let mut shape = x.shape();
     let [inputs, outputs] = layer.weight.dims();
-    let y = adapted(layer, x.reshape([shape.num_elements() / inputs.max(1), inputs]), form)?;
+    let y = adapted(layer, x.reshape([shape.num_elements() / inputs.max(1), inputs]), form, Ending::Sum)?;
     shape.as_mut_slice()[D - 1] = outputs;
     Some(y.reshape(shape))
 }
 
 /// A `Linear` is stored `[in, out]`, so the `left` of a basis is `V` and its `right` is `U^T`.
-fn adapted(layer: &Linear, x: Tensor<2>, form: LinearForm) -> Option<Tensor<2>> {
+fn adapted(layer: &Linear, x: Tensor<2>, form: LinearForm, ending: Ending) -> Option<Tensor<2>> {
     let (_, adapter) = whole(&layer.weight)?;
     let bias = layer.bias.as_ref().map(Param::val);
     let terms = match form {
         LinearForm::Weight => return None,
         LinearForm::Activation => LinearTerms { weight: Some(layer.weight.base()), ..update(adapter)? },
         LinearForm::Folded => folded(adapter)?,
-        LinearForm::Spectral => return spectral(adapter, x, bias),
+        LinearForm::Spectral => return spectral(adapter, x, bias, ending),
     };
-    Some(burn_kernels::linear(x, LinearTerms { bias, ..terms }))
+    Some(burn_kernels::linear(x, LinearTerms { bias, ending, ..terms }))
 }
 
 /// What the adapter adds to `x W`.
@@ -152,36 +152,41 @@ fn folded(adapter: &Adapter) -> Option<LinearTerms> {
 }
 
 /// `((x V) S') U^T`.
-fn spectral(adapter: &Adapter, x: Tensor<2>, bias: Option<Tensor<1>>) -> Option<Tensor<2>> {
-    let whole_diagonal = |top: &Top, with_relu, bias| LinearTerms {
+fn spectral(adapter: &Adapter, x: Tensor<2>, bias: Option<Tensor<1>>, ending: Ending) -> Option<Tensor<2>> {
+    let whole_diagonal = |top: &Top, with_relu, bias, ending| LinearTerms {
         scaled: Some(scaled(top, singular_values(top, with_relu))),
         bias,
+        ending,
         ..LinearTerms::default()
     };
     match adapter {
-        Adapter::Svd(svd) => Some(burn_kernels::linear(x, whole_diagonal(&svd.top, svd.relu, bias))),
+        Adapter::Svd(svd) => Some(burn_kernels::linear(x, whole_diagonal(&svd.top, svd.relu, bias, ending))),
         Adapter::Salt(Salt { top, tail: Some(tail), form }) => {
-            let weight = |weight: Tensor<2>, bias| LinearTerms { weight: Some(weight), bias, ..LinearTerms::default() };
-            let coordinates = burn_kernels::linear(x.clone(), weight(tail.basis.left.val(), None));
+            let coordinates = product(x.clone(), tail.basis.left.val());
             let mixed = match form {
-                SaltForm::Paper => burn_kernels::linear(coordinates, weight(core(tail, *form), None)),
+                SaltForm::Paper => product(coordinates, core(tail, *form)),
                 _ => {
                     let t = tail.basis.len();
                     let sigma = tail.basis.sigma.val().reshape([1, t]);
                     let factors = Some(tail.stored_factors(Layout::InOut));
-                    let update = LinearTerms { factors, ..LinearTerms::default() };
-                    coordinates.clone() * sigma + burn_kernels::linear(coordinates, update)
+                    let ending = Ending::Residual(coordinates.clone() * sigma);
+                    burn_kernels::linear(coordinates, LinearTerms { factors, ending, ..LinearTerms::default() })
                 }
             };
-            let rest = burn_kernels::linear(mixed, weight(tail.basis.right.val(), bias));
+            let rest =
+                |ending| LinearTerms { weight: Some(tail.basis.right.val()), bias, ending, ..LinearTerms::default() };
             Some(match top {
-                Some(top) => burn_kernels::linear(x, whole_diagonal(top, *form != SaltForm::Linear, None)) + rest,
-                None => rest,
+                Some(top) => {
+                    let rest = Ending::Residual(burn_kernels::linear(mixed, rest(Ending::Sum)));
+                    let with_relu = *form != SaltForm::Linear;
+                    ending.applied_to(burn_kernels::linear(x, whole_diagonal(top, with_relu, None, rest)))
+                }
+                None => burn_kernels::linear(mixed, rest(ending)),
             })
         }
         // Nothing remains after the top block: it is the whole weight.
         Adapter::Salt(Salt { top: Some(top), tail: None, form }) if is_whole(top) => {
-            Some(burn_kernels::linear(x, whole_diagonal(top, *form != SaltForm::Linear, bias)))
+            Some(burn_kernels::linear(x, whole_diagonal(top, *form != SaltForm::Linear, bias, ending)))
         }
         _ => None,
     }

@@ -1,6 +1,6 @@
 //! What the backward passes keep, and where their gradients go.
 
-use super::backend::{AttentionState, Each, KernelBackend, KernelGradients, LinearState, Terms};
+use super::backend::{Activation, AttentionState, Each, KernelBackend, KernelGradients, LinearState, Terms};
 use crate::ops::AdamW;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -19,8 +19,10 @@ impl<B: KernelGradients, C: CheckpointStrategy> KernelBackend for Autodiff<B, C>
         first: FloatTensor<Self>,
         second: FloatTensor<Self>,
         bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        gelu: bool,
     ) -> FloatTensor<Self> {
-        let parents = [x.node(), weight.node(), scale.node(), first.node(), second.node(), bias.node()];
+        let parents = [&x, &weight, &scale, &first, &second, &bias, &residual].map(|tensor| tensor.node());
         let tracked = Each {
             x: x.is_tracked(),
             weight: weight.is_tracked(),
@@ -28,6 +30,7 @@ impl<B: KernelGradients, C: CheckpointStrategy> KernelBackend for Autodiff<B, C>
             first: first.is_tracked(),
             second: second.is_tracked(),
             bias: bias.is_tracked(),
+            residual: residual.is_tracked(),
         };
         let x = x.into_primitive();
         let terms = Terms::<B> {
@@ -39,18 +42,25 @@ impl<B: KernelGradients, C: CheckpointStrategy> KernelBackend for Autodiff<B, C>
             second: second.into_primitive(),
             bias: bias.into_primitive(),
         };
+        // No backward pass reads it.
+        let residual = residual.into_primitive();
         match Linear.prepare::<C>(parents).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let output = B::linear_forward(x.clone(), &terms);
+                let activation = if gelu { Activation::GeluBesideSum } else { Activation::None };
+                let output = B::linear_forward(x.clone(), &terms, residual, activation);
                 let state = LinearState {
                     x: (tracked.weight || tracked.first).then_some(x),
+                    sum: output.sum,
                     terms,
                     coordinates: output.coordinates.filter(|_| tracked.scale),
                     inner: output.inner.filter(|_| tracked.second),
                 };
                 prepared.finish(state, output.y)
             }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::linear_forward(x, &terms).y),
+            OpsKind::UnTracked(prepared) => {
+                let activation = if gelu { Activation::Gelu } else { Activation::None };
+                prepared.finish(B::linear_forward(x, &terms, residual, activation).y)
+            }
         }
     }
 
@@ -142,12 +152,12 @@ impl<B: KernelGradients, C: CheckpointStrategy> KernelBackend for Autodiff<B, C>
 #[derive(Debug)]
 struct Linear;
 
-impl<B: KernelGradients> Backward<B, 6> for Linear {
+impl<B: KernelGradients> Backward<B, 7> for Linear {
     type State = LinearState<B>;
 
-    fn backward(self, ops: Ops<Self::State, 6>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Self::State, 7>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
-        let [x, weight, scale, first, second, bias] = ops.parents;
+        let [x, weight, scale, first, second, bias, residual] = ops.parents;
         let wanted = Each {
             x: x.is_some(),
             weight: weight.is_some(),
@@ -155,6 +165,7 @@ impl<B: KernelGradients> Backward<B, 6> for Linear {
             first: first.is_some(),
             second: second.is_some(),
             bias: bias.is_some(),
+            residual: residual.is_some(),
         };
         let found = B::linear_gradients(ops.state, dy, wanted);
         let pairs = [
@@ -164,6 +175,7 @@ impl<B: KernelGradients> Backward<B, 6> for Linear {
             (first, found.first),
             (second, found.second),
             (bias, found.bias),
+            (residual, found.residual),
         ];
         for (node, gradient) in pairs {
             if let (Some(node), Some(gradient)) = (node, gradient) {

@@ -17,6 +17,8 @@ pub(crate) trait KernelBackend: Backend {
         first: FloatTensor<Self>,
         second: FloatTensor<Self>,
         bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        gelu: bool,
     ) -> FloatTensor<Self>;
 
     fn kernel_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -64,9 +66,20 @@ pub(crate) struct Terms<B: Backend> {
     pub(crate) bias: FloatTensor<B>,
 }
 
+/// What a linear layer makes of its sum, apart from a residual connection.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Activation {
+    None,
+    Gelu,
+    /// With the sum beside it, which its gradient needs.
+    GeluBesideSum,
+}
+
 /// A linear layer's output with the products inside it.
 pub(crate) struct LinearOutput<B: Backend> {
     pub(crate) y: FloatTensor<B>,
+    /// The sum, where the output is its GELU and it was to be kept.
+    pub(crate) sum: Option<FloatTensor<B>>,
     /// `x L`.
     pub(crate) coordinates: Option<FloatTensor<B>>,
     /// `x A`.
@@ -78,6 +91,8 @@ pub(crate) struct LinearOutput<B: Backend> {
 pub(crate) struct LinearState<B: Backend> {
     /// The input, where a gradient is a product with it.
     pub(crate) x: Option<FloatTensor<B>>,
+    /// The sum, where the output is its GELU.
+    pub(crate) sum: Option<FloatTensor<B>>,
     pub(crate) terms: Terms<B>,
     pub(crate) coordinates: Option<FloatTensor<B>>,
     pub(crate) inner: Option<FloatTensor<B>>,
@@ -92,11 +107,17 @@ pub(crate) struct Each<T> {
     pub(crate) first: T,
     pub(crate) second: T,
     pub(crate) bias: T,
+    pub(crate) residual: T,
 }
 
 /// The forward passes with what their backward passes need, and those.
 pub(crate) trait KernelGradients: KernelBackend {
-    fn linear_forward(x: FloatTensor<Self>, terms: &Terms<Self>) -> LinearOutput<Self>;
+    fn linear_forward(
+        x: FloatTensor<Self>,
+        terms: &Terms<Self>,
+        residual: FloatTensor<Self>,
+        activation: Activation,
+    ) -> LinearOutput<Self>;
     fn linear_gradients(
         state: LinearState<Self>,
         dy: FloatTensor<Self>,

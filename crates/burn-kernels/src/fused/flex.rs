@@ -1,11 +1,13 @@
 //! The operations by the kernels of `cpu-kernels`.
 
-use super::backend::{AttentionState, Each, KernelBackend, KernelGradients, LinearOutput, LinearState, Terms};
+use super::backend::{
+    Activation, AttentionState, Each, KernelBackend, KernelGradients, LinearOutput, LinearState, Terms,
+};
 use crate::ops::AdamW;
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::TensorData;
-use cpu_kernels::{self as kernels, AttentionShape, Matrix, RelativePositions};
+use cpu_kernels::{self as kernels, AttentionShape, Before, LastTerm, Matrix, RelativePositions};
 
 type Values = FloatTensor<Flex>;
 
@@ -52,14 +54,38 @@ fn tensor(values: Vec<f32>, shape: impl Into<Vec<usize>>) -> Values {
     Values::from_data(TensorData::new(values, shape.into()))
 }
 
-/// Adds a product to a sum that may not exist yet; the first product takes the bias.
-fn accumulate(sum: &mut Option<Vec<f32>>, bias: Option<&[f32]>, a: Matrix, b: Matrix) {
-    let precision = precision();
-    match (sum, bias) {
-        (Some(sum), _) => kernels::add_product(sum, a, b, precision),
-        (sum, Some(bias)) => *sum = Some(kernels::product_with_bias(a, b, bias, precision)),
-        (sum, None) => *sum = Some(kernels::product(a, b, precision)),
+/// A sum of a known number of products, with what is made of it.
+struct Sum<'a> {
+    so_far: Before<'a>,
+    missing: usize,
+    activation: Activation,
+    residual: Option<&'a [f32]>,
+    /// What the activation was computed of, if that is kept.
+    before_activation: Option<Vec<f32>>,
+}
+
+impl Sum<'_> {
+    fn add(&mut self, a: Matrix, b: Matrix) {
+        let before = std::mem::replace(&mut self.so_far, Before::Nothing);
+        let term = LastTerm { before, a, b, precision: precision() };
+        self.missing -= 1;
+        self.so_far = Before::Terms(match (self.missing, self.activation, self.residual) {
+            (0, Activation::None, Some(residual)) => term.plus(residual),
+            (0, Activation::Gelu, _) => term.gelu(),
+            (0, Activation::GeluBesideSum, _) => {
+                let [sum, activated] = term.sum_and_gelu();
+                self.before_activation = Some(sum);
+                activated
+            }
+            _ => term.sum(),
+        });
     }
+}
+
+/// Adds a product to a sum that may not exist yet.
+fn accumulate(sum: &mut Option<Vec<f32>>, a: Matrix, b: Matrix) {
+    let before = sum.take().map_or(Before::Nothing, Before::Terms);
+    *sum = Some(LastTerm { before, a, b, precision: precision() }.sum());
 }
 
 /// What the user chose.
@@ -81,8 +107,11 @@ impl KernelBackend for Flex {
         first: Values,
         second: Values,
         bias: Values,
+        residual: Values,
+        gelu: bool,
     ) -> Values {
-        Self::linear_forward(x, &Terms { weight, left, scale, right, first, second, bias }).y
+        let terms = Terms { weight, left, scale, right, first, second, bias };
+        Self::linear_forward(x, &terms, residual, if gelu { Activation::Gelu } else { Activation::None }).y
     }
 
     fn kernel_gelu(x: Values) -> Values {
@@ -137,41 +166,51 @@ fn owned(values: Values) -> Values {
 }
 
 impl KernelGradients for Flex {
-    fn linear_forward(x: Values, terms: &Terms<Self>) -> LinearOutput<Self> {
+    fn linear_forward(x: Values, terms: &Terms<Self>, residual: Values, activation: Activation) -> LinearOutput<Self> {
         let x = Strided::new(&x);
         let rows = dims(&x.0)[0];
-        let bias = is_present(&terms.bias).then(|| Dense::new(&terms.bias));
-        let bias = bias.as_ref().map(Dense::values);
-        let mut sum = None;
+        let [bias, residual] = [&terms.bias, &residual].map(|tensor| is_present(tensor).then(|| Dense::new(tensor)));
+        let mut sum = Sum {
+            so_far: bias.as_ref().map_or(Before::Nothing, |bias| Before::Bias(bias.values())),
+            missing: [&terms.weight, &terms.scale, &terms.first].into_iter().filter(|term| is_present(term)).count(),
+            activation,
+            residual: residual.as_ref().map(Dense::values),
+            before_activation: None,
+        };
         if is_present(&terms.weight) {
-            accumulate(&mut sum, bias, x.view(), Strided::new(&terms.weight).view());
+            sum.add(x.view(), Strided::new(&terms.weight).view());
         }
         let coordinates = is_present(&terms.scale).then(|| {
             let scale = Dense::new(&terms.scale);
             let coordinates = product(x.view(), Strided::new(&terms.left).view());
             let scaled = kernels::scale_columns(&coordinates, scale.values());
             let r = scale.values().len();
-            accumulate(&mut sum, bias, Matrix::new(&scaled, rows, r), Strided::new(&terms.right).view());
+            sum.add(Matrix::new(&scaled, rows, r), Strided::new(&terms.right).view());
             tensor(coordinates, [rows, r])
         });
         let inner = is_present(&terms.first).then(|| {
             let first = Strided::new(&terms.first);
             let inner = product(x.view(), first.view());
             let t = dims(&first.0)[1];
-            accumulate(&mut sum, bias, Matrix::new(&inner, rows, t), Strided::new(&terms.second).view());
+            sum.add(Matrix::new(&inner, rows, t), Strided::new(&terms.second).view());
             tensor(inner, [rows, t])
         });
-        let sum = sum.expect("checked by the caller: there is a term");
-        let outputs = sum.len() / rows;
-        LinearOutput { y: tensor(sum, [rows, outputs]), coordinates, inner }
+        let Before::Terms(y) = sum.so_far else { unreachable!("checked by the caller: there is a term") };
+        let outputs = y.len() / rows;
+        let made = |values| tensor(values, [rows, outputs]);
+        LinearOutput { y: made(y), sum: sum.before_activation.map(made), coordinates, inner }
     }
 
     fn linear_gradients(state: LinearState<Self>, dy: Values, wanted: Each<bool>) -> Each<Option<Values>> {
-        let LinearState { x, terms, coordinates, inner } = state;
+        let LinearState { x, sum, terms, coordinates, inner } = state;
+        let mut gradients = Each { residual: wanted.residual.then(|| dy.clone()), ..Each::default() };
+        let dy = match sum {
+            Some(sum) => Self::gelu_gradient(sum, dy),
+            None => dy,
+        };
         let dy = Strided::new(&dy);
         let [rows, outputs] = [dims(&dy.0)[0], dims(&dy.0)[1]];
         let x = x.as_ref().map(Strided::new);
-        let mut gradients = Each::default();
         let mut dx = None;
 
         if is_present(&terms.weight) {
@@ -180,7 +219,7 @@ impl KernelGradients for Flex {
                 gradients.weight = Some(tensor(product(x.view().transposed(), dy.view()), dims(&weight.0)));
             }
             if wanted.x {
-                accumulate(&mut dx, None, dy.view(), weight.view().transposed());
+                accumulate(&mut dx, dy.view(), weight.view().transposed());
             }
         }
         if is_present(&terms.scale) && (wanted.x || wanted.scale) {
@@ -194,7 +233,7 @@ impl KernelGradients for Flex {
             if wanted.x {
                 let scaled = kernels::scale_columns(&back, scale.values());
                 let left = Strided::new(&terms.left);
-                accumulate(&mut dx, None, Matrix::new(&scaled, rows, r), left.view().transposed());
+                accumulate(&mut dx, Matrix::new(&scaled, rows, r), left.view().transposed());
             }
         }
         if is_present(&terms.first) {
@@ -207,7 +246,7 @@ impl KernelGradients for Flex {
                     gradients.first = Some(tensor(product(x.view().transposed(), back), dims(&first.0)));
                 }
                 if wanted.x {
-                    accumulate(&mut dx, None, back, first.view().transposed());
+                    accumulate(&mut dx, back, first.view().transposed());
                 }
             }
             if let (true, Some(inner)) = (wanted.second, &inner) {

@@ -7,14 +7,14 @@ mod autodiff;
 mod backend;
 mod flex;
 
-use crate::ops::{AdamW, Heads, LinearTerms, Moments, RelativeTables};
+use crate::ops::{AdamW, Ending, Heads, LinearTerms, Moments, RelativeTables};
 use backend::KernelBackend;
 use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::{Device, Tensor};
 
 pub(crate) fn linear(x: Tensor<2>, terms: LinearTerms) -> Tensor<2> {
     let device = x.device();
-    let LinearTerms { weight, scaled, factors, bias } = terms;
+    let LinearTerms { weight, scaled, factors, bias, ending } = terms;
     let [rows, inputs] = x.dims();
     let mut outputs = None;
     let mut check = |name: &str, tensor: &Tensor<2>, first: Option<usize>| {
@@ -40,6 +40,15 @@ pub(crate) fn linear(x: Tensor<2>, terms: LinearTerms) -> Tensor<2> {
         assert!(bias.dims() == [outputs], "bias: expected {outputs} values, found {:?}", bias.dims());
     }
     debug_assert!(rows > 0);
+    let (gelu, residual) = match ending {
+        Ending::Sum => (false, None),
+        Ending::Gelu => (true, None),
+        Ending::Residual(residual) => (false, Some(residual)),
+    };
+    if let Some(residual) = &residual {
+        let expected = [rows, outputs];
+        assert!(residual.dims() == expected, "residual: expected {expected:?}, found {:?}", residual.dims());
+    }
 
     let (left, scale, right) = match scaled {
         Some(scaled) => (Some(scaled.left), Some(scaled.scale), Some(scaled.right)),
@@ -55,6 +64,8 @@ pub(crate) fn linear(x: Tensor<2>, terms: LinearTerms) -> Tensor<2> {
         present(first, &device),
         present(second, &device),
         present(bias, &device),
+        present(residual, &device),
+        gelu,
     ))
 }
 

@@ -6,7 +6,7 @@ mod optimizer;
 mod pointwise;
 
 pub use attention::{Heads, RelativeTables, cross_attention, self_attention};
-pub use linear::{LinearTerms, Scaled, linear};
+pub use linear::{Ending, LinearTerms, Scaled, linear};
 pub use optimizer::{AdamW, Moments};
 pub use pointwise::{gelu, layer_norm};
 

@@ -3,6 +3,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 /// The inputs of a call: shapes and values that a seed fixes, the same in both precisions.
+#[derive(Debug)]
 pub(crate) struct Inputs {
     pub(crate) shapes: Vec<Vec<usize>>,
     pub(crate) tracked: Vec<bool>,
@@ -26,9 +27,9 @@ pub(crate) fn values(count: usize, seed: u64) -> Vec<f32> {
 }
 
 /// An output and the gradients of the inputs.
-type Outcome = (Vec<f64>, Vec<Option<Vec<f64>>>);
+pub(crate) type Outcome = (Vec<f64>, Vec<Option<Vec<f64>>>);
 
-fn run<const D: usize>(inputs: &Inputs, dtype: DType, call: &impl Fn(&[Tensor<1>]) -> Tensor<D>) -> Outcome {
+pub(crate) fn run<const D: usize>(inputs: &Inputs, dtype: DType, call: &impl Fn(&[Tensor<1>]) -> Tensor<D>) -> Outcome {
     run_on(inputs, dtype, call, values)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Where the left factor has few rows, packing the right one would cost more than it saves, and tiles read it where it is.
 
-use super::{Start, Target, share};
+use super::{Ending, Start, Target, share};
 use crate::Matrix;
 use crate::isa::Level;
 use crate::pack::pack;
@@ -29,14 +29,14 @@ const FEW_ROWS: usize = 64;
 /// # Safety
 ///
 /// As [`super::multiply`].
-pub(super) unsafe fn multiply(level: Level, a: Matrix, b: Matrix, start: Start, target: Target) {
+pub(super) unsafe fn multiply(level: Level, a: Matrix, b: Matrix, start: Start, target: Target, ending: Ending) {
     let depth = b.rows();
     let panels = b.columns().div_ceil(COLUMNS);
     let in_place = if a.rows() <= FEW_ROWS && b.column_stride() == 1 { b.columns() / COLUMNS } else { 0 };
     let mut packed = Scratch::new((panels - in_place) * depth * COLUMNS);
     let packed = &mut packed.as_mut_slice()[..(panels - in_place) * depth * COLUMNS];
     pack_right(level, b.part([0, in_place * COLUMNS], [depth, b.columns() - in_place * COLUMNS]), packed);
-    let product = Product { level, a, b, in_place, packed, start, target };
+    let product = Product { level, a, b, in_place, packed, start, target, ending };
     // SAFETY: promised by the caller.
     unsafe {
         match a.rows() {
@@ -81,6 +81,7 @@ struct Product<'a> {
     packed: &'a [f32],
     start: Start<'a>,
     target: Target,
+    ending: Ending<'a>,
 }
 
 impl Product<'_> {
@@ -127,12 +128,18 @@ impl Product<'_> {
                 pack::<R>(self.level, self.a.transposed(), stretch.clone(), i * R, panel);
             }
             let start = if index == 0 { self.start } else { Start::Out };
+            let ending = if index + 1 == stretches { self.ending } else { Ending::Sum };
             let together = (RIGHT / (stretch.len() * COLUMNS)).max(1);
             for first in panels.clone().step_by(together) {
                 for (i, left) in rows.clone().zip(left.as_mut_slice().chunks_exact(R * stretch.len())) {
                     for j in first..(first + together).min(panels.end) {
+                        let at = [i * R, j * COLUMNS];
+                        let size = [(self.a.rows() - at[0]).min(R), (self.b.columns() - at[1]).min(COLUMNS)];
                         // SAFETY: promised by the caller.
-                        unsafe { self.tile::<R>(left, self.right(j, stretch.clone()), [i * R, j * COLUMNS], start) };
+                        unsafe {
+                            self.tile::<R>(left, self.right(j, stretch.clone()), at, size, start);
+                            ending.apply(self.level, self.target, at, size);
+                        }
                     }
                 }
             }
@@ -150,7 +157,7 @@ impl Product<'_> {
         }
     }
 
-    /// One tile, at row `i` and column `j` of the target.
+    /// One tile, at row `i` and column `j` of the target, of which `rows` and `columns` are there.
     ///
     /// # Safety
     ///
@@ -160,9 +167,9 @@ impl Product<'_> {
         left: &[f32],
         (b, b_step): (*const f32, usize),
         [i, j]: [usize; 2],
+        [rows, columns]: [usize; 2],
         start: Start,
     ) {
-        let (rows, columns) = ((self.a.rows() - i).min(R), (self.b.columns() - j).min(COLUMNS));
         let out = self.target.at(i, j);
         let out_step = self.target.steps[0];
         let mut whole = Tile {

@@ -1,6 +1,8 @@
 //! Products of matrices.
 
 mod blocked;
+mod ending;
+mod last_term;
 mod small;
 #[cfg(target_arch = "x86_64")]
 mod tiled;
@@ -8,7 +10,10 @@ mod tiled;
 use crate::isa::Level;
 use crate::memory::written;
 use crate::{Matrix, Precision, check};
+use ending::Ending;
 use std::ops::Range;
+
+pub use last_term::{Before, LastTerm};
 
 /// `a b`.
 ///
@@ -17,39 +22,30 @@ use std::ops::Range;
 /// If the inner sizes differ, or the machine cannot compute with `precision` ([`Precision::check`]).
 pub fn product(a: Matrix, b: Matrix, precision: Precision) -> Vec<f32> {
     check_operands(a, b, precision);
-    fresh(a, b, Start::Zero, precision)
+    // SAFETY: there is no matrix for a GELU.
+    unsafe { fresh(a, b, Start::Zero, Ending::Sum, precision) }
 }
 
-/// `a b`, plus `bias[j]` in column j.
+/// # Safety
 ///
-/// # Panics
-///
-/// As [`product`], and if `bias` does not have as many elements as `b` has columns.
-pub fn product_with_bias(a: Matrix, b: Matrix, bias: &[f32], precision: Precision) -> Vec<f32> {
-    check_operands(a, b, precision);
-    check::length("bias", bias.len(), &[b.columns()]);
-    fresh(a, b, Start::Bias(bias), precision)
-}
-
-/// `out += a b`.
-///
-/// # Panics
-///
-/// As [`product`], and if `out` does not have as many elements as the product.
-pub fn add_product(out: &mut [f32], a: Matrix, b: Matrix, precision: Precision) {
-    check_operands(a, b, precision);
+/// A matrix that an ending writes has as many elements as the product, and they are the caller's.
+unsafe fn add(out: &mut [f32], a: Matrix, b: Matrix, ending: Ending, precision: Precision) {
     check::length("out", out.len(), &[a.rows(), b.columns()]);
     let target = Target { out: out.as_mut_ptr(), steps: [b.columns(), 1] };
-    // SAFETY: `out` has as many elements as the product, all of them initialised.
-    unsafe { multiply(a, b, Start::Out, target, precision) }
+    // SAFETY: `out` has as many elements as the product, all of them initialised; the rest is promised by the caller.
+    unsafe { multiply(a, b, Start::Out, target, ending, precision) }
 }
 
-fn fresh(a: Matrix, b: Matrix, start: Start, precision: Precision) -> Vec<f32> {
-    // SAFETY: `multiply` writes every element of the product, and reads none where it does not start from `Out`.
+/// # Safety
+///
+/// A matrix that an ending writes has as many elements as the product, and they are the caller's.
+unsafe fn fresh(a: Matrix, b: Matrix, start: Start, ending: Ending, precision: Precision) -> Vec<f32> {
+    // SAFETY: `multiply` writes every element of the product, and reads none where it does not start from `Out`; the rest is promised by
+    // the caller.
     unsafe {
         written(a.rows() * b.columns(), |out| {
             let target = Target { out: out.as_mut_ptr().cast(), steps: [b.columns(), 1] };
-            multiply(a, b, start, target, precision);
+            multiply(a, b, start, target, ending, precision);
         })
     }
 }
@@ -125,14 +121,15 @@ pub(crate) const SMALL: usize = 1 << 16;
 
 /// # Safety
 ///
-/// All elements of the target have to be the caller's, and initialised if the product starts from them.
-unsafe fn multiply(a: Matrix, b: Matrix, start: Start, target: Target, precision: Precision) {
+/// All elements of the target have to be the caller's, and initialised if the product starts from them; those that an ending writes have to
+/// be there and the caller's.
+unsafe fn multiply(a: Matrix, b: Matrix, start: Start, target: Target, ending: Ending, precision: Precision) {
     let level = Level::current();
     let work = a.rows() * b.columns() * a.columns();
     // SAFETY: promised by the caller.
     unsafe {
         if work < SMALL {
-            return small::multiply(level, a, b, start, target);
+            return small::multiply(level, a, b, start, target, ending);
         }
         #[cfg(target_arch = "x86_64")]
         {
@@ -142,18 +139,23 @@ unsafe fn multiply(a: Matrix, b: Matrix, start: Start, target: Target, precision
             use tiled::Terms::{One, Three};
             match (precision, level.isa()) {
                 (Precision::F32, _) => {}
-                (Precision::F32OnAmx, _) => return tiled::multiply::<Hardware>(level, a, b, start, target, Three),
-                (Precision::Bf16, Isa::Amx) => return tiled::multiply::<Hardware>(level, a, b, start, target, One),
-                (Precision::Bf16, _) => return tiled::multiply::<Dot>(level, a, b, start, target, One),
+                (Precision::F32OnAmx, _) => {
+                    return tiled::multiply::<Hardware>(level, a, b, start, target, ending, Three);
+                }
+                (Precision::Bf16, Isa::Amx) => {
+                    return tiled::multiply::<Hardware>(level, a, b, start, target, ending, One);
+                }
+                (Precision::Bf16, _) => return tiled::multiply::<Dot>(level, a, b, start, target, ending, One),
             }
         }
         let _ = precision;
         if a.rows() < crate::tile::ROWS && b.columns() > a.rows() && b.column_stride() != 1 {
             // Few rows: as columns they cost a packed panel and not the waste of a tile.
-            let target = Target { steps: [target.steps[1], target.steps[0]], ..target };
-            blocked::multiply(level, b.transposed(), a.transposed(), start.transposed(), target);
+            let turned = Target { steps: [target.steps[1], target.steps[0]], ..target };
+            blocked::multiply(level, b.transposed(), a.transposed(), start.transposed(), turned, Ending::Sum);
+            ending.apply(level, target, [0, 0], [a.rows(), b.columns()]);
         } else {
-            blocked::multiply(level, a, b, start, target);
+            blocked::multiply(level, a, b, start, target, ending);
         }
     }
 }

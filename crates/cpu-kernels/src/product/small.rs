@@ -1,6 +1,6 @@
 //! Products that are not worth packing, on the calling thread.
 
-use super::{Start, Target};
+use super::{Ending, Start, Target};
 use crate::Matrix;
 use crate::isa::Level;
 use crate::math::dot;
@@ -9,7 +9,7 @@ use crate::vectorise::{Arithmetic, vectorised};
 /// # Safety
 ///
 /// As [`super::multiply`], with a target whose rows have no gaps.
-pub(super) unsafe fn multiply(level: Level, a: Matrix, b: Matrix, start: Start, target: Target) {
+pub(super) unsafe fn multiply(level: Level, a: Matrix, b: Matrix, start: Start, target: Target, ending: Ending) {
     debug_assert_eq!(target.steps[1], 1);
     let (mut left, mut sums) = (vec![0.0; a.columns()], vec![0.0; b.columns()]);
     for i in 0..a.rows() {
@@ -36,6 +36,8 @@ pub(super) unsafe fn multiply(level: Level, a: Matrix, b: Matrix, start: Start, 
             out.write(*sum);
         }
     }
+    // SAFETY: all of it is written; the rest is promised by the caller.
+    unsafe { ending.apply(level, target, [0, 0], [a.rows(), b.columns()]) };
 }
 
 vectorised! {

@@ -1,6 +1,6 @@
 //! Products of factors that are rounded to bf16, or split into two bf16 numbers, on tiles or by dot products.
 
-use super::{Start, Target, share};
+use super::{Ending, Start, Target, share};
 use crate::amx::{SIDE, STEP, Tiles};
 use crate::bf16::{Pair, pair_along, pair_rows, rest, rounded};
 use crate::isa::Level;
@@ -47,12 +47,14 @@ const RIGHT: usize = 50 << 10;
 /// # Safety
 ///
 /// As [`super::multiply`].
+#[allow(clippy::too_many_arguments)]
 pub(super) unsafe fn multiply<T: Tiles>(
     level: Level,
     a: Matrix,
     b: Matrix,
     start: Start,
     target: Target,
+    ending: Ending,
     terms: Terms,
 ) {
     assert!(target.steps[1] == 1, "a product on tiles goes to rows without gaps");
@@ -72,7 +74,7 @@ pub(super) unsafe fn multiply<T: Tiles>(
         let rows = share(rows, index / by_columns, by_rows);
         let columns = share(columns, index % by_columns, by_columns);
         // SAFETY: the shares do not overlap.
-        unsafe { block::<T>(level, a, right, [rows, columns], b.columns(), start, target, terms) }
+        unsafe { block::<T>(level, a, right, [rows, columns], b.columns(), start, target, ending, terms) }
     });
 }
 
@@ -90,6 +92,7 @@ unsafe fn block<T: Tiles>(
     width: usize,
     start: Start,
     target: Target,
+    ending: Ending,
     terms: Terms,
 ) {
     let panel = a.columns().div_ceil(SIDE) * terms.roundings().len() * STEP;
@@ -108,7 +111,10 @@ unsafe fn block<T: Tiles>(
                 prefetch([i * SIDE, j * SIDE], needed, target);
                 tiles.multiply(left, &right[j * panel..][..panel], needed, &mut out);
                 // SAFETY: these elements of the target are there, and this task's alone.
-                unsafe { write(&out, [i * SIDE, j * SIDE], needed, start, target) };
+                unsafe {
+                    write(&out, [i * SIDE, j * SIDE], needed, start, target);
+                    ending.apply(level, target, [i * SIDE, j * SIDE], needed);
+                }
             }
         }
     }
@@ -342,7 +348,7 @@ mod tests {
         let mut out = vec![f32::NAN; a.rows() * b.columns()];
         let target = Target { out: out.as_mut_ptr(), steps: [b.columns(), 1] };
         // SAFETY: `out` has as many elements as the product.
-        unsafe { multiply::<T>(Level::current(), a, b, Start::Bias(bias), target, terms) };
+        unsafe { multiply::<T>(Level::current(), a, b, Start::Bias(bias), target, Ending::Sum, terms) };
         out
     }
 

@@ -1,5 +1,5 @@
 use crate::support::{assert_same_bits_on_any_threads, assert_sums, numbers, on_every_isa, rounding};
-use cpu_kernels::{Isa, KernelError, Matrix, Precision, add_product, product, product_with_bias};
+use cpu_kernels::{Before, Isa, KernelError, LastTerm, Matrix, Precision, add, gelu, product};
 use proptest::prelude::*;
 
 /// The product, and the product of magnitudes.
@@ -41,6 +41,18 @@ fn bf16(x: f32) -> f32 {
     f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000)
 }
 
+/// What ends a sum in the cache has the bits of a pass over it.
+pub(crate) fn endings_are_passes(term: &LastTerm, sum: &[f32], residual: &[f32]) {
+    let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let same = |found: &[f32], expected: &[f32]| assert!(bits(found) == bits(expected), "{term:?}");
+    same(&term.clone().plus(residual), &add(sum, residual));
+    let activated = gelu(sum);
+    same(&term.clone().gelu(), &activated);
+    let [kept, beside] = term.clone().sum_and_gelu();
+    same(&kept, sum);
+    same(&beside, &activated);
+}
+
 pub(crate) fn check([m, k, n]: [usize; 3], layouts: [usize; 2], seed: u64) {
     let (a, b, bias, before) =
         (numbers(m * k, seed), numbers(k * n, seed + 1), numbers(n, seed + 2), numbers(m * n, seed + 3));
@@ -59,11 +71,14 @@ pub(crate) fn check([m, k, n]: [usize; 3], layouts: [usize; 2], seed: u64) {
     let (b, b_strides) = laid_out(&b, [k, n], layouts[1]);
     let (a, b) = (Matrix::strided(&a, [m, k], a_strides), Matrix::strided(&b, [k, n], b_strides));
     let compare = |precision, [product_of, with_bias, added]: &[Vec<f64>; 3]| {
-        assert_sums(&product(a, b, precision), product_of, &magnitudes, rounding(k + 1));
-        assert_sums(&product_with_bias(a, b, &bias, precision), with_bias, &more, rounding(k + 1));
-        let mut out = before.clone();
-        add_product(&mut out, a, b, precision);
-        assert_sums(&out, added, &more, rounding(k + 1));
+        let sums = [
+            (Before::Nothing, product_of, &magnitudes),
+            (Before::Bias(&bias), with_bias, &more),
+            (Before::Terms(before.clone()), added, &more),
+        ];
+        for (before, expected, magnitudes) in sums {
+            assert_sums(&LastTerm { before, a, b, precision }.sum(), expected, magnitudes, rounding(k + 1));
+        }
     };
     on_every_isa(|isa| {
         compare(Precision::F32, &exact.0);
@@ -74,12 +89,36 @@ pub(crate) fn check([m, k, n]: [usize; 3], layouts: [usize; 2], seed: u64) {
     });
 }
 
+/// Every ending of a product with a bias, and of one added to others.
+fn check_endings([m, k, n]: [usize; 3], layouts: [usize; 2], seed: u64) {
+    let (a, b, bias, before) =
+        (numbers(m * k, seed), numbers(k * n, seed + 1), numbers(n, seed + 2), numbers(m * n, seed + 3));
+    let (a, a_strides) = laid_out(&a, [m, k], layouts[0]);
+    let (b, b_strides) = laid_out(&b, [k, n], layouts[1]);
+    let (a, b) = (Matrix::strided(&a, [m, k], a_strides), Matrix::strided(&b, [k, n], b_strides));
+    on_every_isa(|_| {
+        for precision in [Precision::F32, Precision::Bf16] {
+            if precision.check().is_err() {
+                continue;
+            }
+            for so_far in [Before::Nothing, Before::Bias(&bias), Before::Terms(before.clone())] {
+                let term = LastTerm { before: so_far, a, b, precision };
+                let sum = term.clone().sum();
+                endings_are_passes(&term, &sum, &before);
+            }
+            let whole = LastTerm { before: Before::Nothing, a, b, precision }.sum();
+            assert!(product(a, b, precision) == whole);
+        }
+    });
+}
+
 proptest! {
     #[test]
     fn products_are_those_of_plain_loops(
         m in 1usize..90, k in 1usize..90, n in 1usize..90, a in 0usize..5, b in 0usize..5, seed in 0u64..1000,
     ) {
         check([m, k, n], [a, b], seed);
+        check_endings([m, k, n], [a, b], seed);
     }
 }
 
@@ -104,6 +143,7 @@ fn thin_and_long_products_are_those_of_plain_loops() {
         for a in [0, 1, 4] {
             for b in [0, 1, 4] {
                 check([m, k, n], [a, b], 7);
+                check_endings([m, k, n], [a, b], 7);
             }
         }
     }
@@ -115,10 +155,9 @@ fn empty_products() {
     assert!(product(none, Matrix::new(&[0.0; 6], 3, 2), Precision::F32).is_empty());
     let deepless = (Matrix::new(&[], 2, 0), Matrix::new(&[], 0, 3));
     assert_eq!(product(deepless.0, deepless.1, Precision::F32), [0.0; 6]);
-    assert_eq!(
-        product_with_bias(deepless.0, deepless.1, &[1.0, 2.0, 3.0], Precision::F32),
-        [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]
-    );
+    let before = Before::Bias(&[1.0, 2.0, 3.0]);
+    let term = LastTerm { before, a: deepless.0, b: deepless.1, precision: Precision::F32 };
+    assert_eq!(term.sum(), [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
 }
 
 /// The products of rounded factors differ from those in double precision by the error that their documentation says.
@@ -169,6 +208,13 @@ fn nan_and_infinity_pass_through() {
                         });
                     }
                 }
+                let term = LastTerm {
+                    before: Before::Nothing,
+                    a: Matrix::new(&a, size, size),
+                    b: Matrix::new(&b, size, size),
+                    precision,
+                };
+                endings_are_passes(&term, &y, &y);
             }
         }
     });
@@ -177,13 +223,35 @@ fn nan_and_infinity_pass_through() {
 #[test]
 fn the_bits_do_not_depend_on_the_threads() {
     for [m, k, n] in [[200, 900, 330], [7, 1000, 900], [1000, 300, 9], [600, 5, 700]] {
-        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+        let (a, b, residual) = (numbers(m * k, 1), numbers(k * n, 2), numbers(m * n, 3));
         let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
         for precision in [Precision::F32, Precision::Bf16, Precision::F32OnAmx] {
             if precision.check().is_ok() {
-                assert_same_bits_on_any_threads(|| vec![product(a, b, precision)]);
+                let term = LastTerm { before: Before::Nothing, a, b, precision };
+                assert_same_bits_on_any_threads(|| {
+                    let [sum, activated] = term.clone().sum_and_gelu();
+                    vec![product(a, b, precision), sum, activated, term.clone().plus(&residual)]
+                });
             }
         }
+    }
+}
+
+#[test]
+fn what_ends_a_sum_has_its_size() {
+    let (a, b) = ([1.0; 6], [1.0; 6]);
+    let term =
+        |before| LastTerm { before, a: Matrix::new(&a, 2, 3), b: Matrix::new(&b, 3, 2), precision: Precision::F32 };
+    let refused = |call: &dyn Fn() -> Vec<f32>| {
+        let message = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).expect_err("another size");
+        message.downcast_ref::<String>().expect("a message").clone()
+    };
+    for (call, name) in [
+        (&(|| term(Before::Nothing).plus(&[0.0; 5])) as &dyn Fn() -> Vec<f32>, "residual"),
+        (&|| term(Before::Bias(&[0.0; 3])).gelu(), "bias"),
+        (&|| term(Before::Terms(vec![0.0; 3])).sum(), "out"),
+    ] {
+        assert!(refused(call).contains(name), "{}", refused(call));
     }
 }
 

@@ -2,10 +2,10 @@
 //! `MIRIFLAGS="-Zmiri-tree-borrows -Zmiri-disable-isolation -Zmiri-ignore-leaks" cargo +nightly miri test -p cpu-kernels --test kernels small::`.
 
 use crate::attention::{check_cross, check_self};
-use crate::product::check;
+use crate::product::{check, endings_are_passes};
 use crate::rows::{check_adamw, check_column_sums, check_layer_norm};
 use crate::support::numbers;
-use cpu_kernels::{AttentionShape, Precision, gelu, gelu_backward};
+use cpu_kernels::{AttentionShape, Before, LastTerm, Matrix, Precision, gelu, gelu_backward};
 
 #[test]
 fn products() {
@@ -13,6 +13,17 @@ fn products() {
     check([3, 5, 4], [0, 1], 1);
     check([1, 9, 17], [2, 4], 2);
     check([25, 82, 33], [0, 3], 3);
+}
+
+#[test]
+fn endings_of_products() {
+    for [m, k, n] in [[3, 5, 4], [25, 82, 33]] {
+        let (a, b, bias, residual) = (numbers(m * k, 1), numbers(k * n, 2), numbers(n, 3), numbers(m * n, 4));
+        let (a, b, before) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n), Before::Bias(&bias));
+        let term = LastTerm { before, a, b, precision: Precision::F32 };
+        let sum = term.clone().sum();
+        endings_are_passes(&term, &sum, &residual);
+    }
 }
 
 #[test]

@@ -44,6 +44,7 @@ fn layer(device: &Device, frozen: DType) -> [Vec<f64>; 4] {
         }),
         factors: Some((first.clone(), second.clone())),
         bias: Some(matrix(1, o, 8).reshape([o])),
+        ..LinearTerms::default()
     };
     let y = linear(x.clone(), terms);
     let gradients = (y.clone() * matrix(n, o, 9)).sum().backward();

@@ -4,7 +4,7 @@ use super::support::{both, doubles, relative_error, values};
 use super::tolerance::LAYER;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_kernels::{
-    AdamW, Heads, LinearTerms, Moments, RelativeTables, Scaled, cross_attention, gelu, layer_norm, linear,
+    AdamW, Ending, Heads, LinearTerms, Moments, RelativeTables, Scaled, cross_attention, gelu, layer_norm, linear,
     self_attention,
 };
 
@@ -46,7 +46,7 @@ fn check<const D: usize>(name: &str, shapes: &[&[usize]], call: impl Fn(&[Tensor
 #[test]
 fn a_linear_layer_with_all_its_terms() {
     let [n, i, o, r, t] = [196, 768, 2304, 256, 4];
-    check("linear", &[&[n, i], &[i, o], &[i, r], &[r], &[r, o], &[i, t], &[t, o], &[o]], |x| {
+    check("linear", &[&[n, i], &[i, o], &[i, r], &[r], &[r, o], &[i, t], &[t, o], &[o], &[n, o]], |x| {
         let matrix = |index: usize, shape: [usize; 2]| x[index].clone().reshape(shape);
         let terms = LinearTerms {
             weight: Some(matrix(1, [i, o])),
@@ -57,6 +57,7 @@ fn a_linear_layer_with_all_its_terms() {
             }),
             factors: Some((matrix(5, [i, t]), matrix(6, [t, o]))),
             bias: Some(x[7].clone()),
+            ending: Ending::Residual(matrix(8, [n, o])),
         };
         linear(matrix(0, [n, i]), terms)
     });

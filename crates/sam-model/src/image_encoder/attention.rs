@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use burn_kernels::layer::linear;
+use burn_kernels::layer::linear_onto;
 use burn_kernels::{Heads, RelativeTables, self_attention};
 
 use super::positions::relative_positions;
@@ -47,8 +47,9 @@ impl Attention {
         }
     }
 
-    /// `[N, h, w, embed_dim]` to the same shape. The output projection sees only the cells that are kept.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    /// The attention of `x [N, h, w, embed_dim]`, added to a residual connection of the same shape. The output projection sees only the cells
+    /// that are kept.
+    pub fn forward_onto(&self, x: Tensor<4>, residual: Tensor<4>) -> Tensor<4> {
         let [n, height, width, channels] = x.dims();
         let window = match self.window_size {
             0 => [height, width],
@@ -63,6 +64,7 @@ impl Attention {
         });
         let heads = Heads { count: self.num_heads, grid: Some(window) };
         let out = self_attention(cut_windows(qkv, window), heads, relative);
-        linear(&self.proj, join_windows(out, [n, whole_height, whole_width, channels], window, [height, width]))
+        let out = join_windows(out, [n, whole_height, whole_width, channels], window, [height, width]);
+        linear_onto(&self.proj, out, residual)
     }
 }

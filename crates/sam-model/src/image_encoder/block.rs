@@ -3,8 +3,7 @@
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use burn_kernels::gelu;
-use burn_kernels::layer::linear;
+use burn_kernels::layer::{linear_gelu, linear_onto};
 
 use super::Attention;
 use crate::SamConfig;
@@ -49,16 +48,16 @@ impl Block {
     /// `[N, h, w, embed_dim]` to the same shape.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [n, height, width, channels] = x.dims();
-        let x = x.clone() + self.attn.forward(self.norm1.forward(x));
+        let x = self.attn.forward_onto(self.norm1.forward(x.clone()), x);
         let flat = x.reshape([n * height * width, channels]);
-        let out = flat.clone() + self.mlp.forward(self.norm2.forward(flat));
+        let out = self.mlp.forward_onto(self.norm2.forward(flat.clone()), flat);
         out.reshape([n, height, width, channels])
     }
 }
 
 impl BlockMlp {
-    /// `[tokens, embed_dim]` to the same shape.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        linear(&self.lin2, gelu(linear(&self.lin1, x)))
+    /// `x [tokens, embed_dim]` through both layers, added to a residual connection of the same shape.
+    pub fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
+        linear_onto(&self.lin2, linear_gelu(&self.lin1, x), residual)
     }
 }

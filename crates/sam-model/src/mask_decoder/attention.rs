@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use burn_kernels::cross_attention;
-use burn_kernels::layer::linear;
+use burn_kernels::layer::{linear, linear_onto};
 
 /// Attention whose queries, keys and values are `width / downsample_rate` wide.
 #[derive(Module, Debug)]
@@ -35,8 +35,18 @@ impl DecoderAttention {
 
     /// Queries `[N, T, C]`, keys and values `[N, S, C]` to `[N, T, C]`.
     pub fn forward(&self, query: Tensor<3>, key: Tensor<3>, value: Tensor<3>) -> Tensor<3> {
+        linear(&self.out_proj, self.attended([query, key, value]))
+    }
+
+    /// The same for `[query, key, value]`, added to a residual connection `[N, T, C]`.
+    pub(super) fn forward_onto(&self, inputs: [Tensor<3>; 3], residual: Tensor<3>) -> Tensor<3> {
+        linear_onto(&self.out_proj, self.attended(inputs), residual)
+    }
+
+    /// Before the output projection.
+    fn attended(&self, [query, key, value]: [Tensor<3>; 3]) -> Tensor<3> {
         let query = linear(&self.q_proj, query);
         let [key, value] = [linear(&self.k_proj, key), linear(&self.v_proj, value)];
-        linear(&self.out_proj, cross_attention(query, key, value, self.num_heads))
+        cross_attention(query, key, value, self.num_heads)
     }
 }

@@ -101,8 +101,8 @@ impl TwoWayTransformer {
         }
         let query = queries.clone() + tokens;
         let key = add(&keys, &positions.image);
-        let attended = self.final_attn_token_to_image.forward(query, key, keys.clone());
-        (self.norm_final_attn.forward(queries + attended), keys)
+        let attended = self.final_attn_token_to_image.forward_onto([query, key, keys.clone()], queries);
+        (self.norm_final_attn.forward(attended), keys)
     }
 }
 
@@ -149,20 +149,20 @@ impl TwoWayBlock {
             self.self_attn.forward(queries.clone(), queries.clone(), queries)
         } else {
             let query = add(&queries, &positions.tokens);
-            queries.clone() + self.self_attn.forward(query.clone(), query, queries)
+            self.self_attn.forward_onto([query.clone(), query, queries.clone()], queries)
         };
         let queries = self.norm1.forward(queries);
 
         let key = add(&keys, &positions.image);
         let query = add(&queries, &positions.tokens);
-        let attended = self.cross_attn_token_to_image.forward(query, key.clone(), keys.clone());
-        let queries = self.norm2.forward(queries + attended);
+        let attended = self.cross_attn_token_to_image.forward_onto([query, key.clone(), keys.clone()], queries);
+        let queries = self.norm2.forward(attended);
 
         let queries = self.norm3.forward(queries.clone() + self.mlp.forward(queries));
 
         let query = add(&queries, &positions.tokens);
-        let attended = self.cross_attn_image_to_token.forward(key, query, queries.clone());
-        (queries, self.norm4.forward(keys + attended))
+        let attended = self.cross_attn_image_to_token.forward_onto([key, query, queries.clone()], keys);
+        (queries, self.norm4.forward(attended))
     }
 }
 

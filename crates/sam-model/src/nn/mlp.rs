@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use burn_kernels::layer::linear;
+use burn_kernels::layer::{linear, linear_gelu, linear_onto};
 
 /// Linear layers with ReLU between them (none after the last).
 #[derive(Module, Debug)]
@@ -28,22 +28,26 @@ impl Mlp {
 
     /// `[..., input]` to `[..., output]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        self.forward_with(x, relu)
+        self.forward_by(x, |layer, x| relu(linear(layer, x)), linear)
     }
 
-    /// The same with another activation between the layers.
-    pub(crate) fn forward_with<const D: usize>(
+    /// The same with the exact (error function) GELU between the layers, and with a residual connection `[..., output]` if there is one.
+    pub(crate) fn forward_gelu<const D: usize>(&self, x: Tensor<D>, residual: Option<Tensor<D>>) -> Tensor<D> {
+        self.forward_by(x, linear_gelu, |layer, x| match residual {
+            Some(residual) => linear_onto(layer, x, residual),
+            None => linear(layer, x),
+        })
+    }
+
+    fn forward_by<const D: usize>(
         &self,
-        mut x: Tensor<D>,
-        activation: impl Fn(Tensor<D>) -> Tensor<D>,
+        x: Tensor<D>,
+        inner: impl Fn(&Linear, Tensor<D>) -> Tensor<D>,
+        last: impl FnOnce(&Linear, Tensor<D>) -> Tensor<D>,
     ) -> Tensor<D> {
-        let last = self.layers.len().saturating_sub(1);
-        for (i, layer) in self.layers.iter().enumerate() {
-            x = linear(layer, x);
-            if i != last {
-                x = activation(x);
-            }
+        match self.layers.split_last() {
+            Some((last_layer, layers)) => last(last_layer, layers.iter().fold(x, |x, layer| inner(layer, x))),
+            None => x,
         }
-        x
     }
 }

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use burn_kernels::layer::linear;
+use burn_kernels::layer::{linear, linear_onto};
 use burn_kernels::{Heads, cross_attention, self_attention};
 
 use crate::config::HieraBlockShape;
@@ -38,6 +38,16 @@ impl HieraAttention {
     /// The padding of windows that stick out over the grid is not masked: its keys and values are the biases and take part in every
     /// softmax.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        linear(&self.proj, self.attended(x))
+    }
+
+    /// The same, added to a residual connection of the output's shape.
+    pub fn forward_onto(&self, x: Tensor<4>, residual: Tensor<4>) -> Tensor<4> {
+        linear_onto(&self.proj, self.attended(x), residual)
+    }
+
+    /// Before the output projection.
+    fn attended(&self, x: Tensor<4>) -> Tensor<4> {
         let [n, height, width, _] = x.dims();
         let side = |length: usize| if self.window == 0 { length } else { self.window };
         let window = [side(height), side(width)];
@@ -45,7 +55,7 @@ impl HieraAttention {
         let [_, rows, columns, width_of_all] = qkv.dims();
         let channels = width_of_all / 3;
         let heads = Heads { count: self.num_heads, grid: None };
-        let out = if self.pools {
+        if self.pools {
             let part = |index: usize| qkv.clone().narrow(3, index * channels, channels);
             // Windows are of even sides here, so pooling the whole map pools every window by itself.
             let pooled = window.map(|side| side / 2);
@@ -55,8 +65,7 @@ impl HieraAttention {
         } else {
             let out = self_attention(cut_windows(qkv, window), heads, None);
             join_windows(out, [n, rows, columns, channels], window, [height, width])
-        };
-        linear(&self.proj, out)
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use burn_kernels::gelu;
 use burn_kernels::layer::linear;
 
 use super::attention::{HieraAttention, halve_by_maximum};
@@ -60,27 +59,34 @@ impl HieraBlock {
 
     /// `[N, h, w, from]` to `[N, h, w, to]`, or to `[N, h / 2, w / 2, to]` where the queries are pooled.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.forward_parts(x).output
+        let Entry { norm1, shortcut, .. } = self.entry(x);
+        let x = self.attn.forward_onto(norm1, shortcut);
+        self.mlp.forward_gelu(self.norm2.forward(x.clone()), Some(x))
     }
 
+    /// The same step by step, without fusing a sum into what comes before it.
     pub(super) fn forward_parts(&self, x: Tensor<4>) -> HieraBlockParts {
+        let Entry { norm1, proj, shortcut } = self.entry(x);
+        let attention = self.attn.forward(norm1.clone());
+        let x = shortcut + attention.clone();
+        let norm2 = self.norm2.forward(x.clone());
+        let mlp = self.mlp.forward_gelu(norm2.clone(), None);
+        HieraBlockParts { norm1, proj, attention, norm2, output: x + mlp.clone(), mlp }
+    }
+
+    fn entry(&self, x: Tensor<4>) -> Entry {
         let norm1 = self.norm1.forward(x.clone());
         // The raw input is no part of the residual connection where the width changes.
         let proj = self.proj.as_ref().map(|proj| linear(proj, norm1.clone()));
         let shortcut = proj.clone().unwrap_or(x);
         let shortcut = if self.attn.pools { halve_by_maximum(shortcut) } else { shortcut };
-        let attention = self.attn.forward(norm1.clone());
-        let x = shortcut + attention.clone();
-        let norm2 = self.norm2.forward(x.clone());
-        let mlp = rows(norm2.clone(), |rows| self.mlp.forward_with(rows, gelu));
-        HieraBlockParts { norm1, proj, attention, norm2, output: x + mlp.clone(), mlp }
+        Entry { norm1, proj, shortcut }
     }
 }
 
-/// Applies a function of `[rows, channels]` to every cell of a map.
-fn rows(map: Tensor<4>, function: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<4> {
-    let [n, height, width, channels] = map.dims();
-    let out = function(map.reshape([n * height * width, channels]));
-    let [_, channels] = out.dims();
-    out.reshape([n, height, width, channels])
+/// The normalised input, its projection, and the residual connection.
+struct Entry {
+    norm1: Tensor<4>,
+    proj: Option<Tensor<4>>,
+    shortcut: Tensor<4>,
 }
