@@ -1,6 +1,6 @@
 //! Layers of modules, which an adapter may answer.
 
-use crate::ops::{Ending, LinearTerms, linear as linear_terms};
+use crate::ops::{Ending, LinearTerms, gelu, is_fused, linear as linear_terms};
 use burn::module::Param;
 use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
@@ -33,13 +33,19 @@ pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     ended(layer, x, Ending::Sum)
 }
 
-/// [`gelu`](crate::gelu) of [`linear`], as one operation.
+/// [`gelu`](crate::gelu) of [`linear`], on a CPU as one operation.
 pub fn linear_gelu<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+    if !is_fused(&x) {
+        return gelu(linear(layer, x));
+    }
     ended(layer, x, Ending::Gelu)
 }
 
-/// `residual [..., out]` plus [`linear`], as one operation.
+/// `residual [..., out]` plus [`linear`], on a CPU as one operation.
 pub fn linear_onto<const D: usize>(layer: &Linear, x: Tensor<D>, residual: Tensor<D>) -> Tensor<D> {
+    if !is_fused(&x) {
+        return residual + linear(layer, x);
+    }
     let [_, outputs] = layer.weight.dims();
     let rows = residual.shape().num_elements() / outputs.max(1);
     ended(layer, x, Ending::Residual(residual.reshape([rows, outputs])))

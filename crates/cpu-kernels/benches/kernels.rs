@@ -4,8 +4,9 @@
 //! `MALLOC_TRIM_THRESHOLD_=2147483647`, or the system's work on fresh pages is measured with them.
 
 use cpu_kernels::{
-    AdamWStep, AttentionShape, Matrix, Precision, RelativePositions, adamw, add, column_dots, cross_attention, gelu,
-    gelu_backward, layer_norm, layer_norm_backward, product, self_attention, self_attention_backward,
+    AdamWStep, AttentionShape, Before, LastTerm, Matrix, Precision, RelativePositions, adamw, add, column_dots,
+    cross_attention, gelu, gelu_backward, layer_norm, layer_norm_backward, product, self_attention,
+    self_attention_backward,
 };
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use std::hint::black_box;
@@ -117,6 +118,32 @@ fn reduced(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What ends a sum in the cache, beside the same as a pass over it.
+fn endings(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("ending");
+    for [m, k, n] in [[1024, 768, 3072], [1024, 3072, 768], [128, 192, 768]] {
+        let (a, b, bias, residual) = (numbers(m * k, 1), numbers(k * n, 2), numbers(n, 3), numbers(m * n, 4));
+        let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+        let term = || LastTerm { before: Before::Bias(&bias), a, b, precision: Precision::F32 };
+        let name = |ending: &str| format!("{m}x{k}x{n}, {ending}");
+        group.throughput(Throughput::Elements((2 * m * k * n) as u64));
+        group.bench_function(name("none"), |bencher| bencher.iter(|| black_box(term().sum())));
+        group.bench_function(name("gelu"), |bencher| bencher.iter(|| black_box(term().gelu())));
+        group.bench_function(name("sum and gelu"), |bencher| bencher.iter(|| black_box(term().sum_and_gelu())));
+        group.bench_function(name("gelu as a pass"), |bencher| {
+            bencher.iter(|| {
+                let sum = term().sum();
+                black_box((gelu(&sum), sum))
+            });
+        });
+        group.bench_function(name("residual"), |bencher| bencher.iter(|| black_box(term().plus(&residual))));
+        group.bench_function(name("residual as a pass"), |bencher| {
+            bencher.iter(|| black_box(add(&residual, &term().sum())));
+        });
+    }
+    group.finish();
+}
+
 /// Throughput is that of the products: two forward, five backward.
 fn attention(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("attention");
@@ -204,6 +231,6 @@ criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).warm_up_time(std::time::Duration::from_millis(200))
         .measurement_time(std::time::Duration::from_millis(800));
-    targets = products, reduced, attention, rows
+    targets = products, endings, reduced, attention, rows
 }
 criterion_main!(benches);

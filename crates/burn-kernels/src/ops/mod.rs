@@ -21,10 +21,16 @@ const SWITCH: &str = "SALT_KERNELS";
 
 /// Whether the kernels of the CPU serve this tensor.
 #[cfg(feature = "cpu")]
-fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
+pub(crate) fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
     static OFF: OnceLock<bool> = OnceLock::new();
     if *OFF.get_or_init(|| std::env::var_os(SWITCH).is_some_and(|value| value == "off")) {
         return false;
     }
     crate::precision::is_cpu(&x.device()) && x.dtype() == DType::F32 && x.shape().num_elements() > 0
+}
+
+/// Without the CPU's backend nothing is fused.
+#[cfg(not(feature = "cpu"))]
+pub(crate) fn is_fused<const D: usize>(_: &burn::tensor::Tensor<D>) -> bool {
+    false
 }
