@@ -136,10 +136,7 @@ impl Product<'_> {
                         let at = [i * R, j * COLUMNS];
                         let size = [(self.a.rows() - at[0]).min(R), (self.b.columns() - at[1]).min(COLUMNS)];
                         // SAFETY: promised by the caller.
-                        unsafe {
-                            self.tile::<R>(left, self.right(j, stretch.clone()), at, size, start);
-                            ending.apply(self.level, self.target, at, size);
-                        }
+                        unsafe { self.tile::<R>(left, self.right(j, stretch.clone()), at, size, start, ending) };
                     }
                 }
             }
@@ -169,6 +166,7 @@ impl Product<'_> {
         [i, j]: [usize; 2],
         [rows, columns]: [usize; 2],
         start: Start,
+        ending: Ending,
     ) {
         let out = self.target.at(i, j);
         let out_step = self.target.steps[0];
@@ -182,28 +180,38 @@ impl Product<'_> {
             out,
             out_step,
         };
-        if rows == R && self.target.steps[1] == 1 && (columns == 16 || columns == COLUMNS) {
+        let own_start;
+        let whole_tile = rows == R && self.target.steps[1] == 1 && (columns == 16 || columns == COLUMNS);
+        if whole_tile {
             match start {
                 Start::Zero => {}
                 Start::Bias(bias) => whole.start = bias[j..][..columns].as_ptr(),
                 Start::Out => (whole.start, whole.start_step) = (out, out_step),
                 Start::RowBias(_) => unreachable!("a bias per row comes with a transposed target"),
             }
-            // SAFETY: the factors hold all of the depth, the target R rows of `columns` elements.
-            return unsafe { tile::<Panel<R>>(self.level, columns, whole) };
-        }
-        // At the edges, and where the target is transposed, by way of a tile of its own.
-        let mut own = [[0.0f32; COLUMNS]; R];
-        for (r, row) in own.iter_mut().enumerate().take(rows) {
-            for (c, own) in row.iter_mut().enumerate().take(columns) {
-                // SAFETY: an element of the target, initialised where the product starts from it.
-                *own = unsafe { start.at(self.target, i + r, j + c) };
+            if matches!(ending, Ending::Sum) {
+                // SAFETY: the factors hold all of the depth, the target R rows of `columns` elements.
+                return unsafe { tile::<Panel<R>>(self.level, columns, whole) };
             }
+        } else {
+            // At the edges, and where the target is transposed, a tile of its own.
+            own_start = std::array::from_fn::<[f32; COLUMNS], R, _>(|r| {
+                std::array::from_fn(|c| {
+                    // SAFETY: an element of the target, initialised where the product starts from it.
+                    if r < rows && c < columns { unsafe { start.at(self.target, i + r, j + c) } } else { 0.0 }
+                })
+            });
+            (whole.start, whole.start_step) = (own_start.as_ptr().cast(), COLUMNS);
         }
-        let address = own.as_mut_ptr().cast::<f32>();
-        (whole.start, whole.start_step, whole.out, whole.out_step) = (address, COLUMNS, address, COLUMNS);
-        // SAFETY: the factors hold all of the depth, and `own` a whole tile.
+        ending.ask_for(self.target, [i, j], [rows, columns]);
+        let mut own = [[0.0f32; COLUMNS]; R];
+        (whole.out, whole.out_step) = (own.as_mut_ptr().cast(), COLUMNS);
+        // SAFETY: the factors hold all of the depth, start and `own` a whole tile.
         unsafe { tile::<Panel<R>>(self.level, columns, whole) };
+        if self.target.steps[1] == 1 {
+            // SAFETY: elements of the target, this task's alone, whose rows have no gaps.
+            return unsafe { ending.write(self.level, &own[..rows], self.target, [i, j], columns) };
+        }
         for (r, row) in own.iter().enumerate().take(rows) {
             for (c, own) in row.iter().enumerate().take(columns) {
                 // SAFETY: an element of the target, this task's alone.

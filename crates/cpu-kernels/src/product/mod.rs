@@ -153,7 +153,7 @@ unsafe fn multiply(a: Matrix, b: Matrix, start: Start, target: Target, ending: E
             // Few rows: as columns they cost a packed panel and not the waste of a tile.
             let turned = Target { steps: [target.steps[1], target.steps[0]], ..target };
             blocked::multiply(level, b.transposed(), a.transposed(), start.transposed(), turned, Ending::Sum);
-            ending.apply(level, target, [0, 0], [a.rows(), b.columns()]);
+            ending.apply(level, target, [a.rows(), b.columns()]);
         } else {
             blocked::multiply(level, a, b, start, target, ending);
         }

@@ -37,7 +37,7 @@ pub(super) unsafe fn multiply(level: Level, a: Matrix, b: Matrix, start: Start, 
         }
     }
     // SAFETY: all of it is written; the rest is promised by the caller.
-    unsafe { ending.apply(level, target, [0, 0], [a.rows(), b.columns()]) };
+    unsafe { ending.apply(level, target, [a.rows(), b.columns()]) };
 }
 
 vectorised! {

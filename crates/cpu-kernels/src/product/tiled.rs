@@ -108,12 +108,17 @@ unsafe fn block<T: Tiles>(
         for (i, left) in rows.clone().zip(left.chunks_exact(panel)) {
             for j in first..(first + together).min(columns.end) {
                 let needed = [(a.rows() - i * SIDE).min(SIDE), (width - j * SIDE).min(SIDE)];
-                prefetch([i * SIDE, j * SIDE], needed, target);
+                ending.ask_for(target, [i * SIDE, j * SIDE], needed);
                 tiles.multiply(left, &right[j * panel..][..panel], needed, &mut out);
                 // SAFETY: these elements of the target are there, and this task's alone.
                 unsafe {
-                    write(&out, [i * SIDE, j * SIDE], needed, start, target);
-                    ending.apply(level, target, [i * SIDE, j * SIDE], needed);
+                    let at = [i * SIDE, j * SIDE];
+                    if matches!(ending, Ending::Sum) {
+                        write(&out, at, needed, start, target);
+                    } else {
+                        add_start(&mut out, at, needed, start, target);
+                        ending.write(level, &out[..needed[0]], target, at, needed[1]);
+                    }
                 }
             }
         }
@@ -146,6 +151,26 @@ unsafe fn write(
     }
 }
 
+/// The same, with the sums left where they are.
+///
+/// # Safety
+///
+/// As [`write`].
+unsafe fn add_start(
+    sums: &mut [[f32; SIDE]; SIDE],
+    [i, j]: [usize; 2],
+    [rows, columns]: [usize; 2],
+    start: Start,
+    target: Target,
+) {
+    for (r, sums) in sums.iter_mut().enumerate().take(rows) {
+        for (c, sum) in sums.iter_mut().enumerate().take(columns) {
+            // SAFETY: promised by the caller.
+            *sum += unsafe { start.at(target, i + r, j + c) };
+        }
+    }
+}
+
 /// Some sums of a row in groups of `N`.
 ///
 /// # Safety
@@ -170,17 +195,6 @@ unsafe fn write_row<const N: usize>(
         };
         // SAFETY: promised by the caller.
         unsafe { out.write(std::array::from_fn(|c| start[c] + sums[c])) };
-    }
-}
-
-/// Asks for the rows that [`write`] will need.
-fn prefetch([i, j]: [usize; 2], [rows, columns]: [usize; 2], target: Target) {
-    use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-    for row in 0..rows {
-        for column in (0..columns).step_by(SIDE / 2) {
-            // SAFETY: prefetching faults nowhere.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(target.at(i + row, j + column).cast()) };
-        }
     }
 }
 
