@@ -33,7 +33,7 @@ pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     ended(layer, x, Ending::Sum)
 }
 
-/// [`gelu`](crate::gelu) of [`linear`], on a CPU as one operation.
+/// [`gelu`] of [`linear`], on a CPU as one operation.
 pub fn linear_gelu<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     if !is_fused(&x) {
         return gelu(linear(layer, x));
