@@ -44,6 +44,7 @@ pub fn linear_gelu<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
 /// `residual [..., out]` plus [`linear`], on a CPU as one operation.
 pub fn linear_onto<const D: usize>(layer: &Linear, x: Tensor<D>, residual: Tensor<D>) -> Tensor<D> {
     if !is_fused(&x) {
+        // Not by way of rows: one operation more would sum the gradients of the residual connection in another order.
         return residual + linear(layer, x);
     }
     let [_, outputs] = layer.weight.dims();

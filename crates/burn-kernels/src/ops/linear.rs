@@ -6,10 +6,10 @@ use burn::tensor::Tensor;
 ///
 /// `y = x W + ((x L) * d) R + (x A) B + bias`,
 ///
-/// each of which may be absent. `W` is a plain weight, `L diag(d) R` the scaled singular triplets of a weight, `A B` a product of two
-/// factors: a low-rank update, or the rest of a decomposition with its core multiplied into one side.
+/// each of which may be absent, and what is made of their sum. `W` is a plain weight, `L diag(d) R` the scaled singular triplets of a
+/// weight, `A B` a product of two factors: a low-rank update, or the rest of a decomposition with its core multiplied into one side.
 ///
-/// and what is made of the sum. `L` and `R` are constants: no gradient reaches them. The others get one where they are tracked.
+/// `L` and `R` are constants: no gradient reaches them. The others get one where they are tracked.
 #[derive(Clone, Debug, Default)]
 pub struct LinearTerms {
     /// `W [in, out]`.

@@ -164,9 +164,15 @@ unsafe fn add_start(
     target: Target,
 ) {
     for (r, sums) in sums.iter_mut().enumerate().take(rows) {
-        for (c, sum) in sums.iter_mut().enumerate().take(columns) {
+        let row = match start {
+            Start::Zero => return,
+            Start::Bias(bias) => &bias[j..][..columns],
+            Start::RowBias(bias) => &[bias[i + r]; SIDE][..columns],
             // SAFETY: promised by the caller.
-            *sum += unsafe { start.at(target, i + r, j + c) };
+            Start::Out => unsafe { std::slice::from_raw_parts(target.at(i + r, j), columns) },
+        };
+        for (sum, start) in sums.iter_mut().zip(row) {
+            *sum += start;
         }
     }
 }
