@@ -163,10 +163,10 @@ impl Step<'_> {
                 let [[n, c], [m, d]] = [block.inputs, block.outputs];
                 kept += n * c;
                 // The output, the gradient of that, and what carries the one into the other are there once more.
-                in_backward = in_backward.max(kept + whole + 5 * m * d + temporaries(block));
+                in_backward = in_backward.max(kept + whole + 5 * m * d + temporaries(block, true));
             } else {
                 kept += whole;
-                in_backward = in_backward.max(kept + temporaries(block));
+                in_backward = in_backward.max(kept + temporaries(block, true));
             }
         }
         Encoder { kept, in_backward, packed }
@@ -227,9 +227,9 @@ impl Step<'_> {
         neck + decoder + LOSS_MAPS * pixels
     }
 
-    /// The temporaries of the widest place of the encoder.
+    /// The temporaries of the widest place of the encoder where nothing is kept for a backward pass.
     pub(super) fn temporaries(&self) -> usize {
-        self.blocks().iter().map(temporaries).max().unwrap_or(0)
+        self.blocks().iter().map(|block| temporaries(block, false)).max().unwrap_or(0)
     }
 
     /// Numbers in weights that lie on the disk while the training works.
@@ -242,12 +242,14 @@ impl Step<'_> {
 }
 
 /// The temporaries of the widest place of a block: its MLP, or its attention where that is fed from four times as many tokens.
-fn temporaries(block: &Block) -> usize {
+fn temporaries(block: &Block, in_backward: bool) -> usize {
     let ([n, c], [m, d], hidden) = (block.inputs, block.outputs, block.hidden);
     let mlp = 2 * m * hidden + 4 * m * d + 2 * d * hidden;
     // Input, norm and residual connection; what pooling keeps; and queries, keys and values three times: the projection's output, its gradient,
     // and that of one of the three, which comes as a map of all with zeros for the others.
-    let pooling = 2 * n * c + n * d + POOLED * n * d / 2 + 9 * block.attended * d;
+    // Without a backward pass there are the projection's output and the three cut out of it.
+    let pooled = if in_backward { POOLED * n * d / 2 + 9 * block.attended * d } else { 6 * block.attended * d };
+    let pooling = 2 * n * c + n * d + pooled;
     if block.pools { mlp.max(pooling) } else { mlp }
 }
 
