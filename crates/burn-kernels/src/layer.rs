@@ -1,10 +1,11 @@
 //! Layers of modules, which an adapter may answer.
 
-use crate::ops::{Ending, LinearTerms, gelu, is_fused, linear as linear_terms};
+use crate::ops::{Ending, LinearTerms, conv2d as conv2d_terms, gelu, is_fused, linear as linear_terms};
 use burn::module::Param;
-use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
+use burn::nn::{Linear, PaddingConfig2d};
 use burn::tensor::Tensor;
+use burn::tensor::ops::ConvOptions;
 use std::sync::OnceLock;
 
 /// How reparameterised weights compute their layers. Each function declines where it has nothing to do with the layer's weight, or where
@@ -67,5 +68,15 @@ fn ended<const D: usize>(layer: &Linear, x: Tensor<D>, ending: Ending) -> Tensor
 
 /// `layer.forward(x)` for `x [batch, in, height, width]`, in the cheapest form that whoever answers for the weight knows.
 pub fn conv2d(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
-    ANSWERS.get().and_then(|answers| (answers.conv2d)(layer, &x)).unwrap_or_else(|| layer.forward(x))
+    if let Some(answer) = ANSWERS.get().and_then(|answers| (answers.conv2d)(layer, &x)) {
+        return answer;
+    }
+    let padding = match layer.padding {
+        PaddingConfig2d::Valid => [(0, 0), (0, 0)],
+        PaddingConfig2d::Explicit(top, left, bottom, right) => [(top, bottom), (left, right)],
+        // It follows from the size of the input, and no model here asks for it.
+        PaddingConfig2d::Same => return layer.forward(x),
+    };
+    let options = ConvOptions::new_with_padding(layer.stride, padding, layer.dilation, layer.groups);
+    conv2d_terms(x, layer.weight.val(), layer.bias.as_ref().map(Param::val), options)
 }

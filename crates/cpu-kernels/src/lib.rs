@@ -37,6 +37,7 @@ mod attention;
 mod bf16;
 mod check;
 mod columns;
+mod convolution;
 #[cfg(target_arch = "x86_64")]
 mod dot;
 mod elementwise;
@@ -61,6 +62,7 @@ pub use attention::{
     self_attention, self_attention_backward,
 };
 pub use columns::{column_dots, column_sums, scale_columns};
+pub use convolution::Convolution;
 pub use elementwise::{add, add_assign};
 pub use file_backed::FileBacked;
 pub use gelu::{gelu, gelu_backward};

@@ -133,13 +133,13 @@ pub fn watched<R>(action: impl FnOnce() -> R, _failed: impl FnOnce(&R) -> bool) 
 /// Where tensors stop over on their way between two devices; nowhere, except between two servers: on the CPU of this process. Servers of
 /// Burn 0.22.1 would hand tensors to each other, but keep a dead connection to one that was restarted, and may wait for ever for a tensor
 /// that was announced while they began to wait (burn-communication, `external_comm.rs`).
-#[cfg(all(feature = "remote", feature = "cpu", feature = "several-devices"))]
+#[cfg(all(feature = "remote", feature = "cpu"))]
 pub(crate) fn stopover(from: &Device, to: &Device) -> Option<Device> {
     (from != to && remote::is_remote(from) && remote::is_remote(to)).then(Device::flex)
 }
 
 /// Where tensors stop over on their way between two devices: nowhere.
-#[cfg(all(not(all(feature = "remote", feature = "cpu")), feature = "several-devices"))]
+#[cfg(not(all(feature = "remote", feature = "cpu")))]
 pub(crate) fn stopover(_from: &Device, _to: &Device) -> Option<Device> {
     None
 }

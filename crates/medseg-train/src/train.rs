@@ -1,12 +1,7 @@
 //! The training loop.
 
 mod checkpointed;
-#[cfg(feature = "several-devices")]
 mod copies;
-#[cfg(feature = "several-devices")]
-mod data_parallel;
-#[cfg(not(feature = "several-devices"))]
-#[path = "train/one_device.rs"]
 mod data_parallel;
 mod share;
 mod state;
@@ -223,7 +218,7 @@ fn trained(
     })?;
     let kept = Embeddings::of_run(config, data, &state.model, directory)?.map(Arc::new);
     let encoding = Encoding { frozen: state.model.has_frozen_encoder(), kept };
-    let parallel = if devices.len() > 1 { Some(DataParallel::new(&devices)?) } else { None };
+    let parallel = (devices.len() > 1).then(|| DataParallel::new(&devices));
     let now = Instant::now();
     let mut run = Loop {
         config,

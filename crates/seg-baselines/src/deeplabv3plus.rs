@@ -7,6 +7,7 @@
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
+use burn_kernels::layer::conv2d;
 use serde::{Deserialize, Serialize};
 
 use crate::BaselineError;
@@ -166,6 +167,6 @@ impl DeepLabV3Plus {
         let [_, _, rows, columns] = low.dims();
         let pyramid = bilinear_resize(pyramid, [rows, columns], Corners::Aligned);
         let fused = self.fuse.forward(Tensor::cat(vec![pyramid, low], 1));
-        bilinear_resize(self.head.forward(fused), [height, width], Corners::Aligned)
+        bilinear_resize(conv2d(&self.head, fused), [height, width], Corners::Aligned)
     }
 }

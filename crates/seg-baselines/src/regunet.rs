@@ -11,6 +11,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
+use burn_kernels::layer::conv2d;
 use serde::{Deserialize, Serialize};
 
 use crate::BaselineError;
@@ -200,7 +201,7 @@ impl RegUNet {
             .outputs
             .iter()
             .zip(&self.config.extract_levels)
-            .map(|(conv, &level)| enlarge_nearest(conv.forward(levels[depth - level].clone()), 1 << level));
+            .map(|(conv, &level)| enlarge_nearest(conv2d(conv, levels[depth - level].clone()), 1 << level));
         let count = self.outputs.len() as f64;
         maps.reduce(|sum, map| sum + map).map_or_else(|| levels[0].clone(), |sum| sum / count)
     }

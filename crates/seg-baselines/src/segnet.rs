@@ -14,6 +14,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d_with_indices;
 use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
+use burn_kernels::layer::conv2d;
 use serde::{Deserialize, Serialize};
 
 use crate::BaselineError;
@@ -84,7 +85,7 @@ impl Layer {
     }
 
     fn forward(&self, map: Tensor<4>) -> Tensor<4> {
-        let map = self.conv.forward(map);
+        let map = conv2d(&self.conv, map);
         match &self.norm {
             Some(norm) => relu(norm.forward(map)),
             None => map,

@@ -6,6 +6,7 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::tensor::{Device, Tensor};
+use burn_kernels::layer::conv2d;
 use serde::{Deserialize, Serialize};
 
 use crate::BaselineError;
@@ -120,7 +121,7 @@ struct Unit {
 
 impl Unit {
     fn forward(&self, map: Tensor<4>) -> Tensor<4> {
-        let mut map = self.conv.forward(map);
+        let mut map = conv2d(&self.conv, map);
         if let Some(norm) = &self.norm {
             map = norm.forward(map);
         }
@@ -157,7 +158,7 @@ impl ResidualUnit {
 
     fn forward(&self, map: Tensor<4>) -> Tensor<4> {
         let around = match &self.residual {
-            Some(conv) => conv.forward(map.clone()),
+            Some(conv) => conv2d(conv, map.clone()),
             None => map.clone(),
         };
         self.units.iter().fold(map, |map, unit| unit.forward(map)) + around

@@ -9,15 +9,17 @@
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d};
 use burn::nn::{Initializer, Linear, LinearConfig};
-use burn::tensor::activation::{gelu, leaky_relu};
+use burn::tensor::activation::leaky_relu;
 use burn::tensor::{Device, Tensor};
+use burn_kernels::cross_attention;
+use burn_kernels::layer::{conv2d, linear, linear_gelu, linear_onto};
 use serde::{Deserialize, Serialize};
 
 use crate::BaselineError;
 use crate::checkpoint::Key;
 use crate::config::positive;
 use crate::init::Rule;
-use crate::nn::{Conv, LayerNorm, attention, conv, instance_norm, transposed_conv};
+use crate::nn::{Conv, LayerNorm, conv, instance_norm, transposed_conv};
 
 /// Side of a patch in pixels; the decoder is made for it.
 pub(crate) const PATCH: usize = 16;
@@ -129,11 +131,11 @@ impl Block {
 
     fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [_, _, width] = tokens.dims();
-        let qkv = self.qkv.forward(self.norm1.forward(tokens.clone()));
+        let qkv = linear(&self.qkv, self.norm1.forward(tokens.clone()));
         let part = |i: usize| qkv.clone().narrow(2, i * width, width);
-        let tokens = tokens + self.output.forward(attention(part(0), part(1), part(2), self.heads));
-        let hidden = gelu(self.linear1.forward(self.norm2.forward(tokens.clone())));
-        tokens + self.linear2.forward(hidden)
+        let tokens = linear_onto(&self.output, cross_attention(part(0), part(1), part(2), self.heads), tokens);
+        let hidden = linear_gelu(&self.linear1, self.norm2.forward(tokens.clone()));
+        linear_onto(&self.linear2, hidden, tokens)
     }
 }
 
@@ -155,11 +157,11 @@ impl ResidualBlock {
 
     fn forward(&self, map: Tensor<4>) -> Tensor<4> {
         let around = match &self.conv3 {
-            Some(conv) => instance_norm(conv.forward(map.clone())),
+            Some(conv) => instance_norm(conv2d(conv, map.clone())),
             None => map.clone(),
         };
-        let map = leaky(instance_norm(self.conv1.forward(map)));
-        leaky(instance_norm(self.conv2.forward(map)) + around)
+        let map = leaky(instance_norm(conv2d(&self.conv1, map)));
+        leaky(instance_norm(conv2d(&self.conv2, map)) + around)
     }
 }
 
@@ -253,7 +255,7 @@ impl Unetr {
     }
 
     pub(crate) fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        let patches = self.patches.forward(images.clone());
+        let patches = conv2d(&self.patches, images.clone());
         let [batch, width, rows, columns] = patches.dims();
         let mut tokens = patches.reshape([batch, width, rows * columns]).swap_dims(1, 2) + self.positions.val();
         let as_map = |tokens: Tensor<3>| tokens.swap_dims(1, 2).reshape([batch, width, rows, columns]);
@@ -270,6 +272,6 @@ impl Unetr {
         for (decoder, skip) in self.decoders.iter().zip(skips).rev() {
             map = decoder.forward(map, Some(skip));
         }
-        self.out.forward(map)
+        conv2d(&self.out, map)
     }
 }

@@ -1,13 +1,15 @@
 //! What the backward passes keep, and where their gradients go.
 
-use super::backend::{Activation, AttentionState, Each, KernelBackend, KernelGradients, LinearState, Terms};
+use super::backend::{
+    Activation, AttentionState, ConvolutionState, Each, Geometry, KernelBackend, KernelGradients, LinearState, Terms,
+};
 use crate::ops::AdamW;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, AutodiffBackend};
+use burn::backend::{Autodiff, AutodiffBackend, TensorMetadata};
 
 impl<B: KernelGradients, C: CheckpointStrategy> KernelBackend for Autodiff<B, C> {
     fn kernel_linear(
@@ -61,6 +63,25 @@ impl<B: KernelGradients, C: CheckpointStrategy> KernelBackend for Autodiff<B, C>
                 let activation = if gelu { Activation::Gelu } else { Activation::None };
                 prepared.finish(B::linear_forward(x, &terms, residual, activation).y)
             }
+        }
+    }
+
+    fn kernel_conv2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        geometry: Geometry,
+    ) -> FloatTensor<Self> {
+        let parents = [x.node(), weight.node(), bias.node()];
+        let trains = weight.is_tracked();
+        let [x, weight, bias] = [x, weight, bias].map(|tensor| tensor.into_primitive());
+        match Convolution.prepare::<C>(parents).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let y = B::kernel_conv2d(x.clone(), weight.clone(), bias, geometry);
+                let input = x.shape().dims();
+                prepared.finish(ConvolutionState { x: trains.then_some(x), input, weight, geometry }, y)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::kernel_conv2d(x, weight, bias, geometry)),
         }
     }
 
@@ -178,6 +199,24 @@ impl<B: KernelGradients> Backward<B, 7> for Linear {
             (residual, found.residual),
         ];
         for (node, gradient) in pairs {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Convolution;
+
+impl<B: KernelGradients> Backward<B, 3> for Convolution {
+    type State = ConvolutionState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let wanted = std::array::from_fn(|parent| ops.parents[parent].is_some());
+        let found = B::conv2d_gradients(ops.state, dy, wanted);
+        for (node, gradient) in ops.parents.into_iter().zip(found) {
             if let (Some(node), Some(gradient)) = (node, gradient) {
                 grads.register::<B>(node.id, gradient);
             }

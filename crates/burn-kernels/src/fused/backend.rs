@@ -21,6 +21,13 @@ pub(crate) trait KernelBackend: Backend {
         gelu: bool,
     ) -> FloatTensor<Self>;
 
+    fn kernel_conv2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        geometry: Geometry,
+    ) -> FloatTensor<Self>;
+
     fn kernel_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn kernel_layer_norm(
@@ -52,6 +59,24 @@ pub(crate) trait KernelBackend: Backend {
         gradient: FloatTensor<Self>,
         step: AdamW,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// How a convolution without groups goes over its input, along the height and along the width.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Geometry {
+    pub(crate) stride: [usize; 2],
+    pub(crate) padding: [(usize, usize); 2],
+    pub(crate) dilation: [usize; 2],
+}
+
+/// What the backward pass of a convolution reads.
+#[derive(Clone, Debug)]
+pub(crate) struct ConvolutionState<B: Backend> {
+    /// The input, where the weight has a gradient.
+    pub(crate) x: Option<FloatTensor<B>>,
+    pub(crate) input: [usize; 4],
+    pub(crate) weight: FloatTensor<B>,
+    pub(crate) geometry: Geometry,
 }
 
 /// The tensors of a linear layer but its input.
@@ -123,6 +148,13 @@ pub(crate) trait KernelGradients: KernelBackend {
         dy: FloatTensor<Self>,
         wanted: Each<bool>,
     ) -> Each<Option<FloatTensor<Self>>>;
+
+    /// Gradients of the input, the weight and the bias, those that are wanted.
+    fn conv2d_gradients(
+        state: ConvolutionState<Self>,
+        dy: FloatTensor<Self>,
+        wanted: [bool; 3],
+    ) -> [Option<FloatTensor<Self>>; 3];
 
     fn gelu_gradient(x: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self>;
 

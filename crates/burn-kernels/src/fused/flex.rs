@@ -1,13 +1,14 @@
 //! The operations by the kernels of `cpu-kernels`.
 
 use super::backend::{
-    Activation, AttentionState, Each, KernelBackend, KernelGradients, LinearOutput, LinearState, Terms,
+    Activation, AttentionState, ConvolutionState, Each, Geometry, KernelBackend, KernelGradients, LinearOutput,
+    LinearState, Terms,
 };
 use crate::ops::AdamW;
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::TensorData;
-use cpu_kernels::{self as kernels, AttentionShape, Before, LastTerm, Matrix, RelativePositions};
+use cpu_kernels::{self as kernels, AttentionShape, Before, Convolution, LastTerm, Matrix, RelativePositions};
 
 type Values = FloatTensor<Flex>;
 
@@ -112,6 +113,15 @@ impl KernelBackend for Flex {
     ) -> Values {
         let terms = Terms { weight, left, scale, right, first, second, bias };
         Self::linear_forward(x, &terms, residual, if gelu { Activation::Gelu } else { Activation::None }).y
+    }
+
+    fn kernel_conv2d(x: Values, weight: Values, bias: Values, geometry: Geometry) -> Values {
+        let shape = convolution(&dims(&x), &weight, geometry);
+        let bias = is_present(&bias).then(|| Dense::new(&bias));
+        let [x, weight] = [&x, &weight].map(Dense::new);
+        let y = shape.forward(x.values(), weight.values(), bias.as_ref().map(Dense::values));
+        let [height, width] = shape.output();
+        tensor(y, [shape.batch, shape.channels[1], height, width])
     }
 
     fn kernel_gelu(x: Values) -> Values {
@@ -265,6 +275,18 @@ impl KernelGradients for Flex {
         gradients
     }
 
+    fn conv2d_gradients(state: ConvolutionState<Self>, dy: Values, wanted: [bool; 3]) -> [Option<Values>; 3] {
+        let ConvolutionState { x, input, weight, geometry } = state;
+        let shape = convolution(&input, &weight, geometry);
+        let dy = Dense::new(&dy);
+        let d_weight = x.filter(|_| wanted[1]).map(|x| shape.weight_gradient(Dense::new(&x).values(), dy.values()));
+        [
+            wanted[0].then(|| tensor(shape.input_gradient(Dense::new(&weight).values(), dy.values()), input)),
+            d_weight.map(|gradient| tensor(gradient, dims(&weight))),
+            wanted[2].then(|| tensor(shape.bias_gradient(dy.values()), [shape.channels[1]])),
+        ]
+    }
+
     fn gelu_gradient(x: Values, dy: Values) -> Values {
         let [values, dy] = [&x, &dy].map(Dense::new);
         tensor(kernels::gelu_backward(values.values(), dy.values()), dims(&x))
@@ -341,6 +363,19 @@ impl KernelGradients for Flex {
         );
         let [query, key, value] = [&inputs[0], &inputs[1], &inputs[2]].map(dims);
         [tensor(d_query, query), tensor(d_key, key), tensor(d_value, value)]
+    }
+}
+
+fn convolution(input: &[usize], weight: &Values, geometry: Geometry) -> Convolution {
+    let weight = dims(weight);
+    Convolution {
+        batch: input[0],
+        channels: [input[1], weight[0]],
+        input: [input[2], input[3]],
+        kernel: [weight[2], weight[3]],
+        stride: geometry.stride,
+        padding: geometry.padding,
+        dilation: geometry.dilation,
     }
 }
 

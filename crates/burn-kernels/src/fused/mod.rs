@@ -8,8 +8,9 @@ mod backend;
 mod flex;
 
 use crate::ops::{AdamW, Ending, Heads, LinearTerms, Moments, RelativeTables};
-use backend::KernelBackend;
+use backend::{Geometry, KernelBackend};
 use burn::backend::{Dispatch, DispatchTensor};
+use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 
 pub(crate) fn linear(x: Tensor<2>, terms: LinearTerms) -> Tensor<2> {
@@ -66,6 +67,28 @@ pub(crate) fn linear(x: Tensor<2>, terms: LinearTerms) -> Tensor<2> {
         present(bias, &device),
         present(residual, &device),
         gelu,
+    ))
+}
+
+pub(crate) fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, options: ConvOptions<2>) -> Tensor<4> {
+    let device = x.device();
+    let ([_, inputs, height, width], [outputs, read, rows, columns]) = (x.dims(), weight.dims());
+    assert!(read == inputs, "weight: expected {inputs} channels of input, found {read}");
+    if let Some(bias) = &bias {
+        assert!(bias.dims() == [outputs], "bias: expected {outputs} values, found {:?}", bias.dims());
+    }
+    for (axis, side, kernel) in [(0, height, rows), (1, width, columns)] {
+        let (before, behind) = options.padding[axis];
+        let covered = options.dilation[axis] * (kernel - 1) + 1;
+        let padded = side + before + behind;
+        assert!(covered <= padded, "the kernel covers {covered} px, more than the {padded} px of the padded input");
+    }
+    let geometry = Geometry { stride: options.stride, padding: options.padding, dilation: options.dilation };
+    Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_conv2d(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        present(bias, &device),
+        geometry,
     ))
 }
 

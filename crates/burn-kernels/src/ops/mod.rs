@@ -1,11 +1,13 @@
 //! The operations: what they compute, and whether the fused or the plain way is taken.
 
 mod attention;
+mod convolution;
 mod linear;
 mod optimizer;
 mod pointwise;
 
 pub use attention::{Heads, RelativeTables, cross_attention, self_attention};
+pub use convolution::conv2d;
 pub use linear::{Ending, LinearTerms, Scaled, linear};
 pub use optimizer::{AdamW, Moments};
 pub use pointwise::{gelu, layer_norm};

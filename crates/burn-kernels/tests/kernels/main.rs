@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
 
 mod attention;
+mod convolution;
 mod linear;
 mod pointwise;
 mod set_aside;

@@ -36,15 +36,37 @@ pub(super) unsafe fn multiply(level: Level, a: Matrix, b: Matrix, start: Start, 
     let mut packed = Scratch::new((panels - in_place) * depth * COLUMNS);
     let packed = &mut packed.as_mut_slice()[..(panels - in_place) * depth * COLUMNS];
     pack_right(level, b.part([0, in_place * COLUMNS], [depth, b.columns() - in_place * COLUMNS]), packed);
-    let product = Product { level, a, b, in_place, packed, start, target, ending };
+    let right = Right { depth, columns: b.columns(), in_place: b.part([0, 0], [depth, in_place * COLUMNS]), packed };
     // SAFETY: promised by the caller.
-    unsafe {
-        match a.rows() {
-            0..=4 => product.compute::<4>(),
-            5..=8 => product.compute::<8>(),
-            _ => product.compute::<ROWS>(),
-        }
-    }
+    unsafe { Product { level, a, right, start, target, ending }.compute_by(Threads::All) }
+}
+
+/// A product with a right factor of so many columns that is packed already, `[panel][depth][32]`.
+///
+/// # Safety
+///
+/// As [`super::multiply`].
+pub(super) unsafe fn multiply_packed(
+    level: Level,
+    a: Matrix,
+    (packed, columns): (&[f32], usize),
+    start: Start,
+    target: Target,
+    threads: Threads,
+) {
+    let depth = a.columns();
+    assert!(packed.len() == columns.div_ceil(COLUMNS) * depth * COLUMNS);
+    let right = Right { depth, columns, in_place: Matrix::new(&[], depth, 0), packed };
+    // SAFETY: promised by the caller.
+    unsafe { Product { level, a, right, start, target, ending: Ending::Sum }.compute_by(threads) }
+}
+
+/// Who computes a product.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Threads {
+    All,
+    /// The calling one.
+    One,
 }
 
 /// Panels of 32 columns one after the other, `[panel][depth][32]`.
@@ -72,32 +94,78 @@ fn pack_right(level: Level, b: Matrix, right: &mut [f32]) {
     }
 }
 
+/// The right factor.
+struct Right<'a> {
+    depth: usize,
+    columns: usize,
+    /// Its first panels, if they are read where they are.
+    in_place: Matrix<'a>,
+    /// The others.
+    packed: &'a [f32],
+}
+
+impl Right<'_> {
+    fn panels_in_place(&self) -> usize {
+        self.in_place.columns() / COLUMNS
+    }
+
+    /// Address and row step of a stretch of column panel `j`.
+    fn panel(&self, j: usize, stretch: Range<usize>) -> (*const f32, usize) {
+        let in_place = self.panels_in_place();
+        if j < in_place {
+            let part = self.in_place.part([stretch.start, j * COLUMNS], [stretch.len(), COLUMNS]);
+            (part.as_ptr(), part.row_stride())
+        } else {
+            let start = ((j - in_place) * self.depth + stretch.start) * COLUMNS;
+            (self.packed[start..][..stretch.len() * COLUMNS].as_ptr(), COLUMNS)
+        }
+    }
+}
+
 struct Product<'a> {
     level: Level,
     a: Matrix<'a>,
-    b: Matrix<'a>,
-    /// So many panels of `b` are read where they are; the others are in `packed`.
-    in_place: usize,
-    packed: &'a [f32],
+    right: Right<'a>,
     start: Start<'a>,
     target: Target,
     ending: Ending<'a>,
 }
 
 impl Product<'_> {
+    /// All of it.
+    ///
+    /// # Safety
+    ///
+    /// As [`super::multiply`].
+    unsafe fn compute_by(&self, threads: Threads) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            match self.a.rows() {
+                0..=4 => self.compute::<4>(threads),
+                5..=8 => self.compute::<8>(threads),
+                _ => self.compute::<ROWS>(threads),
+            }
+        }
+    }
+
     /// All of it, with left panels of `R` rows.
     ///
     /// # Safety
     ///
     /// As [`super::multiply`].
-    unsafe fn compute<const R: usize>(&self) {
+    unsafe fn compute<const R: usize>(&self, threads: Threads) {
+        let columns = self.right.columns;
+        if threads == Threads::One {
+            // SAFETY: promised by the caller.
+            return unsafe { self.block::<R>(0..self.a.rows().div_ceil(R), 0..columns.div_ceil(COLUMNS)) };
+        }
         // Equal shares of the row panels, and of the columns where there are few rows. Sums do not depend on the shares.
         let threads = rayon::current_num_threads();
-        let (rows, panels) = (self.a.rows().div_ceil(R), self.b.columns().div_ceil(COLUMNS));
-        let most = (self.a.rows() * self.b.columns() * self.b.rows() / TASK).max(1);
+        let (rows, panels) = (self.a.rows().div_ceil(R), columns.div_ceil(COLUMNS));
+        let most = (self.a.rows() * columns * self.right.depth / TASK).max(1);
         let by_rows = rows.div_ceil(TASK_PANELS).next_multiple_of(threads).min(rows).min(most);
-        let wanted = if by_rows < 2 * threads && self.in_place > 0 { 2 * threads } else { threads };
-        let (by_rows, by_columns) = match self.in_place {
+        let wanted = if by_rows < 2 * threads && self.right.panels_in_place() > 0 { 2 * threads } else { threads };
+        let (by_rows, by_columns) = match self.right.panels_in_place() {
             0 => (by_rows, wanted.div_ceil(by_rows).min(panels).min(most.div_ceil(by_rows))),
             _ => (1, wanted.min(panels).min(most)),
         };
@@ -134,23 +202,12 @@ impl Product<'_> {
                 for (i, left) in rows.clone().zip(left.as_mut_slice().chunks_exact(R * stretch.len())) {
                     for j in first..(first + together).min(panels.end) {
                         let at = [i * R, j * COLUMNS];
-                        let size = [(self.a.rows() - at[0]).min(R), (self.b.columns() - at[1]).min(COLUMNS)];
+                        let size = [(self.a.rows() - at[0]).min(R), (self.right.columns - at[1]).min(COLUMNS)];
                         // SAFETY: promised by the caller.
-                        unsafe { self.tile::<R>(left, self.right(j, stretch.clone()), at, size, start, ending) };
+                        unsafe { self.tile::<R>(left, self.right.panel(j, stretch.clone()), at, size, start, ending) };
                     }
                 }
             }
-        }
-    }
-
-    /// Address and row step of a stretch of column panel `j`.
-    fn right(&self, j: usize, stretch: Range<usize>) -> (*const f32, usize) {
-        if j < self.in_place {
-            let part = self.b.part([stretch.start, j * COLUMNS], [stretch.len(), COLUMNS]);
-            (part.as_ptr(), part.row_stride())
-        } else {
-            let start = ((j - self.in_place) * self.b.rows() + stretch.start) * COLUMNS;
-            (self.packed[start..][..stretch.len() * COLUMNS].as_ptr(), COLUMNS)
         }
     }
 
@@ -181,20 +238,23 @@ impl Product<'_> {
             out_step,
         };
         let own_start;
-        let whole_tile = rows == R && self.target.steps[1] == 1 && (columns == 16 || columns == COLUMNS);
+        let whole_tile = rows == R
+            && self.target.steps[1] == 1
+            && (columns == 16 || columns == COLUMNS)
+            && !matches!(start, Start::RowBias(_));
         if whole_tile {
             match start {
                 Start::Zero => {}
                 Start::Bias(bias) => whole.start = bias[j..][..columns].as_ptr(),
                 Start::Out => (whole.start, whole.start_step) = (out, out_step),
-                Start::RowBias(_) => unreachable!("a bias per row comes with a transposed target"),
+                Start::RowBias(_) => unreachable!("excluded above"),
             }
             if matches!(ending, Ending::Sum) {
                 // SAFETY: the factors hold all of the depth, the target R rows of `columns` elements.
                 return unsafe { tile::<Panel<R>>(self.level, columns, whole) };
             }
         } else {
-            // At the edges, and where the target is transposed, a tile of its own.
+            // At the edges, and where the target is transposed or rows have a bias, a tile of its own.
             own_start = std::array::from_fn::<[f32; COLUMNS], R, _>(|r| {
                 std::array::from_fn(|c| {
                     // SAFETY: an element of the target, initialised where the product starts from it.

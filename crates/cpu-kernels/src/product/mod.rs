@@ -13,6 +13,7 @@ use crate::{Matrix, Precision, check};
 use ending::Ending;
 use std::ops::Range;
 
+pub(crate) use blocked::Threads;
 pub use last_term::{Before, LastTerm};
 
 /// `a b`.
@@ -22,6 +23,36 @@ pub use last_term::{Before, LastTerm};
 /// If the inner sizes differ, or the machine cannot compute with `precision` ([`Precision::check`]).
 pub fn product(a: Matrix, b: Matrix, precision: Precision) -> Vec<f32> {
     LastTerm { before: Before::Nothing, a, b, precision }.sum()
+}
+
+/// `out + a b` in `f32`, to `out`.
+///
+/// # Panics
+///
+/// If sizes do not fit.
+pub(crate) fn add_product(out: &mut [f32], a: Matrix, b: Matrix) {
+    check_operands(a, b, Precision::F32);
+    // SAFETY: this ending writes nothing else.
+    unsafe { add(out, a, b, Ending::Sum, Precision::F32) }
+}
+
+/// `a b` in `f32` with a right factor of so many columns that is packed, `[panel][depth][32]`, and a bias for each row, to rows that
+/// lie `step` elements apart.
+///
+/// # Safety
+///
+/// These elements from `out` on have to be there and the caller's.
+pub(crate) unsafe fn packed_product(
+    a: Matrix,
+    (packed, columns): (&[f32], usize),
+    bias: Option<&[f32]>,
+    (out, step): (*mut f32, usize),
+    threads: Threads,
+) {
+    let start = bias.map_or(Start::Zero, Start::RowBias);
+    let target = Target { out, steps: [step, 1] };
+    // SAFETY: promised by the caller.
+    unsafe { blocked::multiply_packed(Level::current(), a, (packed, columns), start, target, threads) }
 }
 
 /// # Safety

@@ -1,6 +1,7 @@
 //! Every kernel against plain loops in double precision.
 
 mod attention;
+mod convolution;
 mod gelu;
 mod product;
 mod rows;

@@ -2,10 +2,11 @@
 //! `MIRIFLAGS="-Zmiri-tree-borrows -Zmiri-disable-isolation -Zmiri-ignore-leaks" cargo +nightly miri test -p cpu-kernels --test kernels small::`.
 
 use crate::attention::{check_cross, check_self};
+use crate::convolution::{THREE_BY_THREE, check as check_convolution};
 use crate::product::{check, endings_are_passes};
 use crate::rows::{check_adamw, check_column_sums, check_layer_norm};
 use crate::support::numbers;
-use cpu_kernels::{AttentionShape, Before, LastTerm, Matrix, Precision, gelu, gelu_backward};
+use cpu_kernels::{AttentionShape, Before, Convolution, LastTerm, Matrix, Precision, gelu, gelu_backward};
 
 #[test]
 fn products() {
@@ -24,6 +25,16 @@ fn endings_of_products() {
         let sum = term.clone().sum();
         endings_are_passes(&term, &sum, &residual);
     }
+}
+
+#[test]
+fn convolutions() {
+    check_convolution(THREE_BY_THREE, 1);
+    check_convolution(Convolution { stride: [2, 3], dilation: [2, 1], ..THREE_BY_THREE }, 2);
+    check_convolution(
+        Convolution { channels: [8, 13], input: [4, 33], padding: [(2, 0), (0, 3)], ..THREE_BY_THREE },
+        3,
+    );
 }
 
 #[test]

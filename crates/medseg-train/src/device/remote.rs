@@ -8,7 +8,7 @@ mod panics;
 
 use super::DeviceName;
 use crate::error::{Result, TrainError};
-#[cfg(all(feature = "cpu", feature = "several-devices"))]
+#[cfg(feature = "cpu")]
 use burn::backend::DispatchDevice;
 use burn::remote::RemoteHost;
 use burn::server::{RemoteServer, WebSocketTransport};
@@ -47,7 +47,7 @@ pub fn serve(name: &DeviceName, listener: TcpListener) -> Result<()> {
 }
 
 /// Whether a device is that of a server.
-#[cfg(all(feature = "cpu", feature = "several-devices"))]
+#[cfg(feature = "cpu")]
 pub(super) fn is_remote(device: &Device) -> bool {
     matches!(device.as_dispatch().clone().inner(), DispatchDevice::Remote(_))
 }

@@ -1,38 +1,38 @@
-//! One batch on several devices, through the data-parallel step of burn-train.
+//! One batch on several devices: each computes the gradients of its part of the images on a thread of its own, and the first adds them up.
 //!
-//! Burn's step keeps one thread per device, gives each what its loader yields, and collects the answers. Loaders are asked in
-//! turn, so that the first device computes while the images of the next are prepared. Two things it leaves open are settled here.
-//! Answers come as devices finish: they are put into the devices' order before gradients are added, so a sum has the same bits every
-//! time. And Burn would send each device the whole model at every step; here each keeps a [copy](Copies), which gets the
-//! values of what is trained.
+//! Images are prepared here, device by device, so that the first computes while those of the next are prepared. Gradients are added in the
+//! order of the devices, not in that in which they finish, so that a sum has the same bits every time. What is frozen does not travel at
+//! every step: each device keeps a [copy](Copies) of the model, which gets the values of what is trained.
 
 use super::copies::{Copies, moved};
 use super::share::Share;
-use crate::error::{Result, TrainError};
+use crate::error::Result;
 use crate::model::Segmenter;
-use burn::data::dataloader::{DataLoaderIterator, Progress};
-use burn::data::dataset::DatasetError;
-use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{Device, ExecutionError};
-use burn::train::train::MultiDevicesTrainStep;
-use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
+use burn::tensor::Device;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 
 /// The devices of a run and their threads, which end with this.
 pub(super) struct DataParallel {
     devices: Vec<Device>,
-    step: MultiDevicesTrainStep<Worker>,
+    workers: Vec<Worker>,
     copies: Copies,
 }
 
 impl DataParallel {
     /// `devices` without autodiff, the one that gradients come together on first.
-    pub(super) fn new(devices: &[Device]) -> Result<Self> {
-        Ok(Self { devices: devices.to_vec(), step: MultiDevicesTrainStep::new(devices), copies: Copies::new(devices) })
+    pub(super) fn new(devices: &[Device]) -> Self {
+        let workers = devices.iter().map(|_| Worker::start()).collect();
+        Self { devices: devices.to_vec(), workers, copies: Copies::new(devices) }
     }
 
     /// Gradients of `weight` times the mean loss of some images, on the first device, and that loss. `share` makes a
     /// device's part from its images and its weight.
+    ///
+    /// # Panics
+    /// If a device's computation panicked.
     pub(super) fn gradients(
         &self,
         model: &Segmenter,
@@ -43,26 +43,17 @@ impl DataParallel {
         let portion = |indices: &[usize]| indices.len() as f64 / images.len() as f64;
         let parts: Vec<&[usize]> = images.chunks(images.len().div_ceil(self.devices.len())).collect();
         let newest = self.copies.newest(model);
-        let mut loaders: Vec<Box<dyn DataLoaderIterator<Task> + '_>> = Vec::with_capacity(self.devices.len());
-        for (index, device) in self.devices.iter().enumerate() {
-            let (share, newest) = (&share, &newest);
-            let next = parts.get(index).map(|indices| {
-                move || {
-                    let share = share(indices, weight * portion(indices), device);
-                    let model = self.copies.on(index, newest);
-                    Task { index, share, model: Box::new(model) }
-                }
-            });
-            loaders.push(Box::new(Loader { next }));
+        for (index, indices) in parts.iter().enumerate() {
+            let share = share(indices, weight * portion(indices), &self.devices[index]);
+            self.workers[index].give(Task { share, model: Box::new(self.copies.on(index, &newest)) });
         }
-        let (outputs, _) =
-            self.step.step(&mut loaders, &Worker {}).map_err(|error| TrainError::Model(error.to_string()))?;
-        let mut outputs: Vec<_> = outputs.into_iter().map(|output| output.output).collect();
-        outputs.sort_by_key(|output| output.item.index);
+        // All answers are taken before one is looked at: none is left for the next step.
+        let answers: Vec<Answer> = self.workers.iter().zip(&parts).map(|(worker, _)| worker.take()).collect();
         let (mut sum, mut loss) = (GradientsAccumulator::new(), 0.0);
-        for ((TrainOutput { grads, item }, indices), device) in outputs.into_iter().zip(&parts).zip(&self.devices) {
-            loss += item.loss? * portion(indices) as f32;
-            sum.accumulate(model, moved(grads, model, [device, &self.devices[0]]));
+        for ((answer, indices), device) in answers.into_iter().zip(&parts).zip(&self.devices) {
+            let (gradients, mean) = answer.unwrap_or_else(|panic| resume_unwind(panic))?;
+            loss += mean * portion(indices) as f32;
+            sum.accumulate(model, moved(gradients, model, [device, &self.devices[0]]));
         }
         Ok((sum.grads(), loss))
     }
@@ -70,65 +61,40 @@ impl DataParallel {
 
 /// One device's part of a step.
 struct Task {
-    index: usize,
     share: Share,
     /// Makes the model on the device, trainable.
     model: Box<dyn FnOnce() -> Segmenter + Send>,
 }
 
-/// The loader of one device for one step: its share, made when it is asked for.
-struct Loader<F> {
-    next: Option<F>,
+/// Gradients and loss of a task, or what it panicked with.
+type Answer = thread::Result<Result<(GradientsParams, f32)>>;
+
+/// The thread of one device. It stays for the run: a GPU's backend keeps memory and a queue for each thread that it has seen.
+struct Worker {
+    tasks: Sender<Task>,
+    answers: Receiver<Answer>,
 }
 
-impl<F: FnOnce() -> Task> Iterator for Loader<F> {
-    type Item = std::result::Result<Task, DatasetError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.next.take().map(|make| Ok(make()))
+impl Worker {
+    fn start() -> Self {
+        let (tasks, to_do) = channel::<Task>();
+        let (done, answers) = channel();
+        thread::spawn(move || {
+            for Task { share, model } in to_do {
+                let answer = catch_unwind(AssertUnwindSafe(|| share.gradients(&model())));
+                if done.send(answer).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { tasks, answers }
     }
-}
 
-impl<F: FnOnce() -> Task> DataLoaderIterator<Task> for Loader<F> {
-    fn progress(&self) -> Progress {
-        Progress::new(usize::from(self.next.is_none()), 1, None)
+    fn give(&self, task: Task) {
+        self.tasks.send(task).expect("the thread waits for tasks as long as this lives");
     }
-}
 
-/// What burn-train takes for the model that it sends about: nothing, since each task brings its own.
-#[derive(Module, Debug)]
-struct Worker {}
-
-struct Answer {
-    index: usize,
-    loss: Result<f32>,
-}
-
-impl ItemLazy for Answer {
-    fn sync(self) -> std::result::Result<Self, ExecutionError> {
-        Ok(self)
-    }
-}
-
-impl TrainStep for Worker {
-    type Input = Task;
-    type Output = Answer;
-
-    fn step(&self, Task { index, share, model }: Task) -> TrainOutput<Answer> {
-        let (grads, loss) = match share.gradients(&model()) {
-            Ok((grads, loss)) => (grads, Ok(loss)),
-            Err(error) => (GradientsParams::new(), Err(error)),
-        };
-        TrainOutput { grads, item: Answer { index, loss } }
-    }
-}
-
-/// burn-train asks every model for both steps; the loop validates by itself.
-impl InferenceStep for Worker {
-    type Input = Task;
-    type Output = Answer;
-
-    fn step(&self, task: Task) -> Answer {
-        TrainStep::step(self, task).item
+    fn take(&self) -> Answer {
+        self.answers.recv().expect("the thread answers every task")
     }
 }

@@ -1,13 +1,11 @@
 //! Layers that Burn does not have, or has with other arithmetic than the reference packages.
 
-mod attention;
 mod conv;
 mod draws;
 mod norm;
 mod prelu;
 mod resize;
 
-pub(crate) use attention::attention;
 pub(crate) use conv::{Conv, conv, transposed_conv};
 pub use draws::Draws;
 pub(crate) use draws::{drop_path, dropout};
@@ -20,6 +18,7 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use burn_kernels::layer::conv2d;
 
 /// Convolution and batch norm, with or without the ReLU that usually follows.
 #[derive(Module, Debug)]
@@ -34,7 +33,7 @@ impl ConvNorm {
     }
 
     pub(crate) fn forward(&self, map: Tensor<4>) -> Tensor<4> {
-        self.norm.forward(self.conv.forward(map))
+        self.norm.forward(conv2d(&self.conv, map))
     }
 
     pub(crate) fn forward_relu(&self, map: Tensor<4>) -> Tensor<4> {
@@ -61,6 +60,6 @@ impl SeparableConv {
 
     /// Both convolutions, batch norm, ReLU.
     pub(crate) fn forward(&self, map: Tensor<4>) -> Tensor<4> {
-        relu(self.norm.forward(self.pointwise.forward(self.depthwise.forward(map))))
+        relu(self.norm.forward(conv2d(&self.pointwise, conv2d(&self.depthwise, map))))
     }
 }

@@ -2,8 +2,9 @@
 
 use burn::module::{Flag, Module, Param, RunningState};
 use burn::nn::Initializer;
-use burn::tensor::module::{batch_norm, batch_norm_train, layer_norm};
+use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
+use burn_kernels::layer_norm;
 
 const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
@@ -116,6 +117,6 @@ impl LayerNorm {
     }
 
     pub(crate) fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        layer_norm(input, self.weight.val(), Some(self.bias.val()), self.epsilon)
+        layer_norm(input, self.weight.val(), self.bias.val(), self.epsilon)
     }
 }

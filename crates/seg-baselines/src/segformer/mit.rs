@@ -3,15 +3,16 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
+use burn_kernels::layer::{conv2d, linear};
+use burn_kernels::{cross_attention, gelu};
 use serde::{Deserialize, Serialize};
 
 use super::per_pixel;
 use crate::BaselineError;
 use crate::config::{positive, rate};
 use crate::init::Rule;
-use crate::nn::{Conv, ConvNorm, Corners, Draws, LayerNorm, attention, bilinear_resize, conv, drop_path, dropout};
+use crate::nn::{Conv, ConvNorm, Corners, Draws, LayerNorm, bilinear_resize, conv, drop_path, dropout};
 
 /// Five halvings have to leave a pixel.
 pub(crate) const SMALLEST_SIDE: usize = 32;
@@ -210,18 +211,18 @@ impl Block {
     }
 
     fn attend(&self, x: Tensor<3>, size: [usize; 2]) -> Tensor<3> {
-        let query = self.query.forward(x.clone());
+        let query = linear(&self.query, x.clone());
         let mut reduced = x;
         if let (Some(conv), Some(norm)) = (&self.reduce, &self.reduce_norm) {
-            reduced = norm.forward(tokens(conv.forward(image(reduced, size))));
+            reduced = norm.forward(tokens(conv2d(conv, image(reduced, size))));
         }
-        let (key, value) = (self.key.forward(reduced.clone()), self.value.forward(reduced));
-        self.output.forward(attention(query, key, value, self.heads))
+        let (key, value) = (linear(&self.key, reduced.clone()), linear(&self.value, reduced));
+        linear(&self.output, cross_attention(query, key, value, self.heads))
     }
 
     fn mix(&self, x: Tensor<3>, size: [usize; 2]) -> Tensor<3> {
-        let hidden = self.depthwise.forward(image(self.dense1.forward(x), size));
-        self.dense2.forward(gelu(tokens(hidden)))
+        let hidden = conv2d(&self.depthwise, image(linear(&self.dense1, x), size));
+        linear(&self.dense2, gelu(tokens(hidden)))
     }
 }
 
@@ -255,7 +256,7 @@ impl Stage {
     }
 
     fn forward(&self, map: Tensor<4>, draws: Option<&Draws>) -> Tensor<4> {
-        let patches = self.patches.forward(map);
+        let patches = conv2d(&self.patches, map);
         let [_, _, height, width] = patches.dims();
         let size = [height, width];
         let mut x = self.patch_norm.forward(tokens(patches));
@@ -311,6 +312,6 @@ impl SegFormer {
             SegFormerFlavour::Transformers => (dropout(fused, self.config.dropout, "head", draws), Corners::Free),
             SegFormerFlavour::Smp => (fused, Corners::Aligned),
         };
-        bilinear_resize(self.classifier.forward(dropped), [height, width], corners)
+        bilinear_resize(conv2d(&self.classifier, dropped), [height, width], corners)
     }
 }

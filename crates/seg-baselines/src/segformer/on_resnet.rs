@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
+use burn_kernels::layer::conv2d;
 use serde::{Deserialize, Serialize};
 
 use super::per_pixel;
@@ -104,6 +105,6 @@ impl SegFormerResNet {
         let maps = self.linear.iter().zip(features);
         let maps = maps.map(|(linear, map)| bilinear_resize(per_pixel(linear, map), quarter, Corners::Free)).collect();
         let fused = self.fuse.forward_relu(Tensor::cat(maps, 1));
-        bilinear_resize(self.head.forward(fused), [height, width], Corners::Aligned)
+        bilinear_resize(conv2d(&self.head, fused), [height, width], Corners::Aligned)
     }
 }

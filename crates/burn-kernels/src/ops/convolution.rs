@@ -1,0 +1,20 @@
+//! Convolutions.
+
+use burn::tensor::Tensor;
+use burn::tensor::ops::ConvOptions;
+
+/// The convolution of `x [batch, in, height, width]` with `weight [out, in / groups, kernel height, kernel width]`, plus `bias [out]`:
+/// `[batch, out, height', width']`.
+///
+/// On a CPU it is computed as a product whose right factor is gathered from `x` on the way, and so are its gradients, unless
+/// the channels are in groups.
+///
+/// # Panics
+/// If shapes do not fit.
+pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, options: ConvOptions<2>) -> Tensor<4> {
+    #[cfg(feature = "cpu")]
+    if super::is_fused(&x) && options.groups == 1 {
+        return crate::fused::conv2d(x, weight, bias, options);
+    }
+    burn::tensor::module::conv2d(x, weight, bias, options)
+}
