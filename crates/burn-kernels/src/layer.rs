@@ -1,11 +1,11 @@
 //! Layers of modules, which an adapter may answer.
 
-use crate::ops::{Ending, LinearTerms, conv2d as conv2d_terms, gelu, is_fused, linear as linear_terms};
+use crate::ops::{self, Ending, LinearTerms, gelu, is_fused, linear as linear_terms};
 use burn::module::Param;
-use burn::nn::conv::Conv2d;
+use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::nn::{Linear, PaddingConfig2d};
 use burn::tensor::Tensor;
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use std::sync::OnceLock;
 
 /// How reparameterised weights compute their layers. Each function declines where it has nothing to do with the layer's weight, or where
@@ -78,5 +78,12 @@ pub fn conv2d(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
         PaddingConfig2d::Same => return layer.forward(x),
     };
     let options = ConvOptions::new_with_padding(layer.stride, padding, layer.dilation, layer.groups);
-    conv2d_terms(x, layer.weight.val(), layer.bias.as_ref().map(Param::val), options)
+    ops::conv2d(x, layer.weight.val(), layer.bias.as_ref().map(Param::val), options)
+}
+
+/// `layer.forward(x)` for `x [batch, in, height, width]`.
+pub fn conv_transpose2d(layer: &ConvTranspose2d, x: Tensor<4>) -> Tensor<4> {
+    let ConvTranspose2d { stride, padding, padding_out, dilation, groups, .. } = *layer;
+    let options = ConvTransposeOptions::new(stride, padding, padding_out, dilation, groups);
+    ops::conv_transpose2d(x, layer.weight.val(), layer.bias.as_ref().map(Param::val), options)
 }

@@ -1,5 +1,5 @@
 //! The layers of a transformer as functions of Burn tensors: a linear layer with its adapter, attention with relative positions, layer
-//! normalisation, GELU; convolutions; and the optimiser's step.
+//! normalisation, GELU; those of a convolutional network; and the optimiser's step.
 //!
 //! On a CPU each is one operation with its own backward pass, computed by the crate `cpu-kernels`: a bias, the GELU or the residual
 //! connection behind a linear layer is part of its product, attention keeps no score matrix, and a frozen weight costs no gradient. On every other device, and for
@@ -34,8 +34,8 @@ mod stored;
 #[cfg(feature = "cpu")]
 pub use cpu_kernels::{give_back_freed_memory, keep_freed_memory};
 pub use ops::{
-    AdamW, Ending, Heads, LinearTerms, Moments, RelativeTables, Scaled, conv2d, cross_attention, gelu, layer_norm,
-    linear, self_attention,
+    AdamW, Ending, Heads, LinearTerms, Moments, RelativeTables, Scaled, batch_norm_train, conv_transpose2d, conv2d,
+    cross_attention, gelu, layer_norm, linear, prelu, self_attention,
 };
 pub use precision::{
     Precision, PrecisionError, check as check_precision, check_on as check_precision_on, precision, use_precision,

@@ -33,8 +33,10 @@ mod allocator;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod attention;
+mod batch_norm;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
+mod channels;
 mod check;
 mod columns;
 mod convolution;
@@ -50,6 +52,7 @@ mod matrix;
 mod memory;
 mod pack;
 mod precision;
+mod prelu;
 mod product;
 mod scratch;
 mod tile;
@@ -61,6 +64,8 @@ pub use attention::{
     Attended, AttentionShape, RelativePositions, SelfAttentionGradients, cross_attention, cross_attention_backward,
     self_attention, self_attention_backward,
 };
+pub use batch_norm::{BatchNormed, batch_norm, batch_norm_backward};
+pub use channels::channel_sums;
 pub use columns::{column_dots, column_sums, scale_columns};
 pub use convolution::Convolution;
 pub use elementwise::{add, add_assign};
@@ -70,6 +75,7 @@ pub use isa::Isa;
 pub use layer_norm::{layer_norm, layer_norm_backward};
 pub use matrix::Matrix;
 pub use precision::{KernelError, Precision};
+pub use prelu::{prelu, prelu_backward};
 pub use product::{Before, LastTerm, product};
 
 /// The example of the readme is a test.

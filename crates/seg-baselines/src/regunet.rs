@@ -11,7 +11,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
-use burn_kernels::layer::conv2d;
+use burn_kernels::layer::{conv_transpose2d, conv2d};
 use serde::{Deserialize, Serialize};
 
 use crate::BaselineError;
@@ -147,7 +147,7 @@ impl Up {
     }
 
     fn forward(&self, map: Tensor<4>, skip: Tensor<4>) -> Tensor<4> {
-        let map = relu(self.norm.forward(self.transposed.forward(map)));
+        let map = relu(self.norm.forward(conv_transpose2d(&self.transposed, map)));
         self.block.forward(map + skip)
     }
 }

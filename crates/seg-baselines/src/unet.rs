@@ -6,7 +6,7 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::tensor::{Device, Tensor};
-use burn_kernels::layer::conv2d;
+use burn_kernels::layer::{conv_transpose2d, conv2d};
 use serde::{Deserialize, Serialize};
 
 use crate::BaselineError;
@@ -189,7 +189,7 @@ impl Up {
     }
 
     fn forward(&self, map: Tensor<4>) -> Tensor<4> {
-        let map = self.activation.forward(self.norm.forward(self.transposed.forward(map)));
+        let map = self.activation.forward(self.norm.forward(conv_transpose2d(&self.transposed, map)));
         self.unit.forward(map.clone()) + map
     }
 }

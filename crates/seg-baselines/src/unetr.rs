@@ -12,7 +12,7 @@ use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::leaky_relu;
 use burn::tensor::{Device, Tensor};
 use burn_kernels::cross_attention;
-use burn_kernels::layer::{conv2d, linear, linear_gelu, linear_onto};
+use burn_kernels::layer::{conv_transpose2d, conv2d, linear, linear_gelu, linear_onto};
 use serde::{Deserialize, Serialize};
 
 use crate::BaselineError;
@@ -187,7 +187,7 @@ impl UpBlock {
     }
 
     fn forward(&self, map: Tensor<4>, skip: Option<Tensor<4>>) -> Tensor<4> {
-        let map = self.up.forward(map);
+        let map = conv_transpose2d(&self.up, map);
         self.block.forward(match skip {
             Some(skip) => Tensor::cat(vec![map, skip], 1),
             None => map,

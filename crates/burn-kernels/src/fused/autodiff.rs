@@ -4,12 +4,13 @@ use super::backend::{
     Activation, AttentionState, ConvolutionState, Each, Geometry, KernelBackend, KernelGradients, LinearState, Terms,
 };
 use crate::ops::AdamW;
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, AutodiffBackend, TensorMetadata};
+use burn::backend::{Autodiff, AutodiffBackend, Backend, TensorMetadata};
 
 impl<B: KernelGradients, C: CheckpointStrategy> KernelBackend for Autodiff<B, C> {
     fn kernel_linear(
@@ -82,6 +83,57 @@ impl<B: KernelGradients, C: CheckpointStrategy> KernelBackend for Autodiff<B, C>
                 prepared.finish(ConvolutionState { x: trains.then_some(x), input, weight, geometry }, y)
             }
             OpsKind::UnTracked(prepared) => prepared.finish(B::kernel_conv2d(x, weight, bias, geometry)),
+        }
+    }
+
+    fn kernel_conv_transpose2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        geometry: Geometry,
+        output: [usize; 2],
+    ) -> FloatTensor<Self> {
+        let parents = [x.node(), weight.node(), bias.node()];
+        let trains = weight.is_tracked();
+        let [x, weight, bias] = [x, weight, bias].map(|tensor| tensor.into_primitive());
+        match ConvTranspose.prepare::<C>(parents).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let y = B::kernel_conv_transpose2d(x.clone(), weight.clone(), bias, geometry, output);
+                let input = x.shape().dims();
+                prepared.finish(ConvolutionState { x: trains.then_some(x), input, weight, geometry }, y)
+            }
+            OpsKind::UnTracked(prepared) => {
+                prepared.finish(B::kernel_conv_transpose2d(x, weight, bias, geometry, output))
+            }
+        }
+    }
+
+    fn kernel_batch_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let parents = [x.node(), weight.node(), bias.node()];
+        let [x, weight, bias] = [x, weight, bias].map(|tensor| tensor.into_primitive());
+        let prepared = (BatchNorm { epsilon }).prepare::<C>(parents).compute_bound().stateful();
+        let (y, mean, variance) = B::kernel_batch_norm(x.clone(), weight.clone(), bias, epsilon);
+        let y = match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish([x, mean.clone(), variance.clone(), weight], y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        };
+        (y, Self::from_inner(mean), Self::from_inner(variance))
+    }
+
+    fn kernel_prelu(x: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self> {
+        let parents = [x.node(), slope.node()];
+        let [x, slope] = [x, slope].map(|tensor| tensor.into_primitive());
+        match PRelu.prepare::<C>(parents).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let y = B::kernel_prelu(x.clone(), slope.clone());
+                prepared.finish([x, slope], y)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::kernel_prelu(x, slope)),
         }
     }
 
@@ -189,20 +241,10 @@ impl<B: KernelGradients> Backward<B, 7> for Linear {
             residual: residual.is_some(),
         };
         let found = B::linear_gradients(ops.state, dy, wanted);
-        let pairs = [
-            (x, found.x),
-            (weight, found.weight),
-            (scale, found.scale),
-            (first, found.first),
-            (second, found.second),
-            (bias, found.bias),
-            (residual, found.residual),
-        ];
-        for (node, gradient) in pairs {
-            if let (Some(node), Some(gradient)) = (node, gradient) {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
+        let Each { x: dx, weight: d_weight, scale: d_scale, first: d_first, second: d_second, .. } = found;
+        let found = [dx, d_weight, d_scale, d_first, d_second, found.bias, found.residual];
+        let parents = [x, weight, scale, first, second, bias, residual];
+        register::<B, 7>(grads, parents.map(|node| node.map(|node| node.id)), found);
     }
 }
 
@@ -216,10 +258,67 @@ impl<B: KernelGradients> Backward<B, 3> for Convolution {
         let dy = grads.consume::<B>(&ops.node);
         let wanted = std::array::from_fn(|parent| ops.parents[parent].is_some());
         let found = B::conv2d_gradients(ops.state, dy, wanted);
-        for (node, gradient) in ops.parents.into_iter().zip(found) {
-            if let (Some(node), Some(gradient)) = (node, gradient) {
-                grads.register::<B>(node.id, gradient);
-            }
+        register::<B, 3>(grads, ops.parents.map(|node| node.map(|node| node.id)), found);
+    }
+}
+
+#[derive(Debug)]
+struct ConvTranspose;
+
+impl<B: KernelGradients> Backward<B, 3> for ConvTranspose {
+    type State = ConvolutionState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let wanted = std::array::from_fn(|parent| ops.parents[parent].is_some());
+        let found = B::conv_transpose2d_gradients(ops.state, dy, wanted);
+        register::<B, 3>(grads, ops.parents.map(|node| node.map(|node| node.id)), found);
+    }
+}
+
+#[derive(Debug)]
+struct BatchNorm {
+    epsilon: f64,
+}
+
+impl<B: KernelGradients> Backward<B, 3> for BatchNorm {
+    /// Input, mean, variance and weight.
+    type State = [FloatTensor<B>; 4];
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let [x, mean, variance, weight] = ops.state;
+        let found = B::batch_norm_gradients(x, [mean, variance], weight, dy, self.epsilon);
+        register::<B, 3>(grads, ops.parents.map(|node| node.map(|node| node.id)), found.map(Some));
+    }
+}
+
+#[derive(Debug)]
+struct PRelu;
+
+impl<B: KernelGradients> Backward<B, 2> for PRelu {
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let [x, slope] = ops.state;
+        register::<B, 2>(
+            grads,
+            ops.parents.map(|node| node.map(|node| node.id)),
+            B::prelu_gradients(x, slope, dy).map(Some),
+        );
+    }
+}
+
+/// Hands gradients to the parents that want them.
+fn register<B: Backend, const N: usize>(
+    grads: &mut Gradients,
+    parents: [Option<NodeId>; N],
+    found: [Option<FloatTensor<B>>; N],
+) {
+    for (node, gradient) in parents.into_iter().zip(found) {
+        if let (Some(node), Some(gradient)) = (node, gradient) {
+            grads.register::<B>(node, gradient);
         }
     }
 }
@@ -297,10 +396,6 @@ impl<B: KernelGradients> Backward<B, 3> for CrossAttention {
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
         let gradients = B::cross_attention_gradients(ops.state, dy);
-        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
-            if let Some(node) = node {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
+        register::<B, 3>(grads, ops.parents.map(|node| node.map(|node| node.id)), gradients.map(Some));
     }
 }

@@ -28,6 +28,25 @@ pub(crate) trait KernelBackend: Backend {
         geometry: Geometry,
     ) -> FloatTensor<Self>;
 
+    /// The transposed convolution to maps of the size `output`.
+    fn kernel_conv_transpose2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        geometry: Geometry,
+        output: [usize; 2],
+    ) -> FloatTensor<Self>;
+
+    /// The output, and mean and variance of each channel.
+    fn kernel_batch_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    fn kernel_prelu(x: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self>;
+
     fn kernel_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn kernel_layer_norm(
@@ -155,6 +174,26 @@ pub(crate) trait KernelGradients: KernelBackend {
         dy: FloatTensor<Self>,
         wanted: [bool; 3],
     ) -> [Option<FloatTensor<Self>>; 3];
+
+    /// As [`Self::conv2d_gradients`], of a transposed convolution.
+    fn conv_transpose2d_gradients(
+        state: ConvolutionState<Self>,
+        dy: FloatTensor<Self>,
+        wanted: [bool; 3],
+    ) -> [Option<FloatTensor<Self>>; 3];
+
+    /// Gradients of the input, the weight and the bias.
+    fn batch_norm_gradients(
+        x: FloatTensor<Self>,
+        statistics: [FloatTensor<Self>; 2],
+        weight: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> [FloatTensor<Self>; 3];
+
+    /// Gradients of the input and the slope.
+    fn prelu_gradients(x: FloatTensor<Self>, slope: FloatTensor<Self>, dy: FloatTensor<Self>)
+    -> [FloatTensor<Self>; 2];
 
     fn gelu_gradient(x: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self>;
 

@@ -124,6 +124,33 @@ impl KernelBackend for Flex {
         tensor(y, [shape.batch, shape.channels[1], height, width])
     }
 
+    fn kernel_conv_transpose2d(
+        x: Values,
+        weight: Values,
+        bias: Values,
+        geometry: Geometry,
+        [height, width]: [usize; 2],
+    ) -> Values {
+        let shape = transposed_convolution(&dims(&x), [height, width], &weight, geometry);
+        let bias = is_present(&bias).then(|| Dense::new(&bias));
+        let [x, weight] = [&x, &weight].map(Dense::new);
+        let y = shape.transposed(weight.values(), x.values(), bias.as_ref().map(Dense::values));
+        tensor(y, [shape.batch, shape.channels[0], height, width])
+    }
+
+    fn kernel_batch_norm(x: Values, weight: Values, bias: Values, epsilon: f64) -> (Values, Values, Values) {
+        let shape = dims(&x);
+        let [values, weight, bias] = [&x, &weight, &bias].map(Dense::new);
+        let normed = kernels::batch_norm(values.values(), shape[0], weight.values(), bias.values(), epsilon as f32);
+        let [mean, variance] = [normed.mean, normed.variance].map(|values| tensor(values, [shape[1]]));
+        (tensor(normed.y, shape), mean, variance)
+    }
+
+    fn kernel_prelu(x: Values, slope: Values) -> Values {
+        let [values, slope] = [&x, &slope].map(Dense::new);
+        tensor(kernels::prelu(values.values(), slope.values()[0]), dims(&x))
+    }
+
     fn kernel_gelu(x: Values) -> Values {
         let dense = Dense::new(&x);
         tensor(kernels::gelu(dense.values()), dims(&x))
@@ -283,8 +310,44 @@ impl KernelGradients for Flex {
         [
             wanted[0].then(|| tensor(shape.input_gradient(Dense::new(&weight).values(), dy.values()), input)),
             d_weight.map(|gradient| tensor(gradient, dims(&weight))),
-            wanted[2].then(|| tensor(shape.bias_gradient(dy.values()), [shape.channels[1]])),
+            wanted[2].then(|| channel_sums(&dy)),
         ]
+    }
+
+    fn conv_transpose2d_gradients(state: ConvolutionState<Self>, dy: Values, wanted: [bool; 3]) -> [Option<Values>; 3] {
+        let ConvolutionState { x, input, weight, geometry } = state;
+        let output = dims(&dy);
+        let shape = transposed_convolution(&input, [output[2], output[3]], &weight, geometry);
+        let dy = Dense::new(&dy);
+        let d_weight = x.filter(|_| wanted[1]).map(|x| shape.weight_gradient(dy.values(), Dense::new(&x).values()));
+        [
+            wanted[0].then(|| tensor(shape.forward(dy.values(), Dense::new(&weight).values(), None), input)),
+            d_weight.map(|gradient| tensor(gradient, dims(&weight))),
+            wanted[2].then(|| channel_sums(&dy)),
+        ]
+    }
+
+    fn batch_norm_gradients(
+        x: Values,
+        statistics: [Values; 2],
+        weight: Values,
+        dy: Values,
+        epsilon: f64,
+    ) -> [Values; 3] {
+        let shape = dims(&x);
+        let [values, weight, dy] = [&x, &weight, &dy].map(Dense::new);
+        let [mean, variance] = [&statistics[0], &statistics[1]].map(Dense::new);
+        let known = [mean.values(), variance.values(), weight.values()];
+        let [dx, d_weight, d_bias] =
+            kernels::batch_norm_backward(values.values(), shape[0], known, dy.values(), epsilon as f32);
+        let channels = [shape[1]];
+        [tensor(dx, shape), tensor(d_weight, channels), tensor(d_bias, channels)]
+    }
+
+    fn prelu_gradients(x: Values, slope: Values, dy: Values) -> [Values; 2] {
+        let [values, slope, dy] = [&x, &slope, &dy].map(Dense::new);
+        let (dx, d_slope) = kernels::prelu_backward(values.values(), slope.values()[0], dy.values());
+        [tensor(dx, dims(&x)), tensor(vec![d_slope], [1])]
     }
 
     fn gelu_gradient(x: Values, dy: Values) -> Values {
@@ -377,6 +440,18 @@ fn convolution(input: &[usize], weight: &Values, geometry: Geometry) -> Convolut
         padding: geometry.padding,
         dilation: geometry.dilation,
     }
+}
+
+/// The convolution whose way back is a transposed one, of maps of the sizes `input` to maps of the size `output`.
+fn transposed_convolution(input: &[usize], output: [usize; 2], weight: &Values, geometry: Geometry) -> Convolution {
+    let channels = dims(weight)[1];
+    convolution(&[input[0], channels, output[0], output[1]], weight, geometry)
+}
+
+/// The gradient of a bias.
+fn channel_sums(dy: &Dense) -> Values {
+    let shape = dims(&dy.0);
+    tensor(kernels::channel_sums(dy.values(), [shape[0], shape[1]]), [shape[1]])
 }
 
 /// The tables of relative positions.

@@ -10,7 +10,8 @@ mod flex;
 use crate::ops::{AdamW, Ending, Heads, LinearTerms, Moments, RelativeTables};
 use backend::{Geometry, KernelBackend};
 use burn::backend::{Dispatch, DispatchTensor};
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::module::BatchNormTrainOutput;
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Device, Tensor};
 
 pub(crate) fn linear(x: Tensor<2>, terms: LinearTerms) -> Tensor<2> {
@@ -90,6 +91,60 @@ pub(crate) fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, o
         present(bias, &device),
         geometry,
     ))
+}
+
+pub(crate) fn conv_transpose2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    options: ConvTransposeOptions<2>,
+) -> Tensor<4> {
+    let device = x.device();
+    let ([_, inputs, height, width], [read, outputs, rows, columns]) = (x.dims(), weight.dims());
+    assert!(read == inputs, "weight: expected {inputs} channels of input, found {read}");
+    if let Some(bias) = &bias {
+        assert!(bias.dims() == [outputs], "bias: expected {outputs} values, found {:?}", bias.dims());
+    }
+    let output = [(height, rows), (width, columns)];
+    let output = std::array::from_fn(|axis| {
+        let (side, kernel) = output[axis];
+        let (stride, padding) = (options.stride[axis], options.padding[axis]);
+        let padded = (side - 1) * stride + options.dilation[axis] * (kernel - 1) + 1 + options.padding_out[axis];
+        assert!(padded > 2 * padding, "padding: {padding} px on both sides leave nothing of {padded}");
+        padded - 2 * padding
+    });
+    let padding = options.padding.map(|padding| (padding, padding));
+    let geometry = Geometry { stride: options.stride, padding, dilation: options.dilation };
+    Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_conv_transpose2d(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        present(bias, &device),
+        geometry,
+        output,
+    ))
+}
+
+pub(crate) fn batch_norm_train(
+    x: Tensor<4>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f64,
+) -> BatchNormTrainOutput<4> {
+    let channels = x.dims()[1];
+    assert!(weight.dims() == [channels], "weight: expected {channels} values, found {:?}", weight.dims());
+    assert!(bias.dims() == [channels], "bias: expected {channels} values, found {:?}", bias.dims());
+    let (weight, bias) = (weight.into_dispatch(), bias.into_dispatch());
+    let (output, mean, variance) =
+        <Dispatch as KernelBackend>::kernel_batch_norm(x.into_dispatch(), weight, bias, epsilon);
+    BatchNormTrainOutput {
+        output: Tensor::from_dispatch(output),
+        mean: Tensor::from_dispatch(mean),
+        variance: Tensor::from_dispatch(variance),
+    }
+}
+
+pub(crate) fn prelu<const D: usize>(x: Tensor<D>, slope: Tensor<1>) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_prelu(x.into_dispatch(), slope.into_dispatch()))
 }
 
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {

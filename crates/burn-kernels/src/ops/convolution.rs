@@ -1,7 +1,7 @@
 //! Convolutions.
 
 use burn::tensor::Tensor;
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
 /// The convolution of `x [batch, in, height, width]` with `weight [out, in / groups, kernel height, kernel width]`, plus `bias [out]`:
 /// `[batch, out, height', width']`.
@@ -17,4 +17,26 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, options:
         return crate::fused::conv2d(x, weight, bias, options);
     }
     burn::tensor::module::conv2d(x, weight, bias, options)
+}
+
+/// The transposed convolution of `x [batch, in, height, width]` with `weight [in, out / groups, kernel height, kernel width]`, plus
+/// `bias [out]`: `[batch, out, height', width']`. On a CPU as [`conv2d`].
+///
+/// # Panics
+/// If shapes do not fit.
+pub fn conv_transpose2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    options: ConvTransposeOptions<2>,
+) -> Tensor<4> {
+    // Pixels behind the last whole step are Burn's alone.
+    #[cfg(feature = "cpu")]
+    if super::is_fused(&x)
+        && options.groups == 1
+        && options.padding_out.iter().zip(&options.stride).all(|(out, stride)| out < stride)
+    {
+        return crate::fused::conv_transpose2d(x, weight, bias, options);
+    }
+    burn::tensor::module::conv_transpose2d(x, weight, bias, options)
 }

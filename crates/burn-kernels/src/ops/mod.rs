@@ -3,12 +3,14 @@
 mod attention;
 mod convolution;
 mod linear;
+mod maps;
 mod optimizer;
 mod pointwise;
 
 pub use attention::{Heads, RelativeTables, cross_attention, self_attention};
-pub use convolution::conv2d;
+pub use convolution::{conv_transpose2d, conv2d};
 pub use linear::{Ending, LinearTerms, Scaled, linear};
+pub use maps::{batch_norm_train, prelu};
 pub use optimizer::{AdamW, Moments};
 pub use pointwise::{gelu, layer_norm};
 

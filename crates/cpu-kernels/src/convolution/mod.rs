@@ -3,9 +3,8 @@
 //! The matrix of these rows, many times as large as the input, never exists as a whole. A forward pass gathers it panel by panel in the
 //! order in which tiles read it, the gradient of the weight strip by strip.
 
-mod channels;
 mod forward;
-mod input_gradient;
+mod transposed;
 mod unfold;
 mod weight_gradient;
 

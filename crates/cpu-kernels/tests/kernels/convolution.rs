@@ -1,5 +1,5 @@
 use crate::support::{assert_same_bits_on_any_threads, assert_sums, numbers, on_every_isa, rounding};
-use cpu_kernels::Convolution;
+use cpu_kernels::{Convolution, channel_sums};
 use proptest::prelude::*;
 
 /// Calls `visit` with the places of x, weight and y of each product that a convolution adds up.
@@ -56,7 +56,7 @@ impl Case {
             shape.forward(x, weight, None),
             shape.input_gradient(weight, dy),
             shape.weight_gradient(x, dy),
-            shape.bias_gradient(dy),
+            channel_sums(dy, [shape.batch, shape.channels[1]]),
         ]
     }
 
@@ -147,6 +147,20 @@ proptest! {
         let shape = Convolution { batch, channels, input, kernel, stride, padding, dilation };
         prop_assume!(shape.output().iter().all(|&side| side > 0));
         check(shape, u64::from(seed));
+    }
+}
+
+#[test]
+fn a_transposed_convolution_adds_its_bias_to_every_pixel() {
+    for shape in [THREE_BY_THREE, Convolution { stride: [2, 2], ..THREE_BY_THREE }] {
+        let case = Case::new(shape, 5);
+        let bias = [0.5, -2.0, 8.0];
+        let plain = shape.transposed(&case.weight, &case.dy, None);
+        let plane = shape.input[0] * shape.input[1];
+        for (at, (found, plain)) in shape.transposed(&case.weight, &case.dy, Some(&bias)).iter().zip(plain).enumerate()
+        {
+            assert!((found - plain - bias[at / plane % 3]).abs() < 1e-5);
+        }
     }
 }
 

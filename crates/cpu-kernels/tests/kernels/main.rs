@@ -3,6 +3,7 @@
 mod attention;
 mod convolution;
 mod gelu;
+mod maps;
 mod product;
 mod rows;
 mod small;

@@ -3,6 +3,7 @@
 
 use crate::attention::{check_cross, check_self};
 use crate::convolution::{THREE_BY_THREE, check as check_convolution};
+use crate::maps::{check_batch_norm, check_prelu};
 use crate::product::{check, endings_are_passes};
 use crate::rows::{check_adamw, check_column_sums, check_layer_norm};
 use crate::support::numbers;
@@ -35,6 +36,12 @@ fn convolutions() {
         Convolution { channels: [8, 13], input: [4, 33], padding: [(2, 0), (0, 3)], ..THREE_BY_THREE },
         3,
     );
+}
+
+#[test]
+fn maps() {
+    check_batch_norm([2, 3, 70], 1);
+    check_prelu(100, 0.25);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use burn::module::{Flag, Module, Param, RunningState};
 use burn::nn::Initializer;
-use burn::tensor::module::{batch_norm, batch_norm_train};
+use burn::tensor::module::batch_norm;
 use burn::tensor::{Device, Tensor};
-use burn_kernels::layer_norm;
+use burn_kernels::{batch_norm_train, layer_norm};
 
 const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;

@@ -2,8 +2,8 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::activation::prelu;
 use burn::tensor::{Device, Tensor};
+use burn_kernels::prelu;
 
 /// `max(0, x) + weight * min(0, x)`.
 #[derive(Module, Debug)]

@@ -1,7 +1,7 @@
-//! The gradient of the input.
+//! The way back: the gradient of the input, which is also what a transposed convolution computes.
 
 use super::Convolution;
-use crate::{Matrix, Precision, product};
+use crate::{Matrix, Precision, check, product};
 use rayon::prelude::*;
 
 /// Elements of a folded matrix that exist at a time in each task.
@@ -14,11 +14,24 @@ impl Convolution {
     ///
     /// If an argument does not have the size of its shape, or a size that [`Convolution::output`] forbids is zero.
     pub fn input_gradient(&self, weight: &[f32], dy: &[f32]) -> Vec<f32> {
+        self.transposed(weight, dy, None)
+    }
+
+    /// The transposed convolution: of maps `y`, shaped as the output, to maps that are shaped as the input, with a bias for each of their
+    /// channels or none.
+    ///
+    /// # Panics
+    ///
+    /// If an argument does not have the size of its shape, or a size that [`Convolution::output`] forbids is zero.
+    pub fn transposed(&self, weight: &[f32], y: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         self.check_weight(weight);
-        self.check_output(dy);
+        self.check_output(y);
+        if let Some(bias) = bias {
+            check::length("bias", bias.len(), &[self.channels[0]]);
+        }
         match self.backwards() {
-            Some(convolution) => convolution.forward(dy, &self.turned(weight), None),
-            None => self.folded(weight, dy),
+            Some(convolution) => convolution.forward(y, &self.turned(weight), bias),
+            None => self.folded(weight, y, bias),
         }
     }
 
@@ -55,26 +68,34 @@ impl Convolution {
     }
 
     /// For any stride: what each output pixel gives to the pixels that it covers, added up channel by channel.
-    fn folded(&self, weight: &[f32], dy: &[f32]) -> Vec<f32> {
+    fn folded(&self, weight: &[f32], y: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let (pixels, depth, plane) = (self.pixels(), self.depth(), self.input[0] * self.input[1]);
         let rows = self.kernel[0] * self.kernel[1];
-        let mut gradient = vec![0.0; self.batch * self.image()];
-        if gradient.is_empty() || dy.is_empty() {
-            return gradient;
+        let mut maps = vec![0.0; self.batch * self.image()];
+        if maps.is_empty() {
+            return maps;
+        }
+        if let Some(bias) = bias {
+            for (index, plane) in maps.chunks_exact_mut(plane).enumerate() {
+                plane.fill(bias[index % bias.len()]);
+            }
+        }
+        if y.is_empty() {
+            return maps;
         }
         let weight = Matrix::new(weight, self.channels[1], depth).transposed();
         let block = (FOLDED / (rows * pixels)).clamp(1, self.channels[0]);
-        gradient.par_chunks_mut(self.image()).zip(dy.par_chunks(self.channels[1] * pixels)).for_each(|(image, dy)| {
-            let dy = Matrix::new(dy, self.channels[1], pixels);
+        maps.par_chunks_mut(self.image()).zip(y.par_chunks(self.channels[1] * pixels)).for_each(|(image, y)| {
+            let y = Matrix::new(y, self.channels[1], pixels);
             image.par_chunks_mut(block * plane).enumerate().for_each(|(index, planes)| {
                 let part = [planes.len() / plane * rows, self.channels[1]];
-                let given = product(weight.part([index * block * rows, 0], part), dy, Precision::F32);
+                let given = product(weight.part([index * block * rows, 0], part), y, Precision::F32);
                 for (plane, given) in planes.chunks_exact_mut(plane).zip(given.chunks_exact(rows * pixels)) {
                     self.fold_channel(given, plane);
                 }
             });
         });
-        gradient
+        maps
     }
 
     /// Adds rows of an unfolded channel to the pixels that they were unfolded from.

@@ -1,0 +1,27 @@
+//! What acts on the channels of maps.
+
+use burn::tensor::Tensor;
+use burn::tensor::module::{BatchNormTrainOutput, batch_norm_train as burn_batch_norm_train};
+
+/// Batch normalisation of `x [batch, channels, height, width]` with the statistics of the batch itself, and those, which have no gradient:
+/// the variance is divided by the number of values. `weight` and `bias` are `[channels]`.
+pub fn batch_norm_train(x: Tensor<4>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> BatchNormTrainOutput<4> {
+    #[cfg(feature = "cpu")]
+    if super::is_fused(&x) {
+        return crate::fused::batch_norm_train(x, weight, bias, epsilon);
+    }
+    burn_batch_norm_train(x, weight, bias, epsilon)
+}
+
+/// `x` where it is positive, `slope x` elsewhere; `slope` is `[1]`.
+///
+/// # Panics
+/// If there is more than one slope.
+pub fn prelu<const D: usize>(x: Tensor<D>, slope: Tensor<1>) -> Tensor<D> {
+    assert!(slope.dims() == [1], "slope: expected 1 value, found {:?}", slope.dims());
+    #[cfg(feature = "cpu")]
+    if super::is_fused(&x) {
+        return crate::fused::prelu(x, slope);
+    }
+    burn::tensor::activation::prelu(x, slope)
+}
