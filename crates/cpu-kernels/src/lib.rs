@@ -1,5 +1,5 @@
-//! The inner loops of a vision transformer on a CPU: products of matrices, attention, normalisation, activations, the optimiser's step,
-//! and the gradients of all of them.
+//! The inner loops of vision transformers and convolutional networks on a CPU: products of matrices, attention, convolutions,
+//! normalisation, activations, the optimiser's step, and the gradients of all of them.
 //!
 //! Each function takes slices of `f32`, uses every thread of the current rayon pool and the vector instructions that the machine has
 //! ([`Isa`]), and returns a fresh vector. Three things hold for all of them:
