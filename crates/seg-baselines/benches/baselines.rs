@@ -1,4 +1,4 @@
-//! Forward passes of every preset on one image of 256x256, and training steps of U-Net.
+//! Forward passes of every preset on two images of 256x256, and forward with backward passes.
 //!
 //! `cargo bench --profile dev -p seg-baselines` uses the same build as the tests. Weights are random: arithmetic does not depend
 //! on them.
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use burn::tensor::{Device, Tensor};
 use criterion::{Criterion, criterion_group, criterion_main};
-use seg_baselines::{Architecture, Draws, NetworkConfig};
+use seg_baselines::{Architecture, Draws, Network, NetworkConfig};
 
 const SIDE: usize = 256;
 
@@ -17,14 +17,21 @@ fn finish(tensor: Tensor<4>) {
     black_box(tensor.sum().into_scalar::<f32>());
 }
 
+const IMAGES: [usize; 4] = [2, 3, SIDE, SIDE];
+
+fn presets(device: &Device) -> impl Iterator<Item = (&'static str, Network)> {
+    Architecture::presets().into_iter().map(move |(name, architecture)| {
+        let config = NetworkConfig::new(architecture, IMAGES[1], 1, [SIDE; 2]).expect("a preset");
+        (name, config.build(device, 1).expect("a preset"))
+    })
+}
+
 fn forward(c: &mut Criterion) {
     let device = Device::default();
-    let mut group = c.benchmark_group("forward, one image of 256x256");
+    let mut group = c.benchmark_group("forward, two images of 256x256");
     group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
-    for (name, architecture) in Architecture::presets() {
-        let config = NetworkConfig::new(architecture, 3, 1, [SIDE; 2]).expect("a preset");
-        let network = config.build(&device, 1).expect("a preset");
-        let images = Tensor::<4>::ones([1, 3, SIDE, SIDE], &device);
+    for (name, network) in presets(&device) {
+        let images = Tensor::<4>::ones(IMAGES, &device);
         group.bench_function(name, |b| b.iter(|| finish(network.forward(images.clone()).expect("sizes fit"))));
     }
     group.finish();
@@ -34,16 +41,15 @@ fn training(c: &mut Criterion) {
     let device = Device::default().autodiff();
     let mut group = c.benchmark_group("forward and backward, two images of 256x256");
     group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
-    let config =
-        NetworkConfig::new(Architecture::preset("unet").expect("a preset"), 3, 1, [SIDE; 2]).expect("a preset");
-    let network = config.build(&device, 1).expect("a preset");
-    let images = Tensor::<4>::ones([2, 3, SIDE, SIDE], &device);
-    group.bench_function("unet", |b| {
-        b.iter(|| {
-            let logits = network.forward_training(images.clone(), &Draws::new(1, 1)).expect("sizes fit");
-            black_box(logits.powf_scalar(2.0).mean().backward())
+    for (name, network) in presets(&device) {
+        let images = Tensor::<4>::ones(IMAGES, &device);
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let logits = network.forward_training(images.clone(), &Draws::new(1, 1)).expect("sizes fit");
+                black_box(logits.powf_scalar(2.0).mean().backward())
+            });
         });
-    });
+    }
     group.finish();
 }
 
