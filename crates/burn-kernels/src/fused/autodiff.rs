@@ -4,13 +4,23 @@ use super::backend::{
     Activation, AttentionState, ConvolutionState, Each, Geometry, KernelBackend, KernelGradients, LinearState, Terms,
 };
 use crate::ops::AdamW;
-use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, AutodiffBackend, Backend, TensorMetadata};
+use burn::backend::{Autodiff, AutodiffBackend, TensorMetadata};
+
+/// Hands gradients to the parents that want them. A macro, because Burn does not name the type of a parent for others.
+macro_rules! register {
+    ($grads:ident, $parents:expr, $found:expr) => {
+        for (node, gradient) in $parents.into_iter().zip($found) {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                $grads.register::<B>(node.id, gradient);
+            }
+        }
+    };
+}
 
 impl<B: KernelGradients, C: CheckpointStrategy> KernelBackend for Autodiff<B, C> {
     fn kernel_linear(
@@ -83,28 +93,6 @@ impl<B: KernelGradients, C: CheckpointStrategy> KernelBackend for Autodiff<B, C>
                 prepared.finish(ConvolutionState { x: trains.then_some(x), input, weight, geometry }, y)
             }
             OpsKind::UnTracked(prepared) => prepared.finish(B::kernel_conv2d(x, weight, bias, geometry)),
-        }
-    }
-
-    fn kernel_conv_transpose2d(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        geometry: Geometry,
-        output: [usize; 2],
-    ) -> FloatTensor<Self> {
-        let parents = [x.node(), weight.node(), bias.node()];
-        let trains = weight.is_tracked();
-        let [x, weight, bias] = [x, weight, bias].map(|tensor| tensor.into_primitive());
-        match ConvTranspose.prepare::<C>(parents).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => {
-                let y = B::kernel_conv_transpose2d(x.clone(), weight.clone(), bias, geometry, output);
-                let input = x.shape().dims();
-                prepared.finish(ConvolutionState { x: trains.then_some(x), input, weight, geometry }, y)
-            }
-            OpsKind::UnTracked(prepared) => {
-                prepared.finish(B::kernel_conv_transpose2d(x, weight, bias, geometry, output))
-            }
         }
     }
 
@@ -244,7 +232,7 @@ impl<B: KernelGradients> Backward<B, 7> for Linear {
         let Each { x: dx, weight: d_weight, scale: d_scale, first: d_first, second: d_second, .. } = found;
         let found = [dx, d_weight, d_scale, d_first, d_second, found.bias, found.residual];
         let parents = [x, weight, scale, first, second, bias, residual];
-        register::<B, 7>(grads, parents.map(|node| node.map(|node| node.id)), found);
+        register!(grads, parents, found);
     }
 }
 
@@ -258,21 +246,7 @@ impl<B: KernelGradients> Backward<B, 3> for Convolution {
         let dy = grads.consume::<B>(&ops.node);
         let wanted = std::array::from_fn(|parent| ops.parents[parent].is_some());
         let found = B::conv2d_gradients(ops.state, dy, wanted);
-        register::<B, 3>(grads, ops.parents.map(|node| node.map(|node| node.id)), found);
-    }
-}
-
-#[derive(Debug)]
-struct ConvTranspose;
-
-impl<B: KernelGradients> Backward<B, 3> for ConvTranspose {
-    type State = ConvolutionState<B>;
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = grads.consume::<B>(&ops.node);
-        let wanted = std::array::from_fn(|parent| ops.parents[parent].is_some());
-        let found = B::conv_transpose2d_gradients(ops.state, dy, wanted);
-        register::<B, 3>(grads, ops.parents.map(|node| node.map(|node| node.id)), found);
+        register!(grads, ops.parents, found);
     }
 }
 
@@ -289,7 +263,7 @@ impl<B: KernelGradients> Backward<B, 3> for BatchNorm {
         let dy = grads.consume::<B>(&ops.node);
         let [x, mean, variance, weight] = ops.state;
         let found = B::batch_norm_gradients(x, [mean, variance], weight, dy, self.epsilon);
-        register::<B, 3>(grads, ops.parents.map(|node| node.map(|node| node.id)), found.map(Some));
+        register!(grads, ops.parents, found.map(Some));
     }
 }
 
@@ -302,24 +276,7 @@ impl<B: KernelGradients> Backward<B, 2> for PRelu {
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
         let [x, slope] = ops.state;
-        register::<B, 2>(
-            grads,
-            ops.parents.map(|node| node.map(|node| node.id)),
-            B::prelu_gradients(x, slope, dy).map(Some),
-        );
-    }
-}
-
-/// Hands gradients to the parents that want them.
-fn register<B: Backend, const N: usize>(
-    grads: &mut Gradients,
-    parents: [Option<NodeId>; N],
-    found: [Option<FloatTensor<B>>; N],
-) {
-    for (node, gradient) in parents.into_iter().zip(found) {
-        if let (Some(node), Some(gradient)) = (node, gradient) {
-            grads.register::<B>(node, gradient);
-        }
+        register!(grads, ops.parents, B::prelu_gradients(x, slope, dy).map(Some));
     }
 }
 
@@ -354,12 +311,8 @@ impl<B: KernelGradients> Backward<B, 3> for LayerNorm {
         if let Some(x) = x {
             grads.register::<B>(x.id, dx);
         }
-        if let Some([d_weight, d_bias]) = rest {
-            for (node, gradient) in [(weight, d_weight), (bias, d_bias)] {
-                if let Some(node) = node {
-                    grads.register::<B>(node.id, gradient);
-                }
-            }
+        if let Some(rest) = rest {
+            register!(grads, [weight, bias], rest.map(Some));
         }
     }
 }
@@ -377,12 +330,8 @@ impl<B: KernelGradients> Backward<B, 3> for SelfAttention {
         if let Some(qkv) = qkv {
             grads.register::<B>(qkv.id, d_qkv);
         }
-        if let Some([d_row, d_column]) = tables {
-            for (node, gradient) in [(by_row, d_row), (by_column, d_column)] {
-                if let Some(node) = node {
-                    grads.register::<B>(node.id, gradient);
-                }
-            }
+        if let Some(tables) = tables {
+            register!(grads, [by_row, by_column], tables.map(Some));
         }
     }
 }
@@ -396,6 +345,6 @@ impl<B: KernelGradients> Backward<B, 3> for CrossAttention {
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
         let gradients = B::cross_attention_gradients(ops.state, dy);
-        register::<B, 3>(grads, ops.parents.map(|node| node.map(|node| node.id)), gradients.map(Some));
+        register!(grads, ops.parents, gradients.map(Some));
     }
 }

@@ -21,20 +21,12 @@ pub(crate) trait KernelBackend: Backend {
         gelu: bool,
     ) -> FloatTensor<Self>;
 
+    /// A convolution or a transposed one.
     fn kernel_conv2d(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         geometry: Geometry,
-    ) -> FloatTensor<Self>;
-
-    /// The transposed convolution to maps of the size `output`.
-    fn kernel_conv_transpose2d(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        geometry: Geometry,
-        output: [usize; 2],
     ) -> FloatTensor<Self>;
 
     /// The output, and mean and variance of each channel.
@@ -86,6 +78,8 @@ pub(crate) struct Geometry {
     pub(crate) stride: [usize; 2],
     pub(crate) padding: [(usize, usize); 2],
     pub(crate) dilation: [usize; 2],
+    /// Height and width of the maps that a transposed convolution makes, if it is one.
+    pub(crate) transposed_to: Option<[usize; 2]>,
 }
 
 /// What the backward pass of a convolution reads.
@@ -170,13 +164,6 @@ pub(crate) trait KernelGradients: KernelBackend {
 
     /// Gradients of the input, the weight and the bias, those that are wanted.
     fn conv2d_gradients(
-        state: ConvolutionState<Self>,
-        dy: FloatTensor<Self>,
-        wanted: [bool; 3],
-    ) -> [Option<FloatTensor<Self>>; 3];
-
-    /// As [`Self::conv2d_gradients`], of a transposed convolution.
-    fn conv_transpose2d_gradients(
         state: ConvolutionState<Self>,
         dy: FloatTensor<Self>,
         wanted: [bool; 3],

@@ -118,24 +118,13 @@ impl KernelBackend for Flex {
     fn kernel_conv2d(x: Values, weight: Values, bias: Values, geometry: Geometry) -> Values {
         let shape = convolution(&dims(&x), &weight, geometry);
         let bias = is_present(&bias).then(|| Dense::new(&bias));
+        let bias = bias.as_ref().map(Dense::values);
         let [x, weight] = [&x, &weight].map(Dense::new);
-        let y = shape.forward(x.values(), weight.values(), bias.as_ref().map(Dense::values));
-        let [height, width] = shape.output();
-        tensor(y, [shape.batch, shape.channels[1], height, width])
-    }
-
-    fn kernel_conv_transpose2d(
-        x: Values,
-        weight: Values,
-        bias: Values,
-        geometry: Geometry,
-        [height, width]: [usize; 2],
-    ) -> Values {
-        let shape = transposed_convolution(&dims(&x), [height, width], &weight, geometry);
-        let bias = is_present(&bias).then(|| Dense::new(&bias));
-        let [x, weight] = [&x, &weight].map(Dense::new);
-        let y = shape.transposed(weight.values(), x.values(), bias.as_ref().map(Dense::values));
-        tensor(y, [shape.batch, shape.channels[0], height, width])
+        let (y, channels, [height, width]) = match geometry.transposed_to {
+            None => (shape.forward(x.values(), weight.values(), bias), shape.channels[1], shape.output()),
+            Some(size) => (shape.transposed(weight.values(), x.values(), bias), shape.channels[0], size),
+        };
+        tensor(y, [shape.batch, channels, height, width])
     }
 
     fn kernel_batch_norm(x: Values, weight: Values, bias: Values, epsilon: f64) -> (Values, Values, Values) {
@@ -306,25 +295,24 @@ impl KernelGradients for Flex {
         let ConvolutionState { x, input, weight, geometry } = state;
         let shape = convolution(&input, &weight, geometry);
         let dy = Dense::new(&dy);
-        let d_weight = x.filter(|_| wanted[1]).map(|x| shape.weight_gradient(Dense::new(&x).values(), dy.values()));
-        [
-            wanted[0].then(|| tensor(shape.input_gradient(Dense::new(&weight).values(), dy.values()), input)),
-            d_weight.map(|gradient| tensor(gradient, dims(&weight))),
-            wanted[2].then(|| channel_sums(&dy)),
-        ]
-    }
-
-    fn conv_transpose2d_gradients(state: ConvolutionState<Self>, dy: Values, wanted: [bool; 3]) -> [Option<Values>; 3] {
-        let ConvolutionState { x, input, weight, geometry } = state;
-        let output = dims(&dy);
-        let shape = transposed_convolution(&input, [output[2], output[3]], &weight, geometry);
-        let dy = Dense::new(&dy);
-        let d_weight = x.filter(|_| wanted[1]).map(|x| shape.weight_gradient(dy.values(), Dense::new(&x).values()));
-        [
-            wanted[0].then(|| tensor(shape.forward(dy.values(), Dense::new(&weight).values(), None), input)),
-            d_weight.map(|gradient| tensor(gradient, dims(&weight))),
-            wanted[2].then(|| channel_sums(&dy)),
-        ]
+        let is_transposed = geometry.transposed_to.is_some();
+        let d_x = wanted[0].then(|| {
+            let weight = Dense::new(&weight);
+            let gradient = match is_transposed {
+                false => shape.input_gradient(weight.values(), dy.values()),
+                true => shape.forward(dy.values(), weight.values(), None),
+            };
+            tensor(gradient, input)
+        });
+        let d_weight = x.filter(|_| wanted[1]).map(|x| {
+            let x = Dense::new(&x);
+            let gradient = match is_transposed {
+                false => shape.weight_gradient(x.values(), dy.values()),
+                true => shape.weight_gradient(dy.values(), x.values()),
+            };
+            tensor(gradient, dims(&weight))
+        });
+        [d_x, d_weight, wanted[2].then(|| channel_sums(&dy))]
     }
 
     fn batch_norm_gradients(
@@ -429,23 +417,16 @@ impl KernelGradients for Flex {
     }
 }
 
+/// The convolution of maps of the sizes `input`; or the one whose way back is the transposed convolution of such maps.
 fn convolution(input: &[usize], weight: &Values, geometry: Geometry) -> Convolution {
     let weight = dims(weight);
-    Convolution {
-        batch: input[0],
-        channels: [input[1], weight[0]],
-        input: [input[2], input[3]],
-        kernel: [weight[2], weight[3]],
-        stride: geometry.stride,
-        padding: geometry.padding,
-        dilation: geometry.dilation,
-    }
-}
-
-/// The convolution whose way back is a transposed one, of maps of the sizes `input` to maps of the size `output`.
-fn transposed_convolution(input: &[usize], output: [usize; 2], weight: &Values, geometry: Geometry) -> Convolution {
-    let channels = dims(weight)[1];
-    convolution(&[input[0], channels, output[0], output[1]], weight, geometry)
+    let Geometry { stride, padding, dilation, transposed_to } = geometry;
+    let (channels, size) = match transposed_to {
+        None => ([input[1], weight[0]], [input[2], input[3]]),
+        Some(size) => ([weight[1], input[1]], size),
+    };
+    let kernel = [weight[2], weight[3]];
+    Convolution { batch: input[0], channels, input: size, kernel, stride, padding, dilation }
 }
 
 /// The gradient of a bias.

@@ -84,7 +84,8 @@ pub(crate) fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, o
         let padded = side + before + behind;
         assert!(covered <= padded, "the kernel covers {covered} px, more than the {padded} px of the padded input");
     }
-    let geometry = Geometry { stride: options.stride, padding: options.padding, dilation: options.dilation };
+    let ConvOptions { stride, padding, dilation, .. } = options;
+    let geometry = Geometry { stride, padding, dilation, transposed_to: None };
     Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_conv2d(
         x.into_dispatch(),
         weight.into_dispatch(),
@@ -105,22 +106,22 @@ pub(crate) fn conv_transpose2d(
     if let Some(bias) = &bias {
         assert!(bias.dims() == [outputs], "bias: expected {outputs} values, found {:?}", bias.dims());
     }
-    let output = [(height, rows), (width, columns)];
+    let sides = [(height, rows), (width, columns)];
     let output = std::array::from_fn(|axis| {
-        let (side, kernel) = output[axis];
+        let (side, kernel) = sides[axis];
         let (stride, padding) = (options.stride[axis], options.padding[axis]);
         let padded = (side - 1) * stride + options.dilation[axis] * (kernel - 1) + 1 + options.padding_out[axis];
         assert!(padded > 2 * padding, "padding: {padding} px on both sides leave nothing of {padded}");
         padded - 2 * padding
     });
     let padding = options.padding.map(|padding| (padding, padding));
-    let geometry = Geometry { stride: options.stride, padding, dilation: options.dilation };
-    Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_conv_transpose2d(
+    let geometry =
+        Geometry { stride: options.stride, padding, dilation: options.dilation, transposed_to: Some(output) };
+    Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_conv2d(
         x.into_dispatch(),
         weight.into_dispatch(),
         present(bias, &device),
         geometry,
-        output,
     ))
 }
 
