@@ -34,8 +34,8 @@ mod stored;
 #[cfg(feature = "cpu")]
 pub use cpu_kernels::{give_back_freed_memory, keep_freed_memory};
 pub use ops::{
-    AdamW, Ending, Heads, LinearTerms, Moments, RelativeTables, Scaled, batch_norm_train, conv_transpose2d, conv2d,
-    cross_attention, gelu, layer_norm, linear, prelu, self_attention,
+    AdamW, Ending, Heads, LinearTerms, Moments, RelativeTables, Scaled, batch_norm, batch_norm_train, conv_transpose2d,
+    conv2d, cross_attention, gelu, layer_norm, linear, prelu, self_attention,
 };
 pub use precision::{
     Precision, PrecisionError, check as check_precision, check_on as check_precision_on, precision, use_precision,

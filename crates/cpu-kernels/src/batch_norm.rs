@@ -1,4 +1,4 @@
-//! Batch normalisation with the statistics of the batch itself.
+//! Batch normalisation: with the statistics of the batch itself, or with given ones.
 
 use crate::channels::{for_channels, pixels, sum, terms};
 use crate::check;
@@ -25,22 +25,43 @@ pub struct BatchNormed {
 /// If `x` is not `batch` times as many whole channels as there are weights, or there are not as many biases.
 pub fn batch_norm(x: &[f32], batch: usize, weight: &[f32], bias: &[f32], epsilon: f32) -> BatchNormed {
     let shape = [batch, weight.len()];
-    check::length("bias", bias.len(), &[weight.len()]);
     let count = (batch * pixels(x, shape)) as f64;
     let level = Level::current();
     let sums = for_channels([x, x], shape, |_, x, _| sum(level, x));
     let mean: Vec<f32> = sums.into_iter().map(|sum| (sum / count) as f32).collect();
     let squares = for_channels([x, x], shape, |channel, x, _| squares(level, x, mean[channel]));
     let variance: Vec<f32> = squares.into_iter().map(|sum| (sum / count) as f32).collect();
+    let y = batch_norm_by([&mean, &variance], x, batch, weight, bias, epsilon);
+    BatchNormed { y, mean, variance }
+}
+
+/// [`batch_norm`] with a given mean and variance for each channel: `(x - mean) / sqrt(variance + epsilon) * weight + bias`.
+///
+/// # Panics
+///
+/// As [`batch_norm`], and if there are not as many means and variances.
+pub fn batch_norm_by(
+    [mean, variance]: [&[f32]; 2],
+    x: &[f32],
+    batch: usize,
+    weight: &[f32],
+    bias: &[f32],
+    epsilon: f32,
+) -> Vec<f32> {
+    let channels = weight.len();
+    for (name, values) in [("mean", mean), ("variance", variance), ("bias", bias)] {
+        check::length(name, values.len(), &[channels]);
+    }
+    let pixels = pixels(x, [batch, channels]);
+    let level = Level::current();
     // SAFETY: `scaled` writes every element of its operands, which are as long as the chunk.
-    let y = unsafe {
-        written_in_chunks(x.len(), pixels(x, shape).max(1), |map, out| {
-            let (channel, at) = (map % shape[1], map * out.len());
+    unsafe {
+        written_in_chunks(x.len(), pixels.max(1), |map, out| {
+            let (channel, at) = (map % channels, map * out.len());
             let scale = weight[channel] * inverse(variance[channel], epsilon);
             scaled(level, &x[at..at + out.len()], mean[channel], scale, bias[channel], out);
         })
-    };
-    BatchNormed { y, mean, variance }
+    }
 }
 
 /// Gradients of `x`, the weight and the bias of [`batch_norm`], from its mean and variance and the gradient of `y`.

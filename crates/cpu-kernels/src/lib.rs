@@ -64,7 +64,7 @@ pub use attention::{
     Attended, AttentionShape, RelativePositions, SelfAttentionGradients, cross_attention, cross_attention_backward,
     self_attention, self_attention_backward,
 };
-pub use batch_norm::{BatchNormed, batch_norm, batch_norm_backward};
+pub use batch_norm::{BatchNormed, batch_norm, batch_norm_backward, batch_norm_by};
 pub use channels::channel_sums;
 pub use columns::{column_dots, column_sums, scale_columns};
 pub use convolution::Convolution;

@@ -113,6 +113,19 @@ impl<B: KernelGradients, C: CheckpointStrategy> KernelBackend for Autodiff<B, C>
         (y, Self::from_inner(mean), Self::from_inner(variance))
     }
 
+    /// Called without autodiff alone: the result is a constant.
+    fn kernel_batch_norm_by(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        let [x, weight, bias, mean, variance] = [x, weight, bias, mean, variance].map(|tensor| tensor.into_primitive());
+        Self::from_inner(B::kernel_batch_norm_by(x, weight, bias, mean, variance, epsilon))
+    }
+
     fn kernel_prelu(x: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self> {
         let parents = [x.node(), slope.node()];
         let [x, slope] = [x, slope].map(|tensor| tensor.into_primitive());

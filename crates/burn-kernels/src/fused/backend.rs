@@ -37,6 +37,16 @@ pub(crate) trait KernelBackend: Backend {
         epsilon: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
+    /// With given statistics; nothing is differentiated through it.
+    fn kernel_batch_norm_by(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self>;
+
     fn kernel_prelu(x: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn kernel_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;

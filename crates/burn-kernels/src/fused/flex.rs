@@ -135,6 +135,21 @@ impl KernelBackend for Flex {
         (tensor(normed.y, shape), mean, variance)
     }
 
+    fn kernel_batch_norm_by(
+        x: Values,
+        weight: Values,
+        bias: Values,
+        mean: Values,
+        variance: Values,
+        epsilon: f64,
+    ) -> Values {
+        let shape = dims(&x);
+        let [values, weight, bias, mean, variance] = [&x, &weight, &bias, &mean, &variance].map(Dense::new);
+        let statistics = [mean.values(), variance.values()];
+        let (weight, bias) = (weight.values(), bias.values());
+        tensor(kernels::batch_norm_by(statistics, values.values(), shape[0], weight, bias, epsilon as f32), shape)
+    }
+
     fn kernel_prelu(x: Values, slope: Values) -> Values {
         let [values, slope] = [&x, &slope].map(Dense::new);
         tensor(kernels::prelu(values.values(), slope.values()[0]), dims(&x))

@@ -144,6 +144,27 @@ pub(crate) fn batch_norm_train(
     }
 }
 
+pub(crate) fn batch_norm(
+    x: Tensor<4>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    [mean, variance]: [Tensor<1>; 2],
+    epsilon: f64,
+) -> Tensor<4> {
+    let channels = x.dims()[1];
+    for (name, tensor) in [("weight", &weight), ("bias", &bias), ("mean", &mean), ("variance", &variance)] {
+        assert!(tensor.dims() == [channels], "{name}: expected {channels} values, found {:?}", tensor.dims());
+    }
+    Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_batch_norm_by(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        mean.into_dispatch(),
+        variance.into_dispatch(),
+        epsilon,
+    ))
+}
+
 pub(crate) fn prelu<const D: usize>(x: Tensor<D>, slope: Tensor<1>) -> Tensor<D> {
     Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_prelu(x.into_dispatch(), slope.into_dispatch()))
 }

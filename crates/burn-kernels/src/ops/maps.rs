@@ -1,7 +1,9 @@
 //! What acts on the channels of maps.
 
 use burn::tensor::Tensor;
-use burn::tensor::module::{BatchNormTrainOutput, batch_norm_train as burn_batch_norm_train};
+use burn::tensor::module::{
+    BatchNormTrainOutput, batch_norm as burn_batch_norm, batch_norm_train as burn_batch_norm_train,
+};
 
 /// Batch normalisation of `x [batch, channels, height, width]` with the statistics of the batch itself, and those, which have no gradient:
 /// the variance is divided by the number of values. `weight` and `bias` are `[channels]`.
@@ -11,6 +13,22 @@ pub fn batch_norm_train(x: Tensor<4>, weight: Tensor<1>, bias: Tensor<1>, epsilo
         return crate::fused::batch_norm_train(x, weight, bias, epsilon);
     }
     burn_batch_norm_train(x, weight, bias, epsilon)
+}
+
+/// Batch normalisation of `x [batch, channels, height, width]` with given statistics; `weight`, `bias`, `mean` and `variance` are
+/// `[channels]`. On a CPU it is one operation where no gradient is recorded.
+pub fn batch_norm(
+    x: Tensor<4>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    [mean, variance]: [Tensor<1>; 2],
+    epsilon: f64,
+) -> Tensor<4> {
+    #[cfg(feature = "cpu")]
+    if super::is_fused(&x) && !x.is_autodiff() {
+        return crate::fused::batch_norm(x, weight, bias, [mean, variance], epsilon);
+    }
+    burn_batch_norm(x, weight, bias, mean, variance, epsilon)
 }
 
 /// `x` where it is positive, `slope x` elsewhere; `slope` is `[1]`.

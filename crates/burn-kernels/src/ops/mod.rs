@@ -10,7 +10,7 @@ mod pointwise;
 pub use attention::{Heads, RelativeTables, cross_attention, self_attention};
 pub use convolution::{conv_transpose2d, conv2d};
 pub use linear::{Ending, LinearTerms, Scaled, linear};
-pub use maps::{batch_norm_train, prelu};
+pub use maps::{batch_norm, batch_norm_train, prelu};
 pub use optimizer::{AdamW, Moments};
 pub use pointwise::{gelu, layer_norm};
 

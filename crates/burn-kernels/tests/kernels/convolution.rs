@@ -3,7 +3,7 @@ use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2dConfig, ConvTranspose2dConfig};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Device, Distribution, Tensor};
-use burn_kernels::{batch_norm_train, conv_transpose2d, conv2d, layer, prelu};
+use burn_kernels::{batch_norm, batch_norm_train, conv_transpose2d, conv2d, layer, prelu};
 use proptest::prelude::*;
 
 proptest! {
@@ -86,6 +86,23 @@ fn statistics_of_a_batch_norm_are_burns() {
     let expected = burn::tensor::module::batch_norm_train(x, weight, bias, 1e-5);
     for (found, expected) in [(found.mean, expected.mean), (found.variance, expected.variance)] {
         assert!((found - expected).abs().max().into_scalar::<f32>() < 1e-6);
+    }
+}
+
+#[test]
+fn a_batch_norm_by_given_statistics_is_burns_and_has_its_gradients() {
+    let device = Device::flex();
+    let random = |device: &Device| Tensor::<1>::random([3], Distribution::Uniform(0.5, 2.0), device);
+    for device in [device.clone(), device.autodiff()] {
+        let x = Tensor::<4>::random([2, 3, 7, 5], Distribution::Default, &device);
+        let [weight, bias, mean, variance] = std::array::from_fn(|_| random(&device));
+        let (weight, bias) = if device.is_autodiff() { (weight.require_grad(), bias) } else { (weight, bias) };
+        let found = batch_norm(x.clone(), weight.clone(), bias.clone(), [mean.clone(), variance.clone()], 1e-5);
+        let expected = burn::tensor::module::batch_norm(x, weight.clone(), bias, mean, variance, 1e-5);
+        assert!((found.clone() - expected).abs().max().into_scalar::<f32>() < 1e-5);
+        if device.is_autodiff() {
+            assert!(weight.grad(&found.sum().backward()).is_some());
+        }
     }
 }
 

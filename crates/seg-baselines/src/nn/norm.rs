@@ -2,9 +2,8 @@
 
 use burn::module::{Flag, Module, Param, RunningState};
 use burn::nn::Initializer;
-use burn::tensor::module::batch_norm;
 use burn::tensor::{Device, Tensor};
-use burn_kernels::{batch_norm_train, layer_norm};
+use burn_kernels::{batch_norm, batch_norm_train, layer_norm};
 
 const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
@@ -48,7 +47,7 @@ impl BatchNorm {
         let mean = self.running_mean.value_sync().to_device(&device);
         let variance = self.running_var.value_sync().to_device(&device);
         if !(device.is_autodiff() && self.training.is_enabled()) {
-            return batch_norm(map, weight, bias, mean, variance, EPSILON);
+            return batch_norm(map, weight, bias, [mean, variance], EPSILON);
         }
         let [batch, _, height, width] = map.dims();
         let values = (batch * height * width) as f64;
