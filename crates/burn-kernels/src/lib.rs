@@ -26,6 +26,7 @@
 mod fused;
 pub mod layer;
 mod ops;
+mod packed;
 mod plain;
 mod precision;
 mod set_aside;
@@ -35,8 +36,9 @@ mod stored;
 pub use cpu_kernels::{give_back_freed_memory, keep_freed_memory};
 pub use ops::{
     AdamW, Ending, Heads, LinearTerms, Moments, RelativeTables, Scaled, batch_norm, batch_norm_train, conv_transpose2d,
-    conv2d, cross_attention, gelu, layer_norm, linear, prelu, self_attention,
+    conv2d, cross_attention, gelu, halve_by_maximum, layer_norm, linear, permute, prelu, self_attention,
 };
+pub use packed::{keep_packed, packed_bytes};
 pub use precision::{
     Precision, PrecisionError, check as check_precision, check_on as check_precision_on, precision, use_precision,
 };

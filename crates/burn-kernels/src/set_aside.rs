@@ -29,11 +29,12 @@ pub fn set_aside<M: Module>(module: M, _folder: &Path, _wanted: impl Fn(&str) ->
     Ok((module, 0))
 }
 
-/// Gives the memory of weights that were [set aside](set_aside) and read since back to the system. Worth calling after whatever read a
-/// large one; it costs microseconds.
+/// Gives the memory of weights that were [set aside](set_aside) and read since back to the system, and that of [packed
+/// copies](crate::keep_packed) of weights that are gone. Worth calling after whatever read or replaced large ones; it costs microseconds.
 pub fn release_set_aside() {
     #[cfg(feature = "cpu")]
     cpu::release();
+    crate::packed_bytes();
 }
 
 #[cfg(feature = "cpu")]

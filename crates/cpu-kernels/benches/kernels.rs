@@ -4,8 +4,8 @@
 //! `MALLOC_TRIM_THRESHOLD_=2147483647`, or the system's work on fresh pages is measured with them.
 
 use cpu_kernels::{
-    AdamWStep, AttentionShape, Before, LastTerm, Matrix, Precision, RelativePositions, adamw, add, column_dots,
-    cross_attention, gelu, gelu_backward, layer_norm, layer_norm_backward, product, self_attention,
+    AdamWStep, AttentionShape, Before, LastTerm, Matrix, Packed, Precision, RelativePositions, RightFactor, adamw, add,
+    column_dots, cross_attention, gelu, gelu_backward, layer_norm, layer_norm_backward, product, self_attention,
     self_attention_backward,
 };
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
@@ -69,6 +69,11 @@ fn pair(group: &mut BenchmarkGroup<WallTime>, [m, k, n]: [usize; 3], layout: &st
         let (a, b) = (Matrix::strided(&a, [m, k], strides[0]), Matrix::strided(&b, [k, n], strides[1]));
         bencher.iter(|| black_box(product(a, b, Precision::F32)));
     });
+    group.bench_function(format!("{name}, own, right factor packed before"), |bencher| {
+        let (a, b) = (Matrix::strided(&a, [m, k], strides[0]), Matrix::strided(&b, [k, n], strides[1]));
+        let packed = Packed::new(b, Precision::F32);
+        bencher.iter(|| black_box(product(a, RightFactor::packed(b, &packed), Precision::F32)));
+    });
     group.bench_function(format!("{name}, gemm"), |bencher| {
         bencher.iter(|| black_box(gemm_crate(&a, &b, [m, k, n], strides)));
     });
@@ -110,6 +115,11 @@ fn reduced(criterion: &mut Criterion) {
         ] {
             let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
             group.throughput(Throughput::Elements((2 * m * k * n) as u64));
+            group.bench_function(format!("{m}x{k}x{n} {precision:?}, right factor packed before"), |bencher| {
+                let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+                let packed = Packed::new(b, precision);
+                bencher.iter(|| black_box(product(a, RightFactor::packed(b, &packed), precision)));
+            });
             group.bench_function(format!("{m}x{k}x{n} {precision:?}"), |bencher| {
                 bencher.iter(|| black_box(product(Matrix::new(&a, m, k), Matrix::new(&b, k, n), precision)));
             });
@@ -124,7 +134,7 @@ fn endings(criterion: &mut Criterion) {
     for [m, k, n] in [[1024, 768, 3072], [1024, 3072, 768], [128, 192, 768]] {
         let (a, b, bias, residual) = (numbers(m * k, 1), numbers(k * n, 2), numbers(n, 3), numbers(m * n, 4));
         let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
-        let term = || LastTerm { before: Before::Bias(&bias), a, b, precision: Precision::F32 };
+        let term = || LastTerm { before: Before::Bias(&bias), a, b: b.into(), precision: Precision::F32 };
         let name = |ending: &str| format!("{m}x{k}x{n}, {ending}");
         group.throughput(Throughput::Elements((2 * m * k * n) as u64));
         group.bench_function(name("none"), |bencher| bencher.iter(|| black_box(term().sum())));

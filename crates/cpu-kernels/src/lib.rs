@@ -18,7 +18,7 @@
 //! let weight = [0.5, -1.0, 0.0, 1.0, 0.25, 2.0, -0.5, 0.0];
 //! let (x, w) = (Matrix::new(&tokens, 3, 2), Matrix::new(&weight, 2, 4));
 //! let before = Before::Bias(&[0.0, 1.0, 0.0, -1.0]);
-//! let [y, activated] = LastTerm { before, a: x, b: w, precision: Precision::F32 }.sum_and_gelu();
+//! let [y, activated] = LastTerm { before, a: x, b: w.into(), precision: Precision::F32 }.sum_and_gelu();
 //! assert_eq!(y[..4], [1.0, 4.0, -1.0, 0.0]);
 //! assert!((activated[0] - 0.841_344_7).abs() < 1e-6);
 //!
@@ -45,6 +45,7 @@ mod dot;
 mod elementwise;
 mod file_backed;
 mod gelu;
+mod halve;
 mod isa;
 mod layer_norm;
 mod math;
@@ -54,6 +55,7 @@ mod pack;
 mod precision;
 mod prelu;
 mod product;
+mod reorder;
 mod scratch;
 mod tile;
 mod vectorise;
@@ -71,12 +73,14 @@ pub use convolution::Convolution;
 pub use elementwise::{add, add_assign};
 pub use file_backed::FileBacked;
 pub use gelu::{gelu, gelu_backward};
+pub use halve::{halve_by_maximum, halve_by_maximum_backward};
 pub use isa::Isa;
 pub use layer_norm::{layer_norm, layer_norm_backward};
 pub use matrix::Matrix;
 pub use precision::{KernelError, Precision};
 pub use prelu::{prelu, prelu_backward};
-pub use product::{Before, LastTerm, product};
+pub use product::{Before, LastTerm, Packed, RightFactor, product};
+pub use reorder::in_order;
 
 /// The example of the readme is a test.
 #[cfg(doctest)]

@@ -7,45 +7,79 @@ use std::cell::RefCell;
 #[repr(C, align(64))]
 struct Line([f32; LINE]);
 
-const LINE: usize = 16;
+/// Memory aligned to 64 bytes.
+#[derive(Default)]
+pub(crate) struct Lines(Vec<Line>);
 
-/// What a thread keeps at most in one piece: 64 MB.
-const KEPT_LINES: usize = 1 << 20;
+impl Lines {
+    /// At least `len` zeros.
+    pub(crate) fn zeros(len: usize) -> Self {
+        Self(vec![Line([0.0; LINE]); len.div_ceil(LINE)])
+    }
 
-thread_local! {
-    static KEPT: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
-}
+    /// How many elements there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len() * LINE
+    }
 
-/// Working memory; its contents are what the last user left.
-pub(crate) struct Scratch(Vec<Line>);
-
-impl Scratch {
-    /// `len` elements, aligned to 64 bytes.
-    pub(crate) fn new(len: usize) -> Self {
-        // The smallest that is large enough, or else the largest: few pieces serve all sizes.
-        let kept = KEPT.with_borrow_mut(|kept| {
-            let enough = (0..kept.len()).filter(|&i| kept[i].len() * LINE >= len).min_by_key(|&i| kept[i].len());
-            let index = enough.or_else(|| (0..kept.len()).max_by_key(|&i| kept[i].len()));
-            index.map(|index| kept.swap_remove(index))
-        });
-        let mut lines = kept.unwrap_or_default();
-        let needed = len.div_ceil(LINE);
-        if lines.len() < needed {
-            lines = vec![Line([0.0; LINE]); needed];
-        }
-        Self(lines)
+    pub(crate) fn as_slice(&self) -> &[f32] {
+        // SAFETY: a line is sixteen numbers without padding.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.len()) }
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
-        // SAFETY: a line is sixteen numbers without padding.
-        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LINE) }
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.len()) }
+    }
+
+    /// The same as words of 32 bits.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn as_words(&self) -> &[u32] {
+        // SAFETY: a line is sixteen words without padding, and every number is a pattern of bits.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.len()) }
     }
 
     /// The same as words of 32 bits.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn as_mut_words(&mut self) -> &mut [u32] {
-        // SAFETY: a line is sixteen words without padding, and every pattern of bits is a number.
-        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LINE) }
+        // SAFETY: as above, and every pattern of bits is a number.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.len()) }
+    }
+}
+
+const LINE: usize = 16;
+
+/// Elements that a thread keeps at most in one piece: 64 MB.
+const KEPT: usize = 1 << 24;
+
+thread_local! {
+    static PIECES: RefCell<Vec<Lines>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Working memory; its contents are what the last user left.
+pub(crate) struct Scratch(Lines);
+
+impl Scratch {
+    /// `len` elements, aligned to 64 bytes.
+    pub(crate) fn new(len: usize) -> Self {
+        // The smallest that is large enough, or else the largest: few pieces serve all sizes.
+        let kept = PIECES.with_borrow_mut(|kept| {
+            let enough = (0..kept.len()).filter(|&i| kept[i].len() >= len).min_by_key(|&i| kept[i].len());
+            let index = enough.or_else(|| (0..kept.len()).max_by_key(|&i| kept[i].len()));
+            index.map(|index| kept.swap_remove(index))
+        });
+        let lines = kept.unwrap_or_default();
+        Self(if lines.len() < len { Lines::zeros(len) } else { lines })
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
+        self.0.as_mut_slice()
+    }
+
+    /// The same as words of 32 bits.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn as_mut_words(&mut self) -> &mut [u32] {
+        self.0.as_mut_words()
     }
 
     /// Several pieces of working memory, each aligned to 64 bytes.
@@ -67,9 +101,9 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let lines = std::mem::take(&mut self.0);
-        if lines.len() <= KEPT_LINES {
+        if lines.len() <= KEPT {
             // Where the thread is ending already, the memory is simply freed.
-            let _ = KEPT.try_with(|kept| kept.borrow_mut().push(lines));
+            let _ = PIECES.try_with(|kept| kept.borrow_mut().push(lines));
         }
     }
 }

@@ -315,6 +315,10 @@ pub struct TrainingConfig {
     /// directory, up to so many MiB, so that the encoder sees each image once. The result is the same. Nothing is kept when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_embeddings_mib: Option<u64>,
+    /// On a CPU: keep copies of frozen weights in the order in which products read them, in up to so many MiB of memory, instead of copying
+    /// them in each step. The result is the same. Nothing is kept when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_packed_mib: Option<u64>,
 }
 
 fn is_off(switch: &bool) -> bool {
@@ -370,6 +374,7 @@ impl Default for TrainingConfig {
             precision: Precision::F32,
             activation_checkpointing: false,
             keep_embeddings_mib: None,
+            keep_packed_mib: None,
         }
     }
 }
@@ -491,6 +496,13 @@ impl RunConfig {
         if training.keep_embeddings_mib == Some(0) {
             return Err(TrainError::config("training.keep-embeddings-mib", "must be at least 1, found 0"));
         }
+        if training.keep_packed_mib == Some(0) {
+            return Err(TrainError::config("training.keep-packed-mib", "must be at least 1, found 0"));
+        }
+        if training.keep_packed_mib.is_some() && self.devices.iter().all(|name| name != "cpu") {
+            let problem = format!("weights are packed on CPUs alone, found {:?}", self.devices);
+            return Err(TrainError::config("training.keep-packed-mib", problem));
+        }
         if training.patience == Some(0) {
             return Err(TrainError::config("training.patience", "must be at least 1, found 0"));
         }
@@ -593,6 +605,8 @@ mod tests {
             ("[training]\nlearning-rate = -1.0", "training.learning-rate"),
             ("[training]\nclip-norm = 0.0", "training.clip-norm"),
             ("[training]\npatience = 0", "training.patience"),
+            ("[training]\nkeep-embeddings-mib = 0", "training.keep-embeddings-mib"),
+            ("[training]\nkeep-packed-mib = 0", "training.keep-packed-mib"),
             ("[evaluation]\ntolerance = -1.0", "evaluation.tolerance"),
             ("[adapter]\nmethod = \"lora\"\nlora-rank = 0", "lora-rank"),
             ("[adapter]\nmethod = \"lora\"\nform = \"diag\"", "form"),
@@ -603,6 +617,9 @@ mod tests {
         let message =
             parse(&format!("devices = [\"cuda\"]\n{head}[training]\nprecision = \"bf16\"")).unwrap_err().to_string();
         assert!(message.contains("training.precision") && message.contains("cuda"), "{message}");
+        let message =
+            parse(&format!("devices = [\"wgpu\"]\n{head}[training]\nkeep-packed-mib = 8")).unwrap_err().to_string();
+        assert!(message.contains("training.keep-packed-mib") && message.contains("wgpu"), "{message}");
         assert!(parse(&format!("devices = [\"tpu\"]\n{head}")).unwrap_err().to_string().contains("tpu"));
     }
 
@@ -630,7 +647,7 @@ mod tests {
     #[test]
     fn runs_from_before_a_key_keep_their_identity() {
         let text = RunConfig::new("somewhere").to_toml().unwrap();
-        let later = ["precision", "activation-checkpointing", "keep-embeddings", "text =", "clip ="];
+        let later = ["precision", "activation-checkpointing", "keep-embeddings", "keep-packed", "text =", "clip ="];
         assert!(later.iter().all(|key| !text.contains(key)), "{text}");
     }
 }

@@ -27,6 +27,8 @@ pub struct MemoryEstimate {
     pub set_aside: usize,
     /// What storing frozen weights and singular vectors in f16 saves after attaching.
     pub halved: usize,
+    /// Packed copies of frozen weights that are kept.
+    pub packed: usize,
     /// Frozen singular vectors.
     pub basis: usize,
     /// Trained parameters, the moments of the optimiser and the best checkpoint so far.
@@ -49,10 +51,11 @@ impl MemoryEstimate {
     /// The largest sum of what is there at the same time.
     pub fn peak(&self) -> usize {
         let resting = self.present + self.weights + self.basis + self.trained - self.set_aside - self.halved;
+        let resting = resting + self.packed;
         let step = resting + self.activations + self.workspace;
         let between = resting + self.validation.max(self.saving);
         let attaching = self.present + self.weights + self.basis + self.attaching;
-        let bundling = self.present + self.weights + self.basis + self.bundling - self.set_aside;
+        let bundling = self.present + self.weights + self.basis + self.packed + self.bundling - self.set_aside;
         step.max(between).max(attaching).max(bundling)
     }
 }
@@ -75,6 +78,9 @@ impl fmt::Display for MemoryEstimate {
         }
         if self.basis > 0 {
             write!(f, "singular vectors {}, ", mib(self.basis))?;
+        }
+        if self.packed > 0 {
+            write!(f, "packed copies of weights {}, ", mib(self.packed))?;
         }
         write!(f, "trained numbers and optimiser {}, ", mib(self.trained))?;
         write!(f, "activations {}, workspace {}", mib(self.activations), mib(self.workspace))
@@ -126,6 +132,12 @@ impl BaseModel {
         let halved = if run.training.precision == Precision::F16 { linear_weights(&plan) + basis } else { 0 };
         let at_rest: usize = if on_cpu && cfg!(unix) { step.at_rest() } else { 0 };
         let merged: usize = plan.layers.iter().map(numbers).sum();
+        let bytes_of_packed = if run.training.precision == Precision::Bf16 { F32 / 2 } else { F32 };
+        let budget = run.training.keep_packed_mib.map_or(0, |mebibytes| (mebibytes as usize).saturating_mul(1 << 20));
+        // Forward and backward.
+        let packed = budget.min(2 * bytes_of_packed * multiplied(&plan, basis));
+        // Merged weights are packed, too, if they are read more than once.
+        let packed_merged = if selection > 1 { (budget - packed).min(bytes_of_packed * merged) } else { 0 };
         let at_once = run.evaluation.batch_size.min(selection.max(1));
         let evaluated = Step { batch: at_once, ..step };
         let validation = merged + evaluated.of_encoder().temporaries().max(evaluated.head() / 2);
@@ -144,11 +156,12 @@ impl BaseModel {
             weights: if on_cpu { 0 } else { F32 * plan.base_parameters() },
             set_aside: F32 * at_rest,
             halved: (F32 - F16) * halved,
+            packed,
             basis: F32 * basis,
             trained: F32 * kept,
             activations: F32 * activations,
             workspace: F32 * workspace,
-            validation: F32 * validation,
+            validation: F32 * validation + packed_merged,
             saving: if on_cpu { F32 * SAVING * trained } else { 0 },
             attaching: if on_cpu { F32 * attaching } else { 0 },
             bundling: if on_cpu { F32 * bundling } else { 0 },
@@ -182,6 +195,15 @@ fn linear_weights(plan: &Plan) -> usize {
     let plain = plan.frozen.iter().chain(&plan.trained);
     let plain = plain.filter(|parameter| parameter.shape.len() == 2 && parameter.path.ends_with(".weight"));
     let adapted: usize = adapted.map(numbers).sum();
+    adapted + plain.map(|parameter| parameter.count()).sum::<usize>()
+}
+
+/// Numbers in the frozen factors that linear layers are multiplied with in a step: singular vectors in place of weights that have them.
+fn multiplied(plan: &Plan, basis: usize) -> usize {
+    let adapted = plan.layers.iter().filter(|layer| layer.container == "Linear");
+    let plain =
+        plan.frozen.iter().filter(|parameter| parameter.shape.len() == 2 && parameter.path.ends_with(".weight"));
+    let adapted: usize = if basis > 0 { basis } else { adapted.map(numbers).sum() };
     adapted + plain.map(|parameter| parameter.count()).sum::<usize>()
 }
 

@@ -25,7 +25,7 @@ use crate::stop::StopFlag;
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
-use burn_kernels::{Precision, PrecisionError, check_precision_on, release_set_aside, use_precision};
+use burn_kernels::{Precision, PrecisionError, check_precision_on, keep_packed, release_set_aside, use_precision};
 pub use checkpointed::gradients as checkpointed_gradients;
 use data_parallel::DataParallel;
 use salt_peft::{BasisStorage, Method, first_non_finite, first_non_finite_gradient, store_frozen_in_half};
@@ -120,6 +120,7 @@ pub fn identity(config: &RunConfig, data: &PreparedData, base: &BaseModel) -> Re
     // It changes how much memory a step takes, and no bit of its result.
     config.training.activation_checkpointing = false;
     config.training.keep_embeddings_mib = None;
+    config.training.keep_packed_mib = None;
     let text = format!("{}\ndata {}\nbase {}\n", config.to_toml()?, data.card.sha256, base.card.sha256);
     Ok(crate::files::sha256(text.as_bytes()))
 }
@@ -189,6 +190,7 @@ fn trained(
         return Ok(outcome);
     }
     let devices = choose_precision(config.training.precision, &config.devices)?;
+    keep_packed(config.training.keep_packed_mib.map_or(0, |mebibytes| (mebibytes as usize).saturating_mul(1 << 20)));
     claim(config, directory, &identity)?;
     check_batches(config, data, base)?;
     let model = base.adapted(Some(&adapter), &devices[0])?;

@@ -11,8 +11,8 @@ use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d};
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::leaky_relu;
 use burn::tensor::{Device, Tensor};
-use burn_kernels::cross_attention;
 use burn_kernels::layer::{conv_transpose2d, conv2d, linear, linear_gelu, linear_onto};
+use burn_kernels::{cross_attention, permute};
 use serde::{Deserialize, Serialize};
 
 use crate::BaselineError;
@@ -257,8 +257,8 @@ impl Unetr {
     pub(crate) fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         let patches = conv2d(&self.patches, images.clone());
         let [batch, width, rows, columns] = patches.dims();
-        let mut tokens = patches.reshape([batch, width, rows * columns]).swap_dims(1, 2) + self.positions.val();
-        let as_map = |tokens: Tensor<3>| tokens.swap_dims(1, 2).reshape([batch, width, rows, columns]);
+        let mut tokens = permute(patches.reshape([batch, width, rows * columns]), [0, 2, 1]) + self.positions.val();
+        let as_map = |tokens: Tensor<3>| permute(tokens, [0, 2, 1]).reshape([batch, width, rows, columns]);
         let mut skips = vec![self.full.forward(images)];
         let mut projections = self.projections.iter();
         for (index, block) in self.blocks.iter().enumerate() {

@@ -138,6 +138,31 @@ impl<B: KernelGradients, C: CheckpointStrategy> KernelBackend for Autodiff<B, C>
         }
     }
 
+    fn kernel_permute(x: FloatTensor<Self>, axes: Vec<usize>) -> FloatTensor<Self> {
+        let node = x.node();
+        let y = B::kernel_permute(x.into_primitive(), axes.clone());
+        match Permute.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let mut back = vec![0; axes.len()];
+                axes.into_iter().enumerate().for_each(|(to, from)| back[from] = to);
+                prepared.finish(back, y)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+
+    fn kernel_halve_by_maximum(map: FloatTensor<Self>) -> FloatTensor<Self> {
+        let node = map.node();
+        let map = map.into_primitive();
+        match Halve.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let halved = B::kernel_halve_by_maximum(map.clone());
+                prepared.finish(map, halved)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::kernel_halve_by_maximum(map)),
+        }
+    }
+
     fn kernel_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let node = x.node();
         let x = x.into_primitive();
@@ -290,6 +315,31 @@ impl<B: KernelGradients> Backward<B, 2> for PRelu {
         let dy = grads.consume::<B>(&ops.node);
         let [x, slope] = ops.state;
         register!(grads, ops.parents, B::prelu_gradients(x, slope, dy).map(Some));
+    }
+}
+
+#[derive(Debug)]
+struct Permute;
+
+impl<B: KernelGradients> Backward<B, 1> for Permute {
+    /// The order that undoes it.
+    type State = Vec<usize>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        register!(grads, ops.parents, [Some(B::kernel_permute(dy, ops.state))]);
+    }
+}
+
+#[derive(Debug)]
+struct Halve;
+
+impl<B: KernelGradients> Backward<B, 1> for Halve {
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        register!(grads, ops.parents, [Some(B::halve_gradient(ops.state, dy))]);
     }
 }
 

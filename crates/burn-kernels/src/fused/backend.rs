@@ -49,6 +49,11 @@ pub(crate) trait KernelBackend: Backend {
 
     fn kernel_prelu(x: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self>;
 
+    /// With the axes in another order, one element after the other.
+    fn kernel_permute(x: FloatTensor<Self>, axes: Vec<usize>) -> FloatTensor<Self>;
+
+    fn kernel_halve_by_maximum(map: FloatTensor<Self>) -> FloatTensor<Self>;
+
     fn kernel_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn kernel_layer_norm(
@@ -88,6 +93,8 @@ pub(crate) struct Geometry {
     pub(crate) stride: [usize; 2],
     pub(crate) padding: [(usize, usize); 2],
     pub(crate) dilation: [usize; 2],
+    /// Each channel has a kernel of its own.
+    pub(crate) is_depthwise: bool,
     /// Height and width of the maps that a transposed convolution makes, if it is one.
     pub(crate) transposed_to: Option<[usize; 2]>,
 }
@@ -191,6 +198,8 @@ pub(crate) trait KernelGradients: KernelBackend {
     /// Gradients of the input and the slope.
     fn prelu_gradients(x: FloatTensor<Self>, slope: FloatTensor<Self>, dy: FloatTensor<Self>)
     -> [FloatTensor<Self>; 2];
+
+    fn halve_gradient(map: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn gelu_gradient(x: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self>;
 

@@ -4,20 +4,30 @@ use super::backend::{
     Activation, AttentionState, ConvolutionState, Each, Geometry, KernelBackend, KernelGradients, LinearOutput,
     LinearState, Terms,
 };
+use super::packed::Weight;
 use crate::ops::AdamW;
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::TensorData;
-use cpu_kernels::{self as kernels, AttentionShape, Before, Convolution, LastTerm, Matrix, RelativePositions};
+use cpu_kernels::{
+    self as kernels, AttentionShape, Before, Convolution, LastTerm, Matrix, RelativePositions, RightFactor,
+};
 
-type Values = FloatTensor<Flex>;
+pub(super) type Values = FloatTensor<Flex>;
 
 /// A tensor whose elements lie one after the other.
 struct Dense(Values);
 
 impl Dense {
     fn new(tensor: &Values) -> Self {
-        Self(tensor.to_contiguous())
+        let layout = tensor.layout();
+        if layout.is_contiguous() || layout.strides().iter().any(|&stride| stride < 0) {
+            return Self(tensor.to_contiguous());
+        }
+        let strides: Vec<usize> = layout.strides().iter().map(|stride| stride.unsigned_abs()).collect();
+        let values = &tensor.storage::<f32>()[layout.start_offset()..];
+        let values = kernels::in_order(values, layout.shape().as_slice(), &strides);
+        Self(Values::from_data(TensorData::new(values, layout.shape().clone())))
     }
 
     fn values(&self) -> &[f32] {
@@ -27,15 +37,15 @@ impl Dense {
 }
 
 /// A matrix that is read as it lies, where it lies in some order of rows and columns.
-struct Strided(Values);
+pub(super) struct Strided(pub(super) Values);
 
 impl Strided {
-    fn new(tensor: &Values) -> Self {
+    pub(super) fn new(tensor: &Values) -> Self {
         let usable = tensor.layout().strides().iter().all(|&stride| stride > 0);
         Self(if usable { tensor.clone() } else { tensor.to_contiguous() })
     }
 
-    fn view(&self) -> Matrix<'_> {
+    pub(super) fn view(&self) -> Matrix<'_> {
         let layout = self.0.layout();
         let (shape, strides) = (layout.shape(), layout.strides());
         let values = &self.0.storage::<f32>()[layout.start_offset()..];
@@ -66,7 +76,7 @@ struct Sum<'a> {
 }
 
 impl Sum<'_> {
-    fn add(&mut self, a: Matrix, b: Matrix) {
+    fn add(&mut self, a: Matrix, b: RightFactor) {
         let before = std::mem::replace(&mut self.so_far, Before::Nothing);
         let term = LastTerm { before, a, b, precision: precision() };
         self.missing -= 1;
@@ -84,17 +94,17 @@ impl Sum<'_> {
 }
 
 /// Adds a product to a sum that may not exist yet.
-fn accumulate(sum: &mut Option<Vec<f32>>, a: Matrix, b: Matrix) {
+fn accumulate(sum: &mut Option<Vec<f32>>, a: Matrix, b: RightFactor) {
     let before = sum.take().map_or(Before::Nothing, Before::Terms);
     *sum = Some(LastTerm { before, a, b, precision: precision() }.sum());
 }
 
 /// What the user chose.
-fn precision() -> kernels::Precision {
+pub(super) fn precision() -> kernels::Precision {
     crate::precision::kernel(crate::precision())
 }
 
-fn product(a: Matrix, b: Matrix) -> Vec<f32> {
+fn product<'a>(a: Matrix<'a>, b: impl Into<RightFactor<'a>>) -> Vec<f32> {
     kernels::product(a, b, precision())
 }
 
@@ -121,6 +131,9 @@ impl KernelBackend for Flex {
         let bias = bias.as_ref().map(Dense::values);
         let [x, weight] = [&x, &weight].map(Dense::new);
         let (y, channels, [height, width]) = match geometry.transposed_to {
+            None if geometry.is_depthwise => {
+                (shape.depthwise(x.values(), weight.values(), bias), shape.channels[1], shape.output())
+            }
             None => (shape.forward(x.values(), weight.values(), bias), shape.channels[1], shape.output()),
             Some(size) => (shape.transposed(weight.values(), x.values(), bias), shape.channels[0], size),
         };
@@ -153,6 +166,16 @@ impl KernelBackend for Flex {
     fn kernel_prelu(x: Values, slope: Values) -> Values {
         let [values, slope] = [&x, &slope].map(Dense::new);
         tensor(kernels::prelu(values.values(), slope.values()[0]), dims(&x))
+    }
+
+    fn kernel_permute(x: Values, axes: Vec<usize>) -> Values {
+        Dense::new(&x.permute(&axes)).0
+    }
+
+    fn kernel_halve_by_maximum(map: Values) -> Values {
+        let [n, height, width, channels] = map.layout().shape().dims();
+        let halved = kernels::halve_by_maximum(Dense::new(&map).values(), [n, height, width, channels]);
+        tensor(halved, [n, height / 2, width / 2, channels])
     }
 
     fn kernel_gelu(x: Values) -> Values {
@@ -219,21 +242,20 @@ impl KernelGradients for Flex {
             before_activation: None,
         };
         if is_present(&terms.weight) {
-            sum.add(x.view(), Strided::new(&terms.weight).view());
+            sum.add(x.view(), Weight::new(&terms.weight, rows).factor());
         }
         let coordinates = is_present(&terms.scale).then(|| {
             let scale = Dense::new(&terms.scale);
-            let coordinates = product(x.view(), Strided::new(&terms.left).view());
+            let coordinates = product(x.view(), Weight::new(&terms.left, rows).factor());
             let scaled = kernels::scale_columns(&coordinates, scale.values());
             let r = scale.values().len();
-            sum.add(Matrix::new(&scaled, rows, r), Strided::new(&terms.right).view());
+            sum.add(Matrix::new(&scaled, rows, r), Weight::new(&terms.right, rows).factor());
             tensor(coordinates, [rows, r])
         });
         let inner = is_present(&terms.first).then(|| {
-            let first = Strided::new(&terms.first);
-            let inner = product(x.view(), first.view());
-            let t = dims(&first.0)[1];
-            sum.add(Matrix::new(&inner, rows, t), Strided::new(&terms.second).view());
+            let inner = product(x.view(), Weight::new(&terms.first, rows).factor());
+            let t = dims(&terms.first)[1];
+            sum.add(Matrix::new(&inner, rows, t), Weight::new(&terms.second, rows).factor());
             tensor(inner, [rows, t])
         });
         let Before::Terms(y) = sum.so_far else { unreachable!("checked by the caller: there is a term") };
@@ -255,44 +277,42 @@ impl KernelGradients for Flex {
         let mut dx = None;
 
         if is_present(&terms.weight) {
-            let weight = Strided::new(&terms.weight);
             if let (true, Some(x)) = (wanted.weight, &x) {
-                gradients.weight = Some(tensor(product(x.view().transposed(), dy.view()), dims(&weight.0)));
+                gradients.weight = Some(tensor(product(x.view().transposed(), dy.view()), dims(&terms.weight)));
             }
             if wanted.x {
-                accumulate(&mut dx, dy.view(), weight.view().transposed());
+                accumulate(&mut dx, dy.view(), Weight::transposed(&terms.weight, rows).factor());
             }
         }
         if is_present(&terms.scale) && (wanted.x || wanted.scale) {
             let scale = Dense::new(&terms.scale);
             let r = scale.values().len();
-            let back = product(dy.view(), Strided::new(&terms.right).view().transposed());
+            let back = product(dy.view(), Weight::transposed(&terms.right, rows).factor());
             if let (true, Some(coordinates)) = (wanted.scale, &coordinates) {
                 let dots = kernels::column_dots(Dense::new(coordinates).values(), &back, r);
                 gradients.scale = Some(tensor(dots, [r]));
             }
             if wanted.x {
                 let scaled = kernels::scale_columns(&back, scale.values());
-                let left = Strided::new(&terms.left);
-                accumulate(&mut dx, Matrix::new(&scaled, rows, r), left.view().transposed());
+                let left = Weight::transposed(&terms.left, rows);
+                accumulate(&mut dx, Matrix::new(&scaled, rows, r), left.factor());
             }
         }
         if is_present(&terms.first) {
-            let (first, second) = (Strided::new(&terms.first), Strided::new(&terms.second));
-            let t = dims(&first.0)[1];
+            let [inputs, t] = [dims(&terms.first)[0], dims(&terms.first)[1]];
             if wanted.x || wanted.first {
-                let back = product(dy.view(), second.view().transposed());
+                let back = product(dy.view(), Weight::transposed(&terms.second, rows).factor());
                 let back = Matrix::new(&back, rows, t);
                 if let (true, Some(x)) = (wanted.first, &x) {
-                    gradients.first = Some(tensor(product(x.view().transposed(), back), dims(&first.0)));
+                    gradients.first = Some(tensor(product(x.view().transposed(), back), [inputs, t]));
                 }
                 if wanted.x {
-                    accumulate(&mut dx, back, first.view().transposed());
+                    accumulate(&mut dx, back, Weight::transposed(&terms.first, rows).factor());
                 }
             }
             if let (true, Some(inner)) = (wanted.second, &inner) {
                 let inner = Strided::new(inner);
-                gradients.second = Some(tensor(product(inner.view().transposed(), dy.view()), dims(&second.0)));
+                gradients.second = Some(tensor(product(inner.view().transposed(), dy.view()), dims(&terms.second)));
             }
         }
         if wanted.bias {
@@ -314,6 +334,7 @@ impl KernelGradients for Flex {
         let d_x = wanted[0].then(|| {
             let weight = Dense::new(&weight);
             let gradient = match is_transposed {
+                false if geometry.is_depthwise => shape.depthwise_input_gradient(weight.values(), dy.values()),
                 false => shape.input_gradient(weight.values(), dy.values()),
                 true => shape.forward(dy.values(), weight.values(), None),
             };
@@ -322,6 +343,7 @@ impl KernelGradients for Flex {
         let d_weight = x.filter(|_| wanted[1]).map(|x| {
             let x = Dense::new(&x);
             let gradient = match is_transposed {
+                false if geometry.is_depthwise => shape.depthwise_weight_gradient(x.values(), dy.values()),
                 false => shape.weight_gradient(x.values(), dy.values()),
                 true => shape.weight_gradient(dy.values(), x.values()),
             };
@@ -351,6 +373,12 @@ impl KernelGradients for Flex {
         let [values, slope, dy] = [&x, &slope, &dy].map(Dense::new);
         let (dx, d_slope) = kernels::prelu_backward(values.values(), slope.values()[0], dy.values());
         [tensor(dx, dims(&x)), tensor(vec![d_slope], [1])]
+    }
+
+    fn halve_gradient(map: Values, dy: Values) -> Values {
+        let [values, dy] = [&map, &dy].map(Dense::new);
+        let size = map.layout().shape().dims();
+        tensor(kernels::halve_by_maximum_backward(values.values(), size, dy.values()), size)
     }
 
     fn gelu_gradient(x: Values, dy: Values) -> Values {
@@ -435,7 +463,7 @@ impl KernelGradients for Flex {
 /// The convolution of maps of the sizes `input`; or the one whose way back is the transposed convolution of such maps.
 fn convolution(input: &[usize], weight: &Values, geometry: Geometry) -> Convolution {
     let weight = dims(weight);
-    let Geometry { stride, padding, dilation, transposed_to } = geometry;
+    let Geometry { stride, padding, dilation, transposed_to, .. } = geometry;
     let (channels, size) = match transposed_to {
         None => ([input[1], weight[0]], [input[2], input[3]]),
         Some(size) => ([weight[1], input[1]], size),

@@ -6,6 +6,7 @@
 mod autodiff;
 mod backend;
 mod flex;
+pub(crate) mod packed;
 
 use crate::ops::{AdamW, Ending, Heads, LinearTerms, Moments, RelativeTables};
 use backend::{Geometry, KernelBackend};
@@ -74,6 +75,8 @@ pub(crate) fn linear(x: Tensor<2>, terms: LinearTerms) -> Tensor<2> {
 pub(crate) fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, options: ConvOptions<2>) -> Tensor<4> {
     let device = x.device();
     let ([_, inputs, height, width], [outputs, read, rows, columns]) = (x.dims(), weight.dims());
+    let is_depthwise = options.groups > 1;
+    let inputs = if is_depthwise { 1 } else { inputs };
     assert!(read == inputs, "weight: expected {inputs} channels of input, found {read}");
     if let Some(bias) = &bias {
         assert!(bias.dims() == [outputs], "bias: expected {outputs} values, found {:?}", bias.dims());
@@ -85,7 +88,7 @@ pub(crate) fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, o
         assert!(covered <= padded, "the kernel covers {covered} px, more than the {padded} px of the padded input");
     }
     let ConvOptions { stride, padding, dilation, .. } = options;
-    let geometry = Geometry { stride, padding, dilation, transposed_to: None };
+    let geometry = Geometry { stride, padding, dilation, is_depthwise, transposed_to: None };
     Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_conv2d(
         x.into_dispatch(),
         weight.into_dispatch(),
@@ -115,8 +118,13 @@ pub(crate) fn conv_transpose2d(
         padded - 2 * padding
     });
     let padding = options.padding.map(|padding| (padding, padding));
-    let geometry =
-        Geometry { stride: options.stride, padding, dilation: options.dilation, transposed_to: Some(output) };
+    let geometry = Geometry {
+        stride: options.stride,
+        padding,
+        dilation: options.dilation,
+        is_depthwise: false,
+        transposed_to: Some(output),
+    };
     Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_conv2d(
         x.into_dispatch(),
         weight.into_dispatch(),
@@ -167,6 +175,14 @@ pub(crate) fn batch_norm(
 
 pub(crate) fn prelu<const D: usize>(x: Tensor<D>, slope: Tensor<1>) -> Tensor<D> {
     Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_prelu(x.into_dispatch(), slope.into_dispatch()))
+}
+
+pub(crate) fn permute<const D: usize>(x: Tensor<D>, axes: [usize; D]) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_permute(x.into_dispatch(), axes.to_vec()))
+}
+
+pub(crate) fn halve_by_maximum(map: Tensor<4>) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as KernelBackend>::kernel_halve_by_maximum(map.into_dispatch()))
 }
 
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {

@@ -43,3 +43,20 @@ pub fn prelu<const D: usize>(x: Tensor<D>, slope: Tensor<1>) -> Tensor<D> {
     }
     burn::tensor::activation::prelu(x, slope)
 }
+
+/// The largest of every 2 x 2 cells, by channel: `map [batch, height, width, channels]` to `[batch, height / 2, width / 2, channels]`. The
+/// gradient goes to the first of equal cells, row by row.
+///
+/// # Panics
+/// If a side is odd.
+pub fn halve_by_maximum(map: Tensor<4>) -> Tensor<4> {
+    let [n, height, width, channels] = map.dims();
+    assert!(height % 2 == 0 && width % 2 == 0, "expected even sides, found {height} x {width}");
+    #[cfg(feature = "cpu")]
+    if super::is_fused(&map) {
+        return crate::fused::halve_by_maximum(map);
+    }
+    let [rows, columns] = [height / 2, width / 2];
+    let cells = map.reshape([n, rows, 2, columns, 2, channels]);
+    cells.max_dim(4).max_dim(2).reshape([n, rows, columns, channels])
+}

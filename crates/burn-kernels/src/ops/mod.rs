@@ -5,13 +5,15 @@ mod convolution;
 mod linear;
 mod maps;
 mod optimizer;
+mod order;
 mod pointwise;
 
 pub use attention::{Heads, RelativeTables, cross_attention, self_attention};
 pub use convolution::{conv_transpose2d, conv2d};
 pub use linear::{Ending, LinearTerms, Scaled, linear};
-pub use maps::{batch_norm, batch_norm_train, prelu};
+pub use maps::{batch_norm, batch_norm_train, halve_by_maximum, prelu};
 pub use optimizer::{AdamW, Moments};
+pub use order::permute;
 pub use pointwise::{gelu, layer_norm};
 
 #[cfg(feature = "cpu")]

@@ -17,13 +17,21 @@ proptest! {
         bias in any::<bool>(),
         tracked in any::<[bool; 2]>(),
         transposed in any::<bool>(),
+        groups in 0usize..3,
     ) {
+        // One group, a group for each channel, or two.
+        let (channels, groups) = match groups {
+            0 => (channels, 1),
+            1 => ([channels[1]; 2], channels[1]),
+            _ => (channels.map(|count| 2 * count), 2),
+        };
         let covered = |axis: usize| dilation[axis] * (kernel[axis] - 1) + 1;
         prop_assume!((0..2).all(|axis| covered(axis) <= input[axis] + padding[axis].0 + padding[axis].1));
-        let (x, weight) = ([batch, channels[0], input[0], input[1]], [channels[1], channels[0], kernel[0], kernel[1]]);
+        let x = [batch, channels[0], input[0], input[1]];
+        let weight = [channels[1], channels[0] / groups, kernel[0], kernel[1]];
         let mut inputs = Inputs::new(&[&x, &weight, &[channels[1]]]);
         inputs.tracked = vec![tracked[0], tracked[1] || !tracked[0], bias];
-        let options = ConvOptions::new_with_padding(stride, padding, dilation, 1);
+        let options = ConvOptions::new_with_padding(stride, padding, dilation, groups);
         compare_sums(&format!("{x:?} {weight:?} {options:?} {tracked:?}"), &inputs, |tensors| {
             let x = match transposed {
                 // Channels last in memory.

@@ -6,6 +6,7 @@
 mod attention;
 mod convolution;
 mod linear;
+mod order;
 mod pointwise;
 mod set_aside;
 mod support;

@@ -3,6 +3,7 @@
 //! The matrix of these rows, many times as large as the input, never exists as a whole. A forward pass gathers it panel by panel in the
 //! order in which tiles read it, the gradient of the weight strip by strip.
 
+mod depthwise;
 mod forward;
 mod transposed;
 mod unfold;

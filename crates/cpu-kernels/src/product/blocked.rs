@@ -31,14 +31,25 @@ const FEW_ROWS: usize = 64;
 /// As [`super::multiply`].
 pub(super) unsafe fn multiply(level: Level, a: Matrix, b: Matrix, start: Start, target: Target, ending: Ending) {
     let depth = b.rows();
-    let panels = b.columns().div_ceil(COLUMNS);
-    let in_place = if a.rows() <= FEW_ROWS && b.column_stride() == 1 { b.columns() / COLUMNS } else { 0 };
-    let mut packed = Scratch::new((panels - in_place) * depth * COLUMNS);
-    let packed = &mut packed.as_mut_slice()[..(panels - in_place) * depth * COLUMNS];
-    pack_right(level, b.part([0, in_place * COLUMNS], [depth, b.columns() - in_place * COLUMNS]), packed);
+    let in_place = if is_in_place(b, a.rows()) { b.columns() / COLUMNS } else { 0 };
+    let rest = b.part([0, in_place * COLUMNS], [depth, b.columns() - in_place * COLUMNS]);
+    let len = packed_len(rest);
+    let mut packed = Scratch::new(len);
+    let packed = &mut packed.as_mut_slice()[..len];
+    pack_right(level, rest, packed);
     let right = Right { depth, columns: b.columns(), in_place: b.part([0, 0], [depth, in_place * COLUMNS]), packed };
     // SAFETY: promised by the caller.
     unsafe { Product { level, a, right, start, target, ending }.compute_by(Threads::All) }
+}
+
+/// Whether whole panels of a right factor are read where they are.
+fn is_in_place(b: Matrix, rows: usize) -> bool {
+    rows <= FEW_ROWS && b.column_stride() == 1
+}
+
+/// Whether a product with a left factor of `rows` rows packs its right one, or would rather have it as its left one.
+pub(super) fn packs(b: Matrix, rows: usize) -> bool {
+    rows >= ROWS && !is_in_place(b, rows)
 }
 
 /// A product with a right factor of so many columns that is packed already, `[panel][depth][32]`.
@@ -52,13 +63,14 @@ pub(super) unsafe fn multiply_packed(
     (packed, columns): (&[f32], usize),
     start: Start,
     target: Target,
+    ending: Ending,
     threads: Threads,
 ) {
     let depth = a.columns();
     assert!(packed.len() == columns.div_ceil(COLUMNS) * depth * COLUMNS);
     let right = Right { depth, columns, in_place: Matrix::new(&[], depth, 0), packed };
     // SAFETY: promised by the caller.
-    unsafe { Product { level, a, right, start, target, ending: Ending::Sum }.compute_by(threads) }
+    unsafe { Product { level, a, right, start, target, ending }.compute_by(threads) }
 }
 
 /// Who computes a product.
@@ -69,12 +81,18 @@ pub(crate) enum Threads {
     One,
 }
 
+/// Elements of a packed right factor.
+pub(super) fn packed_len(b: Matrix) -> usize {
+    b.columns().div_ceil(COLUMNS) * b.rows() * COLUMNS
+}
+
 /// Panels of 32 columns one after the other, `[panel][depth][32]`.
-fn pack_right(level: Level, b: Matrix, right: &mut [f32]) {
+pub(super) fn pack_right(level: Level, b: Matrix, right: &mut [f32]) {
     /// Neighbouring panels that one task fills stretch by stretch, so that it reads long parts of rows.
     const GROUP: usize = 8;
     const STRETCH: usize = 64;
     let depth = b.rows();
+    debug_assert_eq!(right.len(), packed_len(b));
     if right.is_empty() {
         return;
     }

@@ -1,6 +1,6 @@
 //! The last product of a sum, with what is made of the sum.
 
-use super::{Ending, Start, Target, add, check_operands, fresh};
+use super::{Ending, RightFactor, Start, Target, add, check_operands, fresh};
 use crate::memory::written;
 use crate::{Matrix, Precision, check};
 
@@ -23,7 +23,7 @@ pub enum Before<'a> {
 ///
 /// let (x, w, bias) = ([1.0, 2.0, 3.0, 4.0], [0.5, -1.0, 0.25, 1.0], [1.0, -1.0]);
 /// let (a, b) = (Matrix::new(&x, 2, 2), Matrix::new(&w, 2, 2));
-/// let term = || LastTerm { before: Before::Bias(&bias), a, b, precision: Precision::F32 };
+/// let term = || LastTerm { before: Before::Bias(&bias), a, b: b.into(), precision: Precision::F32 };
 /// assert_eq!(term().sum(), [2.0, 0.0, 3.5, 0.0]);
 /// assert_eq!(term().gelu(), gelu(&term().sum()));
 /// assert_eq!(term().plus(&[10.0; 4]), [12.0, 10.0, 13.5, 10.0]);
@@ -35,7 +35,7 @@ pub struct LastTerm<'a> {
     /// The left factor.
     pub a: Matrix<'a>,
     /// The right factor.
-    pub b: Matrix<'a>,
+    pub b: RightFactor<'a>,
     /// How the product is computed.
     pub precision: Precision,
 }

@@ -3,6 +3,7 @@
 mod blocked;
 mod ending;
 mod last_term;
+mod packed;
 mod small;
 #[cfg(target_arch = "x86_64")]
 mod tiled;
@@ -15,14 +16,15 @@ use std::ops::Range;
 
 pub(crate) use blocked::Threads;
 pub use last_term::{Before, LastTerm};
+pub use packed::{Packed, RightFactor};
 
 /// `a b`.
 ///
 /// # Panics
 ///
 /// If the inner sizes differ, or the machine cannot compute with `precision` ([`Precision::check`]).
-pub fn product(a: Matrix, b: Matrix, precision: Precision) -> Vec<f32> {
-    LastTerm { before: Before::Nothing, a, b, precision }.sum()
+pub fn product<'a>(a: Matrix<'a>, b: impl Into<RightFactor<'a>>, precision: Precision) -> Vec<f32> {
+    LastTerm { before: Before::Nothing, a, b: b.into(), precision }.sum()
 }
 
 /// `out + a b` in `f32`, to `out`.
@@ -31,6 +33,7 @@ pub fn product(a: Matrix, b: Matrix, precision: Precision) -> Vec<f32> {
 ///
 /// If sizes do not fit.
 pub(crate) fn add_product(out: &mut [f32], a: Matrix, b: Matrix) {
+    let b = RightFactor::from(b);
     check_operands(a, b, Precision::F32);
     // SAFETY: this ending writes nothing else.
     unsafe { add(out, a, b, Ending::Sum, Precision::F32) }
@@ -52,13 +55,13 @@ pub(crate) unsafe fn packed_product(
     let start = bias.map_or(Start::Zero, Start::RowBias);
     let target = Target { out, steps: [step, 1] };
     // SAFETY: promised by the caller.
-    unsafe { blocked::multiply_packed(Level::current(), a, (packed, columns), start, target, threads) }
+    unsafe { blocked::multiply_packed(Level::current(), a, (packed, columns), start, target, Ending::Sum, threads) }
 }
 
 /// # Safety
 ///
 /// A matrix that an ending writes has as many elements as the product, and they are the caller's.
-unsafe fn add(out: &mut [f32], a: Matrix, b: Matrix, ending: Ending, precision: Precision) {
+unsafe fn add(out: &mut [f32], a: Matrix, b: RightFactor, ending: Ending, precision: Precision) {
     check::length("out", out.len(), &[a.rows(), b.columns()]);
     let target = Target { out: out.as_mut_ptr(), steps: [b.columns(), 1] };
     // SAFETY: `out` has as many elements as the product, all of them initialised; the rest is promised by the caller.
@@ -68,7 +71,7 @@ unsafe fn add(out: &mut [f32], a: Matrix, b: Matrix, ending: Ending, precision: 
 /// # Safety
 ///
 /// A matrix that an ending writes has as many elements as the product, and they are the caller's.
-unsafe fn fresh(a: Matrix, b: Matrix, start: Start, ending: Ending, precision: Precision) -> Vec<f32> {
+unsafe fn fresh(a: Matrix, b: RightFactor, start: Start, ending: Ending, precision: Precision) -> Vec<f32> {
     // SAFETY: `multiply` writes every element of the product, and reads none where it does not start from `Out`; the rest is promised by
     // the caller.
     unsafe {
@@ -80,7 +83,7 @@ unsafe fn fresh(a: Matrix, b: Matrix, start: Start, ending: Ending, precision: P
 }
 
 #[track_caller]
-fn check_operands(a: Matrix, b: Matrix, precision: Precision) {
+fn check_operands(a: Matrix, b: RightFactor, precision: Precision) {
     assert!(a.columns() == b.rows(), "b has {} rows, expected {}, the columns of a", b.rows(), a.columns());
     precision.expect_possible();
 }
@@ -152,8 +155,10 @@ pub(crate) const SMALL: usize = 1 << 16;
 ///
 /// All elements of the target have to be the caller's, and initialised if the product starts from them; those that an ending writes have to
 /// be there and the caller's.
-unsafe fn multiply(a: Matrix, b: Matrix, start: Start, target: Target, ending: Ending, precision: Precision) {
+unsafe fn multiply(a: Matrix, b: RightFactor, start: Start, target: Target, ending: Ending, precision: Precision) {
     let level = Level::current();
+    let packed = b.packed_for(precision);
+    let b = b.matrix();
     let work = a.rows() * b.columns() * a.columns();
     // SAFETY: promised by the caller.
     unsafe {
@@ -169,12 +174,14 @@ unsafe fn multiply(a: Matrix, b: Matrix, start: Start, target: Target, ending: E
             match (precision, level.isa()) {
                 (Precision::F32, _) => {}
                 (Precision::F32OnAmx, _) => {
-                    return tiled::multiply::<Hardware>(level, a, b, start, target, ending, Three);
+                    return tiled::multiply::<Hardware>(level, a, b, packed, start, target, ending, Three);
                 }
                 (Precision::Bf16, Isa::Amx) => {
-                    return tiled::multiply::<Hardware>(level, a, b, start, target, ending, One);
+                    return tiled::multiply::<Hardware>(level, a, b, packed, start, target, ending, One);
                 }
-                (Precision::Bf16, _) => return tiled::multiply::<Dot>(level, a, b, start, target, ending, One),
+                (Precision::Bf16, _) => {
+                    return tiled::multiply::<Dot>(level, a, b, packed, start, target, ending, One);
+                }
             }
         }
         let _ = precision;
@@ -184,7 +191,13 @@ unsafe fn multiply(a: Matrix, b: Matrix, start: Start, target: Target, ending: E
             blocked::multiply(level, b.transposed(), a.transposed(), start.transposed(), turned, Ending::Sum);
             ending.apply(level, target, [a.rows(), b.columns()]);
         } else {
-            blocked::multiply(level, a, b, start, target, ending);
+            match packed {
+                Some(packed) => {
+                    let right = (packed.values(), b.columns());
+                    blocked::multiply_packed(level, a, right, start, target, ending, Threads::All);
+                }
+                None => blocked::multiply(level, a, b, start, target, ending),
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Products of factors that are rounded to bf16, or split into two bf16 numbers, on tiles or by dot products.
 
-use super::{Ending, Start, Target, share};
+use super::{Ending, Packed, Start, Target, share};
 use crate::amx::{SIDE, STEP, Tiles};
 use crate::bf16::{Pair, pair_along, pair_rows, rest, rounded};
 use crate::isa::Level;
@@ -36,6 +36,11 @@ impl Terms {
             Self::Three => &[[High, High], [High, Low], [Low, High]],
         }
     }
+
+    /// Words of a panel of the right factor.
+    fn panel(self, b: Matrix) -> usize {
+        b.rows().div_ceil(SIDE) * self.roundings().len() * STEP
+    }
 }
 
 /// Words of packed left panels that one task keeps in the second cache: 1 MB.
@@ -52,6 +57,7 @@ pub(super) unsafe fn multiply<T: Tiles>(
     level: Level,
     a: Matrix,
     b: Matrix,
+    packed: Option<&Packed>,
     start: Start,
     target: Target,
     ending: Ending,
@@ -59,13 +65,17 @@ pub(super) unsafe fn multiply<T: Tiles>(
 ) {
     assert!(target.steps[1] == 1, "a product on tiles goes to rows without gaps");
     let [rows, columns] = [a.rows(), b.columns()].map(|size| size.div_ceil(SIDE));
-    let panel = b.rows().div_ceil(SIDE) * terms.roundings().len() * STEP;
-    let mut right = Scratch::new(columns * panel);
-    let right = &mut right.as_mut_words()[..columns * panel];
-    right.par_chunks_exact_mut(panel).enumerate().for_each(|(j, out)| {
-        pack_panel(level, Side::Right, b.transposed(), j, terms, out);
-    });
-    let right = &*right;
+    let panel = terms.panel(b);
+    let mut scratch;
+    let right = match packed {
+        Some(packed) => packed.words(),
+        None => {
+            scratch = Scratch::new(columns * panel);
+            let right = &mut scratch.as_mut_words()[..columns * panel];
+            pack_right(level, b, terms, right);
+            &*right
+        }
+    };
 
     let threads = rayon::current_num_threads();
     let by_rows = (rows * panel).div_ceil(LEFT).next_multiple_of(threads).min(rows);
@@ -75,6 +85,22 @@ pub(super) unsafe fn multiply<T: Tiles>(
         let columns = share(columns, index % by_columns, by_columns);
         // SAFETY: the shares do not overlap.
         unsafe { block::<T>(level, a, right, [rows, columns], b.columns(), start, target, ending, terms) }
+    });
+}
+
+/// Words of a packed right factor.
+pub(super) fn packed_len(b: Matrix, terms: Terms) -> usize {
+    b.columns().div_ceil(SIDE) * terms.panel(b)
+}
+
+/// Panels of 32 columns one after the other.
+pub(super) fn pack_right(level: Level, b: Matrix, terms: Terms, right: &mut [u32]) {
+    debug_assert_eq!(right.len(), packed_len(b, terms));
+    if right.is_empty() {
+        return;
+    }
+    right.par_chunks_exact_mut(terms.panel(b)).enumerate().for_each(|(j, out)| {
+        pack_panel(level, Side::Right, b.transposed(), j, terms, out);
     });
 }
 
@@ -368,7 +394,7 @@ mod tests {
         let mut out = vec![f32::NAN; a.rows() * b.columns()];
         let target = Target { out: out.as_mut_ptr(), steps: [b.columns(), 1] };
         // SAFETY: `out` has as many elements as the product.
-        unsafe { multiply::<T>(Level::current(), a, b, Start::Bias(bias), target, Ending::Sum, terms) };
+        unsafe { multiply::<T>(Level::current(), a, b, None, Start::Bias(bias), target, Ending::Sum, terms) };
         out
     }
 

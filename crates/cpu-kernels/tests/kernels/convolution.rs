@@ -3,20 +3,22 @@ use cpu_kernels::{Convolution, channel_sums};
 use proptest::prelude::*;
 
 /// Calls `visit` with the places of x, weight and y of each product that a convolution adds up.
-fn for_each_term(shape: &Convolution, mut visit: impl FnMut([usize; 3])) {
+fn for_each_term(shape: &Convolution, depthwise: bool, mut visit: impl FnMut([usize; 3])) {
     let ([height, width], [rows, columns]) = (shape.output(), shape.kernel);
     let [inputs, outputs] = shape.channels;
     for image in 0..shape.batch {
         for output in 0..outputs {
             for (row, column) in (0..height).flat_map(|row| (0..width).map(move |column| (row, column))) {
-                for input in 0..inputs {
+                for input in (0..inputs).filter(|input| !depthwise || *input == output) {
+                    // One channel of the input goes into one of the output, by the only kernel that this has.
+                    let kernel = if depthwise { output } else { output * inputs + input };
                     for (i, j) in (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j))) {
                         let y = (row * shape.stride[0] + i * shape.dilation[0]).wrapping_sub(shape.padding[0].0);
                         let x = (column * shape.stride[1] + j * shape.dilation[1]).wrapping_sub(shape.padding[1].0);
                         if y < shape.input[0] && x < shape.input[1] {
                             visit([
                                 ((image * inputs + input) * shape.input[0] + y) * shape.input[1] + x,
-                                ((output * inputs + input) * rows + i) * columns + j,
+                                (kernel * rows + i) * columns + j,
                                 ((image * outputs + output) * height + row) * width + column,
                             ]);
                         }
@@ -29,6 +31,7 @@ fn for_each_term(shape: &Convolution, mut visit: impl FnMut([usize; 3])) {
 
 struct Case {
     shape: Convolution,
+    depthwise: bool,
     x: Vec<f32>,
     weight: Vec<f32>,
     bias: Vec<f32>,
@@ -37,12 +40,18 @@ struct Case {
 
 impl Case {
     fn new(shape: Convolution, seed: u64) -> Self {
+        Self::of(shape, false, seed)
+    }
+
+    fn of(shape: Convolution, depthwise: bool, seed: u64) -> Self {
         let [inputs, outputs] = shape.channels;
+        let kernels = if depthwise { outputs } else { outputs * inputs };
         let size = |sides: [usize; 2]| sides[0] * sides[1];
         Self {
             shape,
+            depthwise,
             x: numbers(shape.batch * inputs * size(shape.input), seed),
-            weight: numbers(outputs * inputs * size(shape.kernel), seed + 1),
+            weight: numbers(kernels * size(shape.kernel), seed + 1),
             bias: numbers(outputs, seed + 2),
             dy: numbers(shape.batch * outputs * size(shape.output()), seed + 3),
         }
@@ -50,13 +59,23 @@ impl Case {
 
     /// Output, output without bias, and the gradients of input, weight and bias.
     fn found(&self) -> [Vec<f32>; 5] {
-        let Self { shape, x, weight, bias, dy } = self;
+        let Self { shape, depthwise, x, weight, bias, dy } = self;
+        let d_bias = channel_sums(dy, [shape.batch, shape.channels[1]]);
+        if *depthwise {
+            return [
+                shape.depthwise(x, weight, Some(bias)),
+                shape.depthwise(x, weight, None),
+                shape.depthwise_input_gradient(weight, dy),
+                shape.depthwise_weight_gradient(x, dy),
+                d_bias,
+            ];
+        }
         [
             shape.forward(x, weight, Some(bias)),
             shape.forward(x, weight, None),
             shape.input_gradient(weight, dy),
             shape.weight_gradient(x, dy),
-            channel_sums(dy, [shape.batch, shape.channels[1]]),
+            d_bias,
         ]
     }
 
@@ -76,7 +95,7 @@ impl Case {
             add(0, at, f64::from(self.bias[at / pixels % outputs]));
             add(4, at / pixels % outputs, f64::from(self.dy[at]));
         }
-        for_each_term(&self.shape, |[x, weight, y]| {
+        for_each_term(&self.shape, self.depthwise, |[x, weight, y]| {
             let [value, factor, dy] = [self.x[x], self.weight[weight], self.dy[y]].map(f64::from);
             add(0, y, value * factor);
             add(1, y, value * factor);
@@ -94,8 +113,10 @@ impl Case {
     }
 }
 
+/// The convolution, and the depthwise one of as many channels as its output has.
 pub(crate) fn check(shape: Convolution, seed: u64) {
     Case::new(shape, seed).check();
+    Case::of(Convolution { channels: [shape.channels[1]; 2], ..shape }, true, seed).check();
 }
 
 pub(crate) const THREE_BY_THREE: Convolution = Convolution {
@@ -171,8 +192,9 @@ fn bits_do_not_depend_on_threads() {
         Convolution { channels: [70, 90], input: [8, 8], ..THREE_BY_THREE },
         Convolution { channels: [24, 40], input: [41, 50], stride: [2, 2], ..THREE_BY_THREE },
     ] {
-        let case = Case::new(shape, 7);
-        assert_same_bits_on_any_threads(|| case.found().to_vec());
+        for case in [Case::new(shape, 7), Case::of(Convolution { channels: [40; 2], ..shape }, true, 7)] {
+            assert_same_bits_on_any_threads(|| case.found().to_vec());
+        }
     }
 }
 
@@ -180,13 +202,16 @@ fn bits_do_not_depend_on_threads() {
 fn what_is_not_a_number_reaches_what_it_takes_part_in() {
     let shape = Convolution { channels: [4, 6], input: [12, 34], ..THREE_BY_THREE };
     on_every_isa(|_| {
-        for poison in [f32::NAN, f32::INFINITY] {
-            let mut case = Case::new(shape, 3);
+        let depthwise = Convolution { channels: [6, 6], ..shape };
+        for (poison, mut case) in [f32::NAN, f32::INFINITY]
+            .into_iter()
+            .flat_map(|poison| [(poison, Case::new(shape, 3)), (poison, Case::of(depthwise, true, 3))])
+        {
             let (x, y) = (5 * 34 + 20, 7 * 34 + 11);
             case.x[x] = poison;
             case.dy[y] = poison;
             let mut reached = [vec![false; case.dy.len()], vec![false; case.x.len()], vec![false; case.weight.len()]];
-            for_each_term(&shape, |[input, weight, output]| {
+            for_each_term(&case.shape, case.depthwise, |[input, weight, output]| {
                 reached[0][output] |= input == x;
                 reached[1][input] |= output == y;
                 reached[2][weight] |= input == x || output == y;
@@ -212,4 +237,12 @@ fn nothing_in_is_nothing_out() {
     let none = Convolution { input: [1, 1], padding: [(0, 0), (0, 0)], ..THREE_BY_THREE };
     let [y, _, dx, dw, _] = Case::new(none, 1).found();
     assert!(y.is_empty() && dx == vec![0.0; 6] && dw == vec![0.0; 5 * 3 * 9]);
+    let [y, _, dx, dw, _] = Case::of(Convolution { channels: [3, 3], ..none }, true, 1).found();
+    assert!(y.is_empty() && dx == vec![0.0; 6] && dw == vec![0.0; 3 * 9]);
+}
+
+#[test]
+#[should_panic(expected = "a depthwise convolution of 3 channels to 5")]
+fn channels_of_a_depthwise_convolution_are_those_of_its_input() {
+    THREE_BY_THREE.depthwise(&[0.0; 2 * 3 * 63], &[0.0; 27], None);
 }

@@ -5,6 +5,7 @@ mod convolution;
 mod gelu;
 mod maps;
 mod product;
+mod reorder;
 mod rows;
 mod small;
 mod support;

@@ -1,5 +1,5 @@
 use crate::support::{assert_same_bits_on_any_threads, assert_sums, numbers, on_every_isa, rounding};
-use cpu_kernels::{Before, Isa, KernelError, LastTerm, Matrix, Precision, add, gelu, product};
+use cpu_kernels::{Before, Isa, KernelError, LastTerm, Matrix, Packed, Precision, RightFactor, add, gelu, product};
 use proptest::prelude::*;
 
 /// The product, and the product of magnitudes.
@@ -77,7 +77,7 @@ pub(crate) fn check([m, k, n]: [usize; 3], layouts: [usize; 2], seed: u64) {
             (Before::Terms(before.clone()), added, &more),
         ];
         for (before, expected, magnitudes) in sums {
-            assert_sums(&LastTerm { before, a, b, precision }.sum(), expected, magnitudes, rounding(k + 1));
+            assert_sums(&LastTerm { before, a, b: b.into(), precision }.sum(), expected, magnitudes, rounding(k + 1));
         }
     };
     on_every_isa(|isa| {
@@ -102,8 +102,11 @@ fn check_endings([m, k, n]: [usize; 3], layouts: [usize; 2], seed: u64) {
                 continue;
             }
             for so_far in [Before::Nothing, Before::Bias(&bias), Before::Terms(before.clone())] {
-                let term = LastTerm { before: so_far, a, b, precision };
+                let term = LastTerm { before: so_far, a, b: b.into(), precision };
                 let sum = term.clone().sum();
+                endings_are_passes(&term, &sum, &before);
+                let packed = Packed::new(b, precision);
+                let term = LastTerm { b: RightFactor::packed(b, &packed), ..term };
                 endings_are_passes(&term, &sum, &before);
             }
         }
@@ -154,8 +157,42 @@ fn empty_products() {
     let deepless = (Matrix::new(&[], 2, 0), Matrix::new(&[], 0, 3));
     assert_eq!(product(deepless.0, deepless.1, Precision::F32), [0.0; 6]);
     let before = Before::Bias(&[1.0, 2.0, 3.0]);
-    let term = LastTerm { before, a: deepless.0, b: deepless.1, precision: Precision::F32 };
-    assert_eq!(term.sum(), [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
+    let term = LastTerm { before, a: deepless.0, b: deepless.1.into(), precision: Precision::F32 };
+    let sum = [1.0, 2.0, 3.0, 1.0, 2.0, 3.0];
+    assert_eq!(term.clone().sum(), sum);
+    for precision in [Precision::F32, Precision::Bf16] {
+        if precision.check().is_ok() {
+            let packed = Packed::new(deepless.1, precision);
+            assert_eq!(LastTerm { b: RightFactor::packed(deepless.1, &packed), precision, ..term.clone() }.sum(), sum);
+            assert_eq!(Packed::bytes(deepless.1, precision), 0);
+        }
+    }
+}
+
+/// A copy for one precision is left alone by products in another.
+#[test]
+fn a_packed_factor_serves_its_own_precision() {
+    let [m, k, n] = [64, 96, 80];
+    let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+    let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+    on_every_isa(|_| {
+        for packed_for in [Precision::F32, Precision::Bf16] {
+            for precision in [Precision::F32, Precision::Bf16] {
+                if packed_for.check().is_ok() && precision.check().is_ok() {
+                    let packed = Packed::new(b, packed_for);
+                    assert_eq!(product(a, RightFactor::packed(b, &packed), precision), product(a, b, precision));
+                }
+            }
+        }
+    });
+}
+
+#[test]
+#[should_panic(expected = "a packed copy of 3 x 2 with a matrix of 2 x 3")]
+fn a_packed_factor_of_another_size_is_refused() {
+    let values = [1.0; 6];
+    let b = Matrix::new(&values, 3, 2);
+    RightFactor::packed(b.transposed(), &Packed::new(b, Precision::F32));
 }
 
 /// The products of rounded factors differ from those in double precision by the error that their documentation says.
@@ -209,7 +246,7 @@ fn nan_and_infinity_pass_through() {
                 let term = LastTerm {
                     before: Before::Nothing,
                     a: Matrix::new(&a, size, size),
-                    b: Matrix::new(&b, size, size),
+                    b: Matrix::new(&b, size, size).into(),
                     precision,
                 };
                 endings_are_passes(&term, &y, &y);
@@ -225,7 +262,7 @@ fn the_bits_do_not_depend_on_the_threads() {
         let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
         for precision in [Precision::F32, Precision::Bf16, Precision::F32OnAmx] {
             if precision.check().is_ok() {
-                let term = LastTerm { before: Before::Nothing, a, b, precision };
+                let term = LastTerm { before: Before::Nothing, a, b: b.into(), precision };
                 assert_same_bits_on_any_threads(|| {
                     let [sum, activated] = term.clone().sum_and_gelu();
                     vec![product(a, b, precision), sum, activated, term.clone().plus(&residual)]
@@ -238,8 +275,12 @@ fn the_bits_do_not_depend_on_the_threads() {
 #[test]
 fn what_ends_a_sum_has_its_size() {
     let (a, b) = ([1.0; 6], [1.0; 6]);
-    let term =
-        |before| LastTerm { before, a: Matrix::new(&a, 2, 3), b: Matrix::new(&b, 3, 2), precision: Precision::F32 };
+    let term = |before| LastTerm {
+        before,
+        a: Matrix::new(&a, 2, 3),
+        b: Matrix::new(&b, 3, 2).into(),
+        precision: Precision::F32,
+    };
     let refused = |call: &dyn Fn() -> Vec<f32>| {
         let message = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).expect_err("another size");
         message.downcast_ref::<String>().expect("a message").clone()

@@ -5,9 +5,12 @@ use crate::attention::{check_cross, check_self};
 use crate::convolution::{THREE_BY_THREE, check as check_convolution};
 use crate::maps::{check_batch_norm, check_prelu};
 use crate::product::{check, endings_are_passes};
+use crate::reorder::{check_halves, check_order};
 use crate::rows::{check_adamw, check_column_sums, check_layer_norm};
 use crate::support::numbers;
-use cpu_kernels::{AttentionShape, Before, Convolution, LastTerm, Matrix, Precision, gelu, gelu_backward};
+use cpu_kernels::{
+    AttentionShape, Before, Convolution, LastTerm, Matrix, Packed, Precision, RightFactor, gelu, gelu_backward,
+};
 
 #[test]
 fn products() {
@@ -22,10 +25,20 @@ fn endings_of_products() {
     for [m, k, n] in [[3, 5, 4], [25, 82, 33]] {
         let (a, b, bias, residual) = (numbers(m * k, 1), numbers(k * n, 2), numbers(n, 3), numbers(m * n, 4));
         let (a, b, before) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n), Before::Bias(&bias));
-        let term = LastTerm { before, a, b, precision: Precision::F32 };
+        let term = LastTerm { before, a, b: b.into(), precision: Precision::F32 };
         let sum = term.clone().sum();
         endings_are_passes(&term, &sum, &residual);
+        let packed = Packed::new(b, Precision::F32);
+        endings_are_passes(&LastTerm { b: RightFactor::packed(b, &packed), ..term }, &sum, &residual);
     }
+}
+
+#[test]
+fn orders_and_halves() {
+    check_order(&[2, 18, 17], &[0, 2, 1]);
+    check_order(&[3, 2, 5, 2], &[3, 1, 0, 2]);
+    check_order(&[4, 3, 20], &[1, 0, 2]);
+    check_halves([2, 2, 4, 5], 1);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod ignored;
 mod medsam;
 mod networks;
 mod numbers;
+mod packed;
 mod resume;
 mod sam2;
 mod support;

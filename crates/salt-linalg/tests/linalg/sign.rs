@@ -1,6 +1,6 @@
 //! The sign rule where it is easy to get wrong.
 
-use nalgebra::{DMatrix, dmatrix};
+use nalgebra::DMatrix;
 use salt_linalg::{RandomizedOptions, randomized_svd, thin_svd};
 
 use crate::support::*;
@@ -8,7 +8,7 @@ use crate::support::*;
 #[test]
 fn ties_go_to_the_lowest_index() {
     // The left vectors are (1, -1) / √2 and (1, 1) / √2: in the first, both entries have the same magnitude.
-    let matrix: DMatrix<f64> = dmatrix![1.0, -1.0; -1.0, 1.0];
+    let matrix = DMatrix::from_row_slice(2, 2, &[1.0, -1.0, -1.0, 1.0]);
     let svd = thin_svd(&matrix).unwrap();
     assert!(svd.u[(0, 0)] > 0.0 && svd.u[(1, 0)] < 0.0);
 }

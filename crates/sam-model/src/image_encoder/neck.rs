@@ -4,6 +4,7 @@ use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{Device, Tensor};
 use burn_kernels::layer::conv2d;
+use burn_kernels::permute;
 
 use crate::nn::{LayerNorm, pointwise_convolution};
 
@@ -33,6 +34,6 @@ pub(super) fn neck_forward(neck: &Neck, x: Tensor<4>) -> Tensor<4> {
     let x = pointwise_convolution(&neck.0, x.reshape([n * height * width, channels]));
     let [_, out] = x.dims();
     let x = neck.1.forward(x).reshape([n, height, width, out]);
-    let x = conv2d(&neck.2, x.permute([0, 3, 1, 2]));
-    neck.3.forward(x.permute([0, 2, 3, 1])).permute([0, 3, 1, 2])
+    let x = conv2d(&neck.2, permute(x, [0, 3, 1, 2]));
+    permute(neck.3.forward(permute(x, [0, 2, 3, 1])), [0, 3, 1, 2])
 }

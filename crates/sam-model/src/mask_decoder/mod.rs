@@ -16,7 +16,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfi
 use burn::nn::{Embedding, EmbeddingConfig, Gelu};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
-use burn_kernels::gelu;
+use burn_kernels::{gelu, permute};
 
 use crate::image_encoder::ImageFeatures;
 use crate::nn::{LayerNorm, Mlp, double_pixels};
@@ -149,7 +149,7 @@ impl MaskDecoder {
         let [_, channels, height, width] = embedding.dims();
         let source = if self.adds_dense { embedding + dense } else { embedding };
         let [batch, ..] = source.dims();
-        let source = source.permute([0, 2, 3, 1]).reshape([batch, height * width, channels]);
+        let source = permute(source, [0, 2, 3, 1]).reshape([batch, height * width, channels]);
         let source = if batch == count { source } else { source.expand([count, height * width, channels]) };
 
         let object = self.obj_score_token.as_ref().map(|token| token.weight.val());
@@ -188,11 +188,8 @@ impl MaskDecoder {
         let [_, masks, features] = classifiers.dims();
         let [_, x] = self.upscale(source, high_resolution);
         let pixels = x.reshape([count, cells * 16, features]);
-        classifiers
-            .matmul(pixels.swap_dims(1, 2))
-            .reshape([count, masks, height, width, 2, 2, 2, 2])
-            .permute([0, 1, 2, 4, 6, 3, 5, 7])
-            .reshape([count, masks, 4 * height, 4 * width])
+        let cells = classifiers.matmul(pixels.swap_dims(1, 2)).reshape([count, masks, height, width, 2, 2, 2, 2]);
+        permute(cells, [0, 1, 2, 4, 6, 3, 5, 7]).reshape([count, masks, 4 * height, 4 * width])
     }
 
     /// `[N, h * w, C]` to its pixels after the first and the second doubling: `[N * h * w * 4, C / 4]` and `[N * h * w * 16, C / 8]`,

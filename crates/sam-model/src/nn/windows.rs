@@ -3,6 +3,7 @@
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn_kernels::layer::linear;
+use burn_kernels::permute;
 
 /// `layer` on every cell of `[N, h, w, in]`, with as many more rows and columns as whole windows of these sides need:
 /// `[N, h', w', out]`.
@@ -35,7 +36,7 @@ pub(crate) fn cut_windows(map: Tensor<4>, [rows, columns]: [usize; 2]) -> Tensor
     let (down, across) = (height / rows, width / columns);
     let map = match [down, across] {
         [1, 1] => return map.reshape([n, rows * columns, channels]),
-        _ => map.reshape([n, down, rows, across, columns, channels]).permute([0, 1, 3, 2, 4, 5]),
+        _ => permute(map.reshape([n, down, rows, across, columns, channels]), [0, 1, 3, 2, 4, 5]),
     };
     map.reshape([n * down * across, rows * columns, channels])
 }
@@ -51,7 +52,7 @@ pub(crate) fn join_windows(
     let (down, across) = (whole_height / rows, whole_width / columns);
     let map = match [down, across] {
         [1, 1] => windows.reshape(dims),
-        _ => windows.reshape([n, down, across, rows, columns, channels]).permute([0, 1, 3, 2, 4, 5]).reshape(dims),
+        _ => permute(windows.reshape([n, down, across, rows, columns, channels]), [0, 1, 3, 2, 4, 5]).reshape(dims),
     };
     if [whole_height, whole_width] == [height, width] { map } else { map.slice([0..n, 0..height, 0..width]) }
 }

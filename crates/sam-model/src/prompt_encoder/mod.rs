@@ -10,7 +10,7 @@ use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Embedding, EmbeddingConfig, Gelu};
 use burn::tensor::{Device, Int, Tensor};
-use burn_kernels::gelu;
+use burn_kernels::{gelu, permute};
 
 use crate::SamConfig;
 use crate::nn::{LayerNorm, patch_convolution, pointwise_convolution};
@@ -136,12 +136,12 @@ impl PromptEncoder {
     fn embed_masks(&self, masks: Tensor<4>) -> Tensor<4> {
         let layers = &self.mask_downscaling;
         let x = gelu(layers.1.forward(patch_convolution(&layers.0, masks)));
-        let x = patch_convolution(&layers.3, x.permute([0, 3, 1, 2]));
+        let x = patch_convolution(&layers.3, permute(x, [0, 3, 1, 2]));
         let x = gelu(layers.4.forward(x));
         let [n, height, width, hidden] = x.dims();
         let x = pointwise_convolution(&layers.6, x.reshape([n * height * width, hidden]));
         let [_, channels] = x.dims();
-        x.reshape([n, height, width, channels]).permute([0, 3, 1, 2])
+        permute(x.reshape([n, height, width, channels]), [0, 3, 1, 2])
     }
 
     /// The positional encoding of every cell of a `[height, width]` grid, channels last: `[1, height * width, C]`.
@@ -153,6 +153,6 @@ impl PromptEncoder {
     pub fn dense_positions(&self, grid: [usize; 2]) -> Tensor<4> {
         let positions = self.grid_positions(grid);
         let [_, _, channels] = positions.dims();
-        positions.swap_dims(1, 2).reshape([1, channels, grid[0], grid[1]])
+        permute(positions, [0, 2, 1]).reshape([1, channels, grid[0], grid[1]])
     }
 }

@@ -5,7 +5,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use burn_kernels::layer::{conv2d, linear};
-use burn_kernels::{cross_attention, gelu};
+use burn_kernels::{cross_attention, gelu, permute};
 use serde::{Deserialize, Serialize};
 
 use super::per_pixel;
@@ -147,13 +147,13 @@ impl SegFormerConfig {
 /// `[N, C, H, W]` to `[N, H * W, C]`.
 fn tokens(map: Tensor<4>) -> Tensor<3> {
     let [batch, channels, height, width] = map.dims();
-    map.reshape([batch, channels, height * width]).swap_dims(1, 2)
+    permute(map.reshape([batch, channels, height * width]), [0, 2, 1])
 }
 
 /// `[N, H * W, C]` to `[N, C, H, W]`.
 fn image(tokens: Tensor<3>, [height, width]: [usize; 2]) -> Tensor<4> {
     let [batch, _, channels] = tokens.dims();
-    tokens.swap_dims(1, 2).reshape([batch, channels, height, width])
+    permute(tokens, [0, 2, 1]).reshape([batch, channels, height, width])
 }
 
 /// One block: attention to reduced tokens, then a perceptron that mixes neighbours.

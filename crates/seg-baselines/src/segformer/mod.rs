@@ -13,13 +13,13 @@ pub use on_resnet::SegFormerResNetConfig;
 
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn_kernels::layer;
+use burn_kernels::{layer, permute};
 
 /// A linear layer over the channels of every pixel of `[N, C, H, W]`.
 fn per_pixel(linear: &Linear, map: Tensor<4>) -> Tensor<4> {
     let [batch, channels, height, width] = map.dims();
-    let rows = map.reshape([batch, channels, height * width]).swap_dims(1, 2);
+    let rows = permute(map.reshape([batch, channels, height * width]), [0, 2, 1]);
     let mapped = layer::linear(linear, rows);
     let [_, _, to] = mapped.dims();
-    mapped.swap_dims(1, 2).reshape([batch, to, height, width])
+    permute(mapped, [0, 2, 1]).reshape([batch, to, height, width])
 }

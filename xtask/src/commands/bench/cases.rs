@@ -12,6 +12,8 @@ pub(super) struct Case {
     pub(super) batch: usize,
     /// Whether the encoder's blocks are computed twice instead of kept.
     pub(super) checkpointing: bool,
+    /// Whether packed copies of frozen weights are kept, however many there are.
+    pub(super) keep_packed: bool,
     /// How its products are computed; where the machine cannot, the case is an error.
     pub(super) precision: Precision,
     /// Another rank than the row's.
@@ -54,6 +56,7 @@ pub(super) const fn training(
         size: 512,
         batch: 1,
         checkpointing: false,
+        keep_packed: false,
         precision: Precision::F32,
         rank: None,
         peers,
@@ -101,6 +104,34 @@ pub(super) const CASES: &[Case] = &[
         ..training("salt-256-batch-2", "SALT-256 step, batch 2", "salt-high", &["--method salt --rank 256 --batch 2"])
     },
     Case {
+        keep_packed: true,
+        ..training(
+            "salt-256-packed",
+            "SALT-256 step, packed copies of frozen weights kept; PyTorch rebuilds W'",
+            "salt-high",
+            &["--method salt --rank 256"],
+        )
+    },
+    Case {
+        keep_packed: true,
+        precision: Precision::Bf16,
+        ..training(
+            "salt-256-bf16-packed",
+            "SALT-256 step in bf16, packed copies of frozen weights kept; PyTorch with autocast to bf16",
+            "salt-high",
+            &["--method salt --rank 256 --precision bf16", "--method salt --rank 256 --form spectral --precision bf16"],
+        )
+    },
+    Case {
+        keep_packed: true,
+        ..training(
+            "lora-4-packed",
+            "LoRA-4 step, packed copies of frozen weights kept",
+            "lora-low",
+            &["--method lora --rank 4"],
+        )
+    },
+    Case {
         checkpointing: true,
         ..training(
             "salt-256-checkpointing",
@@ -122,6 +153,16 @@ pub(super) const CASES: &[Case] = &[
     Case {
         method: Method::Inference,
         ..training("inference-512", "encoder inference, 512 px", "", &["--method inference"])
+    },
+    Case {
+        method: Method::Inference,
+        keep_packed: true,
+        ..training(
+            "inference-512-packed",
+            "encoder inference, 512 px, packed copies of weights kept",
+            "",
+            &["--method inference"],
+        )
     },
     Case {
         method: Method::Inference,

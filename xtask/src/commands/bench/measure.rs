@@ -3,7 +3,7 @@
 use super::cases::{Case, Method, Model};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
-use burn_kernels::use_precision;
+use burn_kernels::{keep_packed, use_precision};
 use medseg_study::{TableChoice, rows};
 use medseg_train::config::{Architecture, ModelConfig};
 use medseg_train::losses::WeightedLoss;
@@ -31,6 +31,7 @@ impl Case {
     /// Times the case in this process.
     pub(super) fn measure(&self, steps: u32) -> Result<Figures, CliError> {
         use_precision(self.precision).map_err(|error| CliError::Usage(format!("{}: {error}", self.id)))?;
+        keep_packed(if self.keep_packed { usize::MAX } else { 0 });
         let device = Device::default();
         let model = ModelConfig {
             base: "random".into(),

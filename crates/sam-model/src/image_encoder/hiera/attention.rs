@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use burn_kernels::layer::{linear, linear_onto};
-use burn_kernels::{Heads, cross_attention, self_attention};
+use burn_kernels::{Heads, cross_attention, halve_by_maximum, self_attention};
 
 use crate::config::HieraBlockShape;
 use crate::nn::{cut_windows, join_windows, project_whole_windows};
@@ -67,15 +67,4 @@ impl HieraAttention {
             join_windows(out, [n, rows, columns, channels], window, [height, width])
         }
     }
-}
-
-/// The largest of every 2 x 2 cells, by channel: `[N, h, w, C]` to `[N, h / 2, w / 2, C]`.
-pub(super) fn halve_by_maximum(map: Tensor<4>) -> Tensor<4> {
-    let [n, height, width, channels] = map.dims();
-    map.reshape([n, height / 2, 2, width / 2, 2, channels]).max_dim(4).max_dim(2).reshape([
-        n,
-        height / 2,
-        width / 2,
-        channels,
-    ])
 }

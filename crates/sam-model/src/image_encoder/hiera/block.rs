@@ -5,9 +5,10 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use burn_kernels::layer::linear;
 
-use super::attention::{HieraAttention, halve_by_maximum};
+use super::attention::HieraAttention;
 use crate::config::HieraBlockShape;
 use crate::nn::{LayerNorm, Mlp};
+use burn_kernels::halve_by_maximum;
 
 /// Epsilon of the trunk's norms.
 const NORM_EPSILON: f64 = 1e-6;

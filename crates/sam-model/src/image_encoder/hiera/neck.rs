@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{Device, Tensor};
+use burn_kernels::permute;
 
 use crate::SamConfig;
 use crate::nn::pointwise_convolution;
@@ -34,7 +35,7 @@ impl FpnNeck {
         let deepest = self.convs[0].forward(fourth);
         let embedding = self.convs[1].forward(third) + double_nearest(deepest.clone());
         [self.convs[3].forward(first), self.convs[2].forward(second), embedding, deepest]
-            .map(|map| map.permute([0, 3, 1, 2]))
+            .map(|map| permute(map, [0, 3, 1, 2]))
     }
 }
 

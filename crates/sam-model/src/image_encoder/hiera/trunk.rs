@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
+use burn_kernels::permute;
 
 use super::{HieraBlock, HieraBlockParts};
 use crate::config::{HieraConfig, PATCH_STRIDE};
@@ -95,9 +96,9 @@ impl Hiera {
 
     /// The positions of a `[height, width]` grid of tokens: `[1, height, width, embed_dim]`.
     pub fn positions(&self, [height, width]: [usize; 2]) -> Tensor<4> {
-        let background = self.pos_embed.val().permute([0, 2, 3, 1]);
+        let background = permute(self.pos_embed.val(), [0, 2, 3, 1]);
         let background = resized_positions(background, [height, width], PositionResize::Bicubic);
-        let window = self.pos_embed_window.val().permute([0, 2, 3, 1]);
+        let window = permute(self.pos_embed_window.val(), [0, 2, 3, 1]);
         let [_, side, _, channels] = window.dims();
         let (rows, columns) = (height / side, width / side);
         let tiled = window.reshape([1, side, 1, side, channels]).expand([rows, side, columns, side, channels]);
@@ -108,6 +109,6 @@ impl Hiera {
 impl HieraPatchEmbed {
     /// `[N, 3, H, W]` to `[N, H / 4, W / 4, embed_dim]`.
     pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
-        self.proj.forward(image).permute([0, 2, 3, 1])
+        permute(self.proj.forward(image), [0, 2, 3, 1])
     }
 }
