@@ -5,7 +5,7 @@
 ///
 /// A product copies its right factor into the order in which its kernel reads it. A weight that is multiplied again unchanged, because it is
 /// frozen or because images are predicted, is copied once and kept until the weight itself is gone. Training reads two copies of a weight, one
-/// forward and one backward, each as large as the weight (in bf16 half as large). Another budget than before drops all copies.
+/// forward and one backward, each as large as the weight (in bf16 half as large, in `f32-amx` half as large again). Another budget than before drops all copies.
 pub fn keep_packed(budget: usize) {
     #[cfg(feature = "cpu")]
     crate::fused::packed::keep(budget);

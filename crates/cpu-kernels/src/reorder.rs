@@ -59,7 +59,7 @@ fn merged(sizes: &[usize], strides: &[usize]) -> Vec<Axis> {
     axes
 }
 
-/// Where the element lies whose places on `axes` are those of number `index`, and the number that is left for axes before them.
+/// Where element number `index` of the axes lies, the last axis fastest.
 fn offset(axes: &[Axis], mut index: usize) -> usize {
     let mut offset = 0;
     for axis in axes.iter().rev() {

@@ -11,7 +11,7 @@ mod step;
 use crate::config::{Precision, RunConfig};
 use crate::error::Result;
 use crate::model::BaseModel;
-use salt_peft::{AdapterConfig, BasisStorage, Plan, plan};
+use salt_peft::{AdapterConfig, BasisStorage, Plan, PlannedParameter, plan};
 use std::fmt;
 use step::{Encoder, Step};
 
@@ -105,6 +105,10 @@ const F32: usize = 4;
 /// Bytes of an `f64`.
 const F64: usize = 8;
 
+/// Bytes of a bf16 number, and how many a packed number in `f32-amx` is.
+const BF16: usize = 2;
+const TERMS_ON_AMX: usize = 3;
+
 /// Bytes of an `f16`.
 const F16: usize = 2;
 
@@ -132,7 +136,11 @@ impl BaseModel {
         let halved = if run.training.precision == Precision::F16 { linear_weights(&plan) + basis } else { 0 };
         let at_rest: usize = if on_cpu && cfg!(unix) { step.at_rest() } else { 0 };
         let merged: usize = plan.layers.iter().map(numbers).sum();
-        let bytes_of_packed = if run.training.precision == Precision::Bf16 { F32 / 2 } else { F32 };
+        let bytes_of_packed = match run.training.precision {
+            Precision::Bf16 => BF16,
+            Precision::F32Amx => TERMS_ON_AMX * BF16,
+            _ => F32,
+        };
         let budget = run.training.keep_packed_mib.map_or(0, |mebibytes| (mebibytes as usize).saturating_mul(1 << 20));
         // Forward and backward.
         let packed = budget.min(2 * bytes_of_packed * multiplied(&plan, basis));
@@ -191,20 +199,24 @@ fn largest_weight(plan: &Plan) -> usize {
 
 /// Numbers in frozen weights of linear layers, those included for which a trained copy stands in.
 fn linear_weights(plan: &Plan) -> usize {
-    let adapted = plan.layers.iter().filter(|layer| layer.container == "Linear");
-    let plain = plan.frozen.iter().chain(&plan.trained);
-    let plain = plain.filter(|parameter| parameter.shape.len() == 2 && parameter.path.ends_with(".weight"));
-    let adapted: usize = adapted.map(numbers).sum();
-    adapted + plain.map(|parameter| parameter.count()).sum::<usize>()
+    adapted_weights(plan) + matrices(plan.frozen.iter().chain(&plan.trained))
 }
 
 /// Numbers in the frozen factors that linear layers are multiplied with in a step: singular vectors in place of weights that have them.
 fn multiplied(plan: &Plan, basis: usize) -> usize {
-    let adapted = plan.layers.iter().filter(|layer| layer.container == "Linear");
-    let plain =
-        plan.frozen.iter().filter(|parameter| parameter.shape.len() == 2 && parameter.path.ends_with(".weight"));
-    let adapted: usize = if basis > 0 { basis } else { adapted.map(numbers).sum() };
-    adapted + plain.map(|parameter| parameter.count()).sum::<usize>()
+    (if basis > 0 { basis } else { adapted_weights(plan) }) + matrices(&plan.frozen)
+}
+
+/// Numbers in the weights of adapted linear layers.
+fn adapted_weights(plan: &Plan) -> usize {
+    plan.layers.iter().filter(|layer| layer.container == "Linear").map(numbers).sum()
+}
+
+/// Numbers in those of some parameters that are weights of linear layers.
+fn matrices<'a>(parameters: impl IntoIterator<Item = &'a PlannedParameter>) -> usize {
+    let weights = parameters.into_iter();
+    let weights = weights.filter(|parameter| parameter.shape.len() == 2 && parameter.path.ends_with(".weight"));
+    weights.map(PlannedParameter::count).sum()
 }
 
 /// Bytes of this process that are in memory now; none where the system does not tell.

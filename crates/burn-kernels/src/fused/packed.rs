@@ -12,6 +12,7 @@ use super::flex::{Strided, Values, precision};
 use burn::tensor::Bytes;
 use cpu_kernels::{Matrix, Packed, Precision, RightFactor};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 /// A weight, or its transpose, that many products have as their right factor.
@@ -51,6 +52,9 @@ impl Weight {
 
     /// The kept copy; none where there is none, or where no product would read it.
     fn kept_copy(&self, rows: usize, precision: Precision) -> Option<Arc<Packed>> {
+        if BUDGET.load(Ordering::Relaxed) == 0 || !Packed::serves(self.matrix(), rows, precision) {
+            return None;
+        }
         let memory = self.values.0.data_arc();
         let layout = self.values.0.layout();
         let key = Key {
@@ -61,11 +65,8 @@ impl Weight {
             is_transposed: self.is_transposed,
             precision,
         };
-        let bytes = {
+        {
             let mut store = store();
-            if store.budget == 0 || !Packed::serves(self.matrix(), rows, precision) {
-                return None;
-            }
             match store.entries.get(&key).map(|entry| &entry.copy) {
                 None => {
                     store.note(key, &memory);
@@ -75,28 +76,26 @@ impl Weight {
                 Some(Copy::Awaited(_) | Copy::TooLarge) => return None,
                 Some(Copy::Noted) => {}
             }
-            let bytes = Packed::bytes(self.matrix(), precision);
-            if !store.reserve(key, bytes) {
+            if !store.reserve(key, Packed::bytes(self.matrix(), precision), BUDGET.load(Ordering::Relaxed)) {
                 return None;
             }
-            bytes
-        };
+        }
         // Not under the lock: while this thread waits for others to pack their parts, it may take up work that asks for a copy.
         let packed = Arc::new(Packed::new(self.matrix(), precision));
-        // If the store was emptied meanwhile, this product alone has the copy.
-        if let Some(entry) = store().entries.get_mut(&key) {
-            entry.copy = Copy::Kept(packed.clone(), bytes);
-        }
+        store().deliver(key, &packed);
         Some(packed)
     }
 }
 
-static STORE: LazyLock<Mutex<Store>> = LazyLock::new(|| Mutex::new(Store::of(0)));
+/// Bytes that the copies of this process may take.
+static BUDGET: AtomicUsize = AtomicUsize::new(0);
+
+static STORE: LazyLock<Mutex<Store>> = LazyLock::new(Mutex::default);
 
 /// The copies of this process.
+#[derive(Default)]
 struct Store {
-    /// Bytes that they may take, and bytes that they take.
-    budget: usize,
+    /// Bytes that they take.
     used: usize,
     entries: HashMap<Key, Entry>,
     /// As soon as there are so many entries, those of weights that are gone are looked for.
@@ -140,10 +139,6 @@ impl Copy {
 }
 
 impl Store {
-    fn of(budget: usize) -> Self {
-        Self { budget, used: 0, entries: HashMap::new(), purge_at: 0 }
-    }
-
     /// Forgets weights that are gone, and tries those again that found no room.
     fn purge(&mut self) {
         /// Below that, looking for them is not worth its time.
@@ -172,16 +167,26 @@ impl Store {
     }
 
     /// Takes so many bytes for a copy of a weight that was noted, if they are there.
-    fn reserve(&mut self, key: Key, bytes: usize) -> bool {
-        if self.used + bytes > self.budget {
+    fn reserve(&mut self, key: Key, bytes: usize, budget: usize) -> bool {
+        if self.used + bytes > budget {
             self.purge();
         }
-        let has_room = self.used + bytes <= self.budget;
+        let has_room = self.used + bytes <= budget;
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.copy = if has_room { Copy::Awaited(bytes) } else { Copy::TooLarge };
             self.used += entry.copy.bytes();
         }
         has_room
+    }
+
+    /// Keeps a copy whose bytes were reserved. If the store was emptied meanwhile, nothing waits for it, and the product that made it alone has
+    /// it.
+    fn deliver(&mut self, key: Key, packed: &Arc<Packed>) {
+        if let Some(copy) = self.entries.get_mut(&key).map(|entry| &mut entry.copy)
+            && let Copy::Awaited(bytes) = *copy
+        {
+            *copy = Copy::Kept(packed.clone(), bytes);
+        }
     }
 }
 
@@ -192,8 +197,8 @@ fn store() -> MutexGuard<'static, Store> {
 /// See [`crate::keep_packed`].
 pub(crate) fn keep(budget: usize) {
     let mut store = store();
-    if store.budget != budget {
-        *store = Store::of(budget);
+    if BUDGET.swap(budget, Ordering::Relaxed) != budget {
+        *store = Store::default();
     }
 }
 
@@ -202,4 +207,41 @@ pub(crate) fn bytes() -> usize {
     let mut store = store();
     store.purge();
     store.used
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_that_comes_after_its_store_was_emptied_is_not_counted() {
+        let memory = Arc::new(Bytes::from_bytes_vec(vec![0; 16]));
+        let key = Key {
+            memory: Arc::as_ptr(&memory).addr(),
+            start: 0,
+            size: [2, 2],
+            strides: [2, 1],
+            is_transposed: false,
+            precision: Precision::F32,
+        };
+        let packed = Arc::new(Packed::new(Matrix::new(&[1.0; 4], 2, 2), Precision::F32));
+        let mut store = Store::default();
+        store.note(key, &memory);
+        assert!(!store.reserve(key, 256, 255) && store.used == 0);
+        store.note(key, &memory);
+        assert!(store.reserve(key, 256, 256) && store.used == 256);
+
+        // Another budget, and another product that notes the weight, while the copy is made.
+        let mut emptied = Store::default();
+        emptied.note(key, &memory);
+        emptied.deliver(key, &packed);
+        assert!(matches!(emptied.entries[&key].copy, Copy::Noted));
+
+        store.deliver(key, &packed);
+        assert!(matches!(store.entries[&key].copy, Copy::Kept(_, 256)));
+        drop(memory);
+        store.purge();
+        emptied.purge();
+        assert!(store.used == 0 && store.entries.is_empty() && emptied.entries.is_empty());
+    }
 }

@@ -1,24 +1,15 @@
 //! Blocks that are computed twice instead of kept: the same run, bit for bit.
 
-use crate::support::{config, images, prepared, tiny_sam2};
-use medseg_train::StopFlag;
+use crate::support::{config, ended, images, tiny_sam2};
 use medseg_train::config::{Architecture, RunConfig};
-use medseg_train::train::{Silent, train};
+use medseg_train::train::Silent;
 use salt_peft::{AdapterConfig, Method, SaltForm};
 
 /// The selected weights and the learning curve of a run with or without checkpointing.
 fn ending(config: &RunConfig, checkpointing: bool) -> (Vec<u8>, String) {
     let mut config = config.clone();
     config.training.activation_checkpointing = checkpointing;
-    let (data, base) = prepared(&config);
-    let folder = tempfile::tempdir().unwrap();
-    let outcome = train(&config, &data, &base, folder.path(), &StopFlag::new(), &Silent).unwrap();
-    let bits: Vec<String> = outcome
-        .curve
-        .iter()
-        .map(|record| format!("{:x} {:?}", record.loss.to_bits(), record.validation_dice.map(f64::to_bits)))
-        .collect();
-    (std::fs::read(folder.path().join("best.safetensors")).unwrap(), format!("{} {bits:?}", outcome.identity))
+    ended(&config, &Silent)
 }
 
 fn named(patterns: &[&str]) -> AdapterConfig {

@@ -1,6 +1,6 @@
 //! Embeddings of a frozen encoder that are kept: the same run, bit for bit.
 
-use crate::support::{config, images, prepared, tiny_sam2};
+use crate::support::{config, ended, images, prepared, tiny_sam2};
 use medseg_data::transform::Augmentation;
 use medseg_train::StopFlag;
 use medseg_train::config::{Architecture, RunConfig};
@@ -30,17 +30,9 @@ impl Observer for Warnings {
 fn ending(config: &RunConfig, mebibytes: Option<u64>) -> (Vec<u8>, String, Vec<String>) {
     let mut config = config.clone();
     config.training.keep_embeddings_mib = mebibytes;
-    let (data, base) = prepared(&config);
-    let folder = tempfile::tempdir().unwrap();
     let heard = Warnings::default();
-    let outcome = train(&config, &data, &base, folder.path(), &StopFlag::new(), &heard).unwrap();
-    let bits: Vec<String> = outcome
-        .curve
-        .iter()
-        .map(|record| format!("{:x} {:?}", record.loss.to_bits(), record.validation_dice.map(f64::to_bits)))
-        .collect();
-    let best = std::fs::read(folder.path().join("best.safetensors")).unwrap();
-    (best, format!("{} {bits:?}", outcome.identity), heard.0.into_inner().unwrap())
+    let (best, curve) = ended(&config, &heard);
+    (best, curve, heard.0.into_inner().unwrap())
 }
 
 #[test]

@@ -1,24 +1,15 @@
 //! Packed copies of frozen weights that are kept: the same run, bit for bit.
 
-use crate::support::{config, images, prepared};
-use medseg_train::StopFlag;
+use crate::support::{config, ended, images};
 use medseg_train::config::{Architecture, RunConfig};
-use medseg_train::train::{Silent, train};
+use medseg_train::train::Silent;
 use salt_peft::AdapterConfig;
 
 /// The selected weights and the learning curve of a run that keeps copies in so many MiB.
 fn ending(config: &RunConfig, mebibytes: Option<u64>) -> (Vec<u8>, String) {
     let mut config = config.clone();
     config.training.keep_packed_mib = mebibytes;
-    let (data, base) = prepared(&config);
-    let folder = tempfile::tempdir().unwrap();
-    let outcome = train(&config, &data, &base, folder.path(), &StopFlag::new(), &Silent).unwrap();
-    let bits: Vec<String> = outcome
-        .curve
-        .iter()
-        .map(|record| format!("{:x} {:?}", record.loss.to_bits(), record.validation_dice.map(f64::to_bits)))
-        .collect();
-    (std::fs::read(folder.path().join("best.safetensors")).unwrap(), format!("{} {bits:?}", outcome.identity))
+    ended(&config, &Silent)
 }
 
 #[test]

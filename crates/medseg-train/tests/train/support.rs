@@ -2,10 +2,12 @@
 
 use medseg_data::dataset::ArcadeTask;
 use medseg_data::synth::{Counts, write_arcade};
+use medseg_train::StopFlag;
 use medseg_train::config::{Architecture, RunConfig};
 use medseg_train::data::{PreparedData, prepare};
 use medseg_train::device;
 use medseg_train::model::BaseModel;
+use medseg_train::train::{Observer, train};
 use sam_model::{HieraConfig, SamConfig};
 use std::path::Path;
 use tempfile::TempDir;
@@ -75,4 +77,17 @@ pub(crate) fn prepared(config: &RunConfig) -> (PreparedData, BaseModel) {
     let data = prepare(&config.data, "tiny").unwrap();
     let device = device::open("cpu").unwrap();
     (data, BaseModel::load(&config.model, config.data.image_size, &device).unwrap())
+}
+
+/// The selected weights of a training, and its identity with the bits of its learning curve.
+pub(crate) fn ended(config: &RunConfig, observer: &dyn Observer) -> (Vec<u8>, String) {
+    let (data, base) = prepared(config);
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = train(config, &data, &base, folder.path(), &StopFlag::new(), observer).unwrap();
+    let bits: Vec<String> = outcome
+        .curve
+        .iter()
+        .map(|record| format!("{:x} {:?}", record.loss.to_bits(), record.validation_dice.map(f64::to_bits)))
+        .collect();
+    (std::fs::read(folder.path().join("best.safetensors")).unwrap(), format!("{} {bits:?}", outcome.identity))
 }
